@@ -1,0 +1,71 @@
+"""The one place that chooses the device, the mode and the number of threads MindSpore runs with."""
+import contextlib
+import os
+
+from src.errors import InputError
+
+os.environ.setdefault("GLOG_v", "3")   # before MindSpore is imported: errors only, no warnings on the screen
+
+import mindspore as ms  # noqa: E402
+
+ACCELERATORS = ("Ascend", "GPU")
+
+
+def set_up(device_target="auto", device_id=0, mode="graph"):
+    """Make MindSpore run on a device; return the name of the device chosen.
+
+    Parameters
+    ----------
+    device_target : str
+        "auto" (an Ascend or GPU that MindSpore sees, else the CPU), "CPU", "GPU" or "Ascend".
+    device_id : int
+        Which of several devices of that kind; the CPU has only one and ignores it.
+    mode : str
+        "graph" (compiled) or "pynative" (operation by operation).
+
+    Raises
+    ------
+    InputError
+        Where MindSpore sees no such device.
+    """
+    target = _first_present(device_id) if device_target == "auto" else device_target
+    if target != "CPU" and not _is_present(target, device_id):
+        raise InputError(f"--device_target {target} --device_id {device_id}: MindSpore sees no such device here; "
+                         f"use --device_target CPU (launchers: the script whose name ends in _cpu.sh)")
+    if target == "CPU":
+        ms.set_device("CPU")
+        _limit_threads()
+    else:
+        ms.set_device(target, device_id)
+    ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    return target
+
+
+def _first_present(device_id):
+    return next((target for target in ACCELERATORS if _is_present(target, device_id)), "CPU")
+
+
+def _is_present(target, device_id):
+    context = ms.device_context.ascend if target == "Ascend" else ms.device_context.gpu
+    with _silenced(), contextlib.suppress(RuntimeError, ValueError, AttributeError):
+        return context.is_available() and device_id < context.device_count()
+    return False
+
+
+def _limit_threads():
+    """One thread a core less one: the thread that launches the kernels waits for them in a busy loop."""
+    with contextlib.suppress(RuntimeError):   # MindSpore takes the number only once in a process
+        ms.device_context.cpu.op_tuning.threads_num(max(1, len(os.sched_getaffinity(0)) - 1))
+
+
+@contextlib.contextmanager
+def _silenced():
+    """Drop what native code writes to standard error: MindSpore reports a missing driver there by itself."""
+    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)

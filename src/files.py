@@ -1,0 +1,55 @@
+"""Files that are never half written: a temporary neighbour first, then a rename."""
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from src.errors import InputError
+
+
+def make_folder(path, flag):
+    """Create the folder `path` named by `flag` where it is missing; return it as a `Path`."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{flag} {path}: cannot make this folder ({error.strerror}); expected a folder to write to") \
+            from error
+    return path
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yield a temporary path beside `path`; on success it takes the name `path`, on failure it is removed.
+
+    The temporary name keeps the suffix of `path`, since writers such as Pillow choose the format by it.
+    """
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(temporary)
+    temporary.chmod(0o666 & ~_umask())   # mkstemp makes files that only their owner reads
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path, value):
+    """Write `value` as JSON to the file `path`, or as one line to standard output where `path` is "-"."""
+    if str(path) == "-":
+        print(json.dumps(value), flush=True)
+        return
+    path = Path(path)
+    make_folder(path.parent, "--json")
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

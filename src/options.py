@@ -1,0 +1,303 @@
+"""Every option of every program, defined once: name, default, help, valid range and who takes it.
+
+Presets (`config/<name>.yaml`), command lines, the README's tables and all checks come from `OPTIONS`.
+An option given by hand wins over the preset, the preset over the default; `eval.py` takes what shapes
+the network from the checkpoint.
+"""
+import argparse
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from src.errors import InputError
+
+PRESET_FOLDER = Path(__file__).resolve().parent.parent / "config"
+TRAIN, EVAL, DATA, BENCH = "train", "eval", "preprocess", "bench"
+LEARNING = (TRAIN, EVAL, BENCH)   # programs that build the network and its episodes
+REQUIRED = "required"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option.
+
+    Attributes
+    ----------
+    default : object or dict
+        The default; a dict gives each program its own. `REQUIRED` where there is none.
+    kind : type
+        int, float, str, bool, or list (numbers separated by commas).
+    low, high : float
+        The valid range, both ends included.
+    stored : bool
+        Whether the value belongs to the trained model: it travels in the checkpoint.
+    """
+
+    name: str
+    default: object
+    help: str
+    kind: type = str
+    programs: tuple = LEARNING
+    choices: tuple = ()
+    low: float = -math.inf
+    high: float = math.inf
+    stored: bool = False
+
+    def default_for(self, program):
+        """The default that `program` starts from."""
+        return self.default.get(program) if isinstance(self.default, dict) else self.default
+
+    @property
+    def expected(self):
+        """What a valid value is, in words."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
+                 list: "whole numbers separated by commas"}[self.kind]
+        if self.low > -math.inf and self.high < math.inf:
+            return f"{words} from {self.low:g} to {self.high:g}"
+        return f"{words} of at least {self.low:g}" if self.low > -math.inf else words
+
+    def convert(self, value, origin):
+        """`value` (a text, or what YAML made of it) as this option's kind, checked against its range.
+
+        Raises
+        ------
+        InputError
+            Naming `origin` (the flag, or the file and key), the value and what was expected.
+        """
+        try:
+            converted = _CONVERTERS[self.kind](value)
+        except (TypeError, ValueError, OverflowError):
+            converted = None
+        if converted is None or not self._in_range(converted):
+            raise InputError(f"{origin} is {value!r}; expected {self.expected}")
+        return converted
+
+    def _in_range(self, value):
+        if self.choices:
+            return value in self.choices
+        numbers = value if self.kind is list else [value] if self.kind in (int, float) else []
+        return all(self.low <= number <= self.high for number in numbers)
+
+
+def _to_int(value):
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        return None
+    return int(value)
+
+
+def _to_float(value):
+    return None if isinstance(value, bool) or not math.isfinite(float(value)) else float(value)
+
+
+def _to_bool(value):
+    return value if isinstance(value, bool) else {"true": True, "false": False}.get(str(value).lower())
+
+
+def _to_str(value):
+    return None if isinstance(value, (list, dict)) or value is None else str(value)
+
+
+def _to_list(value):
+    parts = value if isinstance(value, (list, tuple)) else [part for part in str(value).split(",") if part.strip()]
+    return [int(part) for part in parts]
+
+
+_CONVERTERS = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str, list: _to_list}
+
+SEED_HIGH = 2**32 - 1
+OPTIONS = (
+    # What runs where
+    Option("preset", "maml", "name of a preset in config/, or a path to your own YAML file"),
+    Option("device_target", "auto", "auto: an Ascend or GPU that MindSpore sees, else the CPU",
+           choices=("auto", "CPU", "GPU", "Ascend")),
+    Option("device_id", 0, "which of several devices", int, low=0),
+    Option("mode", "graph", "compiled graphs, or operation by operation", choices=("graph", "pynative")),
+    Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH),
+    # The data set
+    Option("data_path", REQUIRED, "folder that holds omniglot.npy, the image folders or raw/*.zip (also in omniglot/)",
+           programs=(TRAIN, EVAL, DATA)),
+    Option("imgsz", 28, "height and width of an image, in pixels", int, (TRAIN, EVAL, DATA, BENCH), low=4, high=512,
+           stored=True),
+    Option("imgc", 1, "channels of an image: 1 grey, 3 colour", int, (TRAIN, EVAL, DATA, BENCH), low=1, high=3,
+           stored=True),
+    Option("n_train_classes", 0, "characters to train on, the others test; 0: 1200, or that proportion", int,
+           (TRAIN, EVAL), low=0, stored=True),
+    Option("split", "sorted", "which characters train: the first ones, or a seeded random choice",
+           programs=(TRAIN, EVAL), choices=("sorted", "shuffled"), stored=True),
+    Option("split_seed", 0, "seed of the shuffled split", int, (TRAIN, EVAL), low=0, high=SEED_HIGH, stored=True),
+    # Episodes
+    Option("n_way", 5, "classes in a task", int, low=2, high=1000, stored=True),
+    Option("k_spt", 1, "support images a class", int, low=1, high=1000, stored=True),
+    Option("k_qry", {TRAIN: 5, EVAL: 15, BENCH: 5}, "query images a class", int, low=1, high=1000),
+    Option("task_num", 32, "tasks in a batch", int, low=1, high=4096),
+    Option("rotate", {TRAIN: True, EVAL: False}, "rotate each class by a random multiple of 90 degrees", bool,
+           (TRAIN, EVAL)),
+    # Inner loop
+    Option("update_step", 1, "inner steps on the support set, in training", int, low=0, high=1000, stored=True),
+    Option("update_step_test", 3, "inner steps on the support set, in evaluation", int, (TRAIN, EVAL, BENCH), low=0,
+           high=1000, stored=True),
+    Option("update_lr", 0.4, "inner learning rate, for the mean cross-entropy over the support set", float, low=0,
+           stored=True),
+    Option("adapt", "weight,bias,gamma,beta", "kinds of parameters the inner loop adapts, separated by commas",
+           stored=True),
+    Option("order", "second", "meta-gradient through the inner gradients, or not",
+           programs=(TRAIN,), choices=("first", "second")),
+    Option("label_smoothing", 0.0, "share of the target probability spread over all classes", float, (TRAIN, EVAL),
+           low=0, high=1, stored=True),
+    Option("paper", 0.0, "value of paper inside the program; ink is 1 - paper", float, (TRAIN, EVAL), low=0, high=1,
+           stored=True),
+    # Outer loop
+    Option("epoch", 20000, "meta-steps to train", int, (TRAIN,), low=1),
+    Option("meta_lr", 1e-3, "outer (Adam) learning rate", float, (TRAIN,), low=0),
+    Option("meta_loss", "mean", "how the tasks' query losses make one loss", programs=(TRAIN,),
+           choices=("mean", "sum")),
+    Option("weight_decay", 0.0, "decoupled weight decay of the outer optimizer", float, (TRAIN,), low=0),
+    Option("lr_scheduler", "constant", "how meta_lr changes over the epochs", programs=(TRAIN,),
+           choices=("constant", "step", "cosine")),
+    Option("lr_milestones", "", "epochs at which the step scheduler multiplies meta_lr by lr_scheduler_gamma; "
+           "empty: after each quarter of the run", list, (TRAIN,), low=1),
+    Option("lr_scheduler_gamma", 0.5, "factor of the step scheduler", float, (TRAIN,), low=0, high=1),
+    # Input and output
+    Option("ckpt", "", "checkpoint to start from (training) or to evaluate: a file, or a folder of them",
+           programs=(TRAIN, EVAL)),
+    Option("output_dir", "./ckpt_outputs", "folder for checkpoints and metrics.jsonl", programs=(TRAIN,)),
+    Option("save_every", 1000, "epochs between checkpoints", int, (TRAIN,), low=1),
+    Option("log_every", 10, "epochs between log lines and metrics", int, (TRAIN,), low=1),
+    Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
+    Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH)),
+    # Preparing the data
+    Option("download", False, "fetch the two official archives into raw/ where no data is found", bool, (DATA,)),
+    Option("url", "https://github.com/brendenlake/omniglot/raw/master/python", "where --download finds the archives",
+           programs=(DATA,)),
+    Option("glyphs", False, "draw the built-in glyph data into processed/ first", bool, (DATA,)),
+    Option("glyph_seed", 1, "seed of the glyph data", int, (DATA,), low=0, high=SEED_HIGH),
+)
+BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def options_of(program):
+    """The options `program` takes, in the order of `OPTIONS`."""
+    return [option for option in OPTIONS if program in option.programs]
+
+
+def parse(program, description, arguments=None, extra=()):
+    """The options of one run: defaults, then the preset, then what the command line says.
+
+    Parameters
+    ----------
+    program : str
+        One of `TRAIN`, `EVAL`, `DATA`, `BENCH`.
+    description : str
+        The first lines of `--help`.
+    arguments : list of str, optional
+        The command line without the program's name; by default the process's own.
+    extra : sequence of Option
+        Options of this one program alone (a benchmark's repeats).
+
+    Returns
+    -------
+    argparse.Namespace
+        Every option by name; `given`, the names given by hand; where the program learns, `network` too.
+
+    Raises
+    ------
+    InputError
+        On a value outside its range or an unknown key in a preset.
+    """
+    options = options_of(program) + list(extra)
+    typed = vars(_parser(program, description, options).parse_args(arguments))
+    given = {name: BY_NAME.get(name, next((o for o in extra if o.name == name), None)).convert(value, f"--{name}")
+             for name, value in typed.items() if value is not None}
+    values = {option.name: option.default_for(program) for option in options}
+    if "preset" in values:
+        values.update(_for_program(read_preset(given.get("preset", values["preset"])), options))
+    values.update(given)
+    missing = [name for name, value in values.items() if value is REQUIRED]
+    if missing:
+        raise InputError(f"--{missing[0]} is missing; expected {BY_NAME[missing[0]].help}")
+    return argparse.Namespace(**values, given=frozenset(given))
+
+
+def _parser(program, description, options):
+    parser = _OneLineParser(description=description, allow_abbrev=False,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    for option in options:
+        names = list(dict.fromkeys((f"--{option.name}", f"--{option.name.replace('_', '-')}")))
+        default = option.default_for(program)
+        text = option.help.replace("%", "%%")
+        text += "" if default in (REQUIRED, "") else f" (default {default})"
+        if option.kind is bool:
+            parser.add_argument(*names, dest=option.name, action="store_true", default=None, help=text)
+            negative = dict.fromkeys(("--no_" + option.name, "--no-" + option.name.replace("_", "-")))
+            parser.add_argument(*negative, dest=option.name, action="store_false", help=argparse.SUPPRESS)
+        else:
+            metavar = "{" + ",".join(option.choices) + "}" if option.choices else option.name.upper()
+            parser.add_argument(*names, dest=option.name, metavar=metavar, help=text)
+    return parser
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message):
+        raise InputError(f"{message} (--help lists the flags)")
+
+
+def read_preset(name):
+    """The options and the network list of a preset: a name in `config/`, or a path to a YAML file.
+
+    Raises
+    ------
+    InputError
+        Where there is no such file, or on an unknown key or a value outside its range.
+    """
+    path = PRESET_FOLDER / f"{name}.yaml"
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        known = ", ".join(sorted(preset.stem for preset in PRESET_FOLDER.glob("*.yaml")))
+        raise InputError(f"--preset {name}: no such preset or file; expected one of {known}, or a path")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"--preset {path}: not readable as YAML ({str(error).splitlines()[0]})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"--preset {path}: expected a mapping of options, found {type(content).__name__}")
+    return check_values(content, str(path))
+
+
+def check_values(content, origin):
+    """`content` (options by name, `network` among them) with every value converted and checked.
+
+    Raises
+    ------
+    InputError
+        On an unknown key or a value outside its range; names `origin`.
+    """
+    unknown = sorted(str(key) for key in content if key not in BY_NAME and key not in PRESET_ONLY)
+    if unknown:
+        raise InputError(f"{origin}: unknown key {unknown[0]}; expected options (see --help), "
+                         f"{' or '.join(PRESET_ONLY)}")
+    return {key: value if key in PRESET_ONLY else BY_NAME[key].convert(value, f"{origin}: {key}")
+            for key, value in content.items()}
+
+
+PRESET_ONLY = ("description", "network")
+
+
+def _for_program(content, options):
+    names = {option.name for option in options} | {"network"}
+    return {key: value for key, value in content.items() if key in names}
+
+
+def markdown_table(program):
+    """The README's table of the options of `program`."""
+    lines = ["| flag | default | meaning |", "| --- | --- | --- |"]
+    for option in options_of(program):
+        default = option.default_for(program)
+        shown = "required" if default is REQUIRED else f"`{default}`" if default != "" else ""
+        choices = f" ({', '.join(option.choices)})" if option.choices else ""
+        lines.append(f"| `--{option.name}` | {shown} | {option.help}{choices} |")
+    return "\n".join(lines)
