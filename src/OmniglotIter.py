@@ -1,0 +1,159 @@
+"""Episodes: which characters, which drawings, which labels. Seeded, and able to go on where a run stopped."""
+import numpy as np
+
+from src.errors import InputError
+
+OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES = 1623, 1200   # the split of the MAML paper (Finn et al., 2017, section 5.2)
+
+
+def split_classes(images, n_train_classes=0, split="sorted", split_seed=0):
+    """Divide a data set into characters to train on and characters to test on.
+
+    Parameters
+    ----------
+    images : ndarray, shape (classes, ...)
+        The whole data set; characters along the first axis.
+    n_train_classes : int
+        How many characters train; 0 takes 1200 of Omniglot's 1623, and that proportion of any other number.
+    split : str
+        "sorted": the first ones train; "shuffled": a random choice.
+    split_seed : int
+        Seed of the random choice.
+
+    Returns
+    -------
+    train_images, test_images : ndarray
+        Disjoint, and together all of `images`. Views where the split is sorted.
+
+    Raises
+    ------
+    InputError
+        Where no character would be left for one of the two.
+    """
+    classes = len(images)
+    n_train = n_train_classes or round(classes * OMNIGLOT_TRAIN_CLASSES / OMNIGLOT_CLASSES)
+    if not 0 < n_train < classes:
+        raise InputError(f"--n_train_classes {n_train_classes}: the data set has {classes} characters; expected "
+                         f"1 to {classes - 1}, so that both training and testing have some")
+    if split == "shuffled":
+        order = np.random.default_rng(split_seed).permutation(classes)
+        return images[order[:n_train]], images[order[n_train:]]
+    return images[:n_train], images[n_train:]
+
+
+class OmniglotIter:
+    """Batches of few-shot tasks.
+
+    Batch number i depends on `seed` and i alone, so any batch can be drawn without those before it, and the state
+    of a run is its seed and the number of batches drawn.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (classes, drawings, imgc, imgsz, imgsz)
+        The characters to draw from, already split; ink 255, paper 0.
+    n_way : int
+        Classes in a task.
+    k_spt, k_qry : int
+        Support and query images of each class.
+    task_num : int
+        Tasks in a batch.
+    batches : int
+        The number of the batch after the last one.
+    seed : int or sequence of int
+        Seed of everything drawn.
+    rotate : bool
+        Whether to turn each class of a task, support and query alike, by a random multiple of 90 degrees.
+    paper : float
+        Value of paper in the images given out; ink is 1 - paper.
+
+    Raises
+    ------
+    InputError
+        Where the data set has too few classes or drawings.
+
+    Yields
+    ------
+    x_spt, x_qry : ndarray of float32, shape (task_num, n_way * k, imgc, imgsz, imgsz)
+        Images, from 0 to 1.
+    y_spt, y_qry : ndarray of int32, shape (task_num, n_way * k)
+        Labels, from 0 to n_way - 1. The order yielded is x_spt, y_spt, x_qry, y_qry.
+    """
+
+    def __init__(self, images, *, n_way, k_spt, k_qry, task_num, batches, seed, rotate=False, paper=0.0):
+        classes, drawings = images.shape[:2]
+        if n_way > classes:
+            raise InputError(f"--n_way {n_way}: there are {classes} characters to draw from; expected at most that "
+                             f"(--n_train_classes divides them between training and testing)")
+        if k_spt + k_qry > drawings:
+            raise InputError(f"--k_spt {k_spt} and --k_qry {k_qry} need {k_spt + k_qry} drawings of each character; "
+                             f"the data set has {drawings}")
+        self.images = images
+        self.n_way, self.k_spt, self.k_qry, self.task_num = n_way, k_spt, k_qry, task_num
+        self.batches, self.rotate, self.paper = batches, rotate, paper
+        self.state = {"seed": seed, "drawn": 0}
+
+    def __len__(self):
+        return self.batches
+
+    def __iter__(self):
+        """Start again: at batch 0, or at the one the state was last set to."""
+        self._drawn = self._start
+        return self
+
+    def __next__(self):
+        if self._drawn >= self.batches:
+            raise StopIteration
+        batch = self._batch(self._drawn)
+        self._drawn += 1
+        return batch
+
+    @property
+    def state(self):
+        """dict : `seed`, and the number of batches `drawn`; plain values that JSON keeps."""
+        return {"seed": self._seed, "drawn": self._drawn}
+
+    @state.setter
+    def state(self, state):
+        self._seed = state["seed"]
+        self._start = self._drawn = state["drawn"]
+
+    def _batch(self, number):
+        rng = np.random.default_rng(np.append(self._seed, number))
+        classes = _distinct(rng, len(self.images), (self.task_num, self.n_way))   # [task, way]
+        turns = rng.integers(4, size=classes.shape) if self.rotate else np.zeros_like(classes)
+        drawings = _distinct(rng, self.images.shape[1], (*classes.shape, self.k_spt + self.k_qry))
+        support = self._draw(rng, classes, turns, drawings[..., :self.k_spt])
+        query = self._draw(rng, classes, turns, drawings[..., self.k_spt:])
+        return *support, *query
+
+    def _draw(self, rng, classes, turns, drawings):
+        """Images and labels of every task, in random order; `drawings` [task, way, k], the others [task, way]."""
+        rows = drawings.reshape(self.task_num, -1)                     # [task, way * k]
+        order = rng.random(rows.shape).argsort(axis=1)
+        labels = order // drawings.shape[-1]
+        images = self.images[_pick(classes, labels), _pick(rows, order)]
+        if self.rotate:
+            _turn(images, _pick(turns, labels))
+        return self._as_float(images), labels.astype(np.int32)
+
+    def _as_float(self, images):
+        # Bytes are gathered and turned first: a quarter of the memory traffic that floats would cost.
+        images = np.divide(images, np.float32(255), dtype=np.float32)
+        return images if self.paper == 0 else np.float32(self.paper) + np.float32(1 - 2 * self.paper) * images
+
+
+def _distinct(rng, high, shape):
+    """Random whole numbers below `high`, distinct along the last axis of `shape`, every order equally likely."""
+    # The order matters as much as the choice: it decides which character gets which label.
+    return rng.random((*shape[:-1], high)).argsort(axis=-1)[..., :shape[-1]]
+
+
+def _pick(values, index):
+    return np.take_along_axis(values, index, axis=1)
+
+
+def _turn(images, turns):
+    """Turn images [task, image, channel, height, width] in place by `turns` [task, image] quarters."""
+    for quarters in (1, 2, 3):
+        chosen = turns == quarters
+        images[chosen] = np.rot90(images[chosen], quarters, axes=(-2, -1))
