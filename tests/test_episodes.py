@@ -22,7 +22,7 @@ def marked_images(classes=CLASSES, drawings=DRAWINGS, imgc=1, imgsz=4):
 
 
 def episodes(images=None, **changes):
-    sizes = dict(n_way=N_WAY, k_spt=K_SPT, k_qry=K_QRY, task_num=TASKS, batches=4, seed=1)
+    sizes = {"n_way": N_WAY, "k_spt": K_SPT, "k_qry": K_QRY, "task_num": TASKS, "batches": 4, "seed": 1}
     return OmniglotIter(marked_images() if images is None else images, **{**sizes, **changes})
 
 

@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# What quickstart.sh and run_tests.sh share: a virtual environment with the packages of a requirements file.
+# Sourced after common.sh. PYTHON names the Python to make it with, VENV its folder (default: the project's .venv).
+
+# make_environment REQUIREMENTS - make or complete the environment; then PYTHON is its interpreter
+make_environment() {
+    local folder=${VENV:-$project/.venv} base stamp
+    [[ -z ${PYTHON:-} ]] || suits "$PYTHON" || wrong_python "$PYTHON"
+    if ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
+        base=$(find_python) || wrong_python python3
+        echo "== environment: making $folder with $base"
+        "$base" -m venv "$folder" || fail "$base -m venv failed (on Debian and Ubuntu: apt-get install python3-venv)"
+    fi
+    suits "$folder/bin/python" || fail "$folder holds $(version "$folder/bin/python"); expected Python 3.10 to 3.12;" \
+        "remove that folder and run this again"
+    PYTHON=$(CDPATH='' cd -- "$folder" && pwd)/bin/python
+    export PYTHON
+
+    stamp=$folder/installed-$1
+    if ! wanted "$1" | cmp -s - "$stamp"; then
+        echo "== environment: installing $1 (some hundred megabytes the first time)"
+        "$PYTHON" -m pip install --disable-pip-version-check --no-input -r "$project/$1" \
+            || fail "installing $1 failed; pip says why above"
+        wanted "$1" >"$stamp"
+    fi
+}
+
+# wanted REQUIREMENTS - what the environment must hold; the file itself may refer to requirements.txt
+wanted() {
+    cat "$project/requirements.txt" "$project/$1"
+}
+
+# find_python - the first Python that MindSpore runs on: $PYTHON, or one on the PATH
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.12 python3.11 python3.10; do
+        if suits "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+suits() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1
+}
+
+version() {
+    "$1" --version 2>/dev/null || echo "no Python that runs"
+}
+
+wrong_python() {
+    fail "$1 is $(version "$1"); expected Python 3.10 to 3.12, which MindSpore needs;" \
+        "name one: PYTHON=/path/to/python3.11 bash $0"
+}
+
+fail() {
+    echo "error: $*" >&2
+    exit 2
+}

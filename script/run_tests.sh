@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# All checks on a fresh machine: environment, ruff, shellcheck, pytest. Arguments go to pytest.
+# OMNIGLOT_PATH names a folder with the real Omniglot for the tests that want it.
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+. "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
+
+make_environment requirements-dev.txt
+cd "$project" || exit
+tools=$(dirname -- "$PYTHON")
+status=0
+echo "== ruff"
+"$tools/ruff" check . || status=1
+echo "== shellcheck"
+"$tools/shellcheck" script/*.sh .ci/run || status=1
+echo "== pytest"
+"$PYTHON" -m pytest "$@" || status=1
+exit "$status"
