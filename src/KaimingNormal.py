@@ -1,0 +1,60 @@
+"""KaimingNormal: normal draws whose variance keeps the signal's size through ReLU layers (He et al., 2015)."""
+import math
+
+import numpy as np
+from mindspore.common.initializer import Initializer
+
+from src.errors import InputError
+
+
+def fans(shape):
+    """Inputs and outputs of one unit of a weight of `shape` ([out, in] or [out, in, k, k])."""
+    if len(shape) < 2:
+        raise InputError(f"a weight of shape {tuple(shape)} has no fan; expected at least two dimensions")
+    receptive_field = math.prod(shape[2:])
+    return shape[1] * receptive_field, shape[0] * receptive_field
+
+
+def gain(nonlinearity, negative_slope):
+    """The factor by which a nonlinearity asks for larger weights (He et al., 2015, equations 10 and 14)."""
+    gains = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + negative_slope**2))}
+    if nonlinearity not in gains:
+        raise InputError(f"nonlinearity is {nonlinearity!r}; expected one of {', '.join(gains)}")
+    return gains[nonlinearity]
+
+
+class KaimingNormal(Initializer):
+    """Draws from N(0, gain^2 / fan), reproducible by its seed.
+
+    Parameters
+    ----------
+    negative_slope : float
+        Slope of the leaky ReLU behind the layer; 0 is plain ReLU.
+    mode : str
+        "fan_in" keeps the variance of the forward pass, "fan_out" that of the backward pass.
+    nonlinearity : str
+        "linear", "relu" or "leaky_relu".
+    seed : int or sequence of int
+        Seed of `numpy.random.default_rng`.
+    """
+
+    def __init__(self, negative_slope=0.0, mode="fan_in", nonlinearity="leaky_relu", seed=0):
+        if mode not in ("fan_in", "fan_out"):
+            raise InputError(f"mode is {mode!r}; expected one of fan_in, fan_out")
+        self.fan = mode
+        self.gain = gain(nonlinearity, negative_slope)
+        self.seed_of_draws = seed
+        super().__init__(negative_slope=negative_slope, mode=mode, nonlinearity=nonlinearity)
+
+    def deviation(self, shape):
+        """The standard deviation of the draws for a weight of `shape`."""
+        fan_in, fan_out = fans(shape)
+        return self.gain / math.sqrt(fan_in if self.fan == "fan_in" else fan_out)
+
+    def draw(self, shape):
+        """A float32 array of `shape`."""
+        draws = np.random.default_rng(self.seed_of_draws).standard_normal(shape)
+        return (draws * self.deviation(shape)).astype(np.float32)
+
+    def _initialize(self, arr):
+        arr[:] = self.draw(arr.shape)

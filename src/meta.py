@@ -1,0 +1,209 @@
+"""Meta: the inner loop, the outer loss, and the meta-gradient of both orders (Finn, Abbeel, Levine, 2017).
+
+The inner loop on one task is w_0 = theta, w_{k+1} = w_k - a grad L(w_k), on the support set; the outer loss
+is the query loss at w_N. Its gradient with respect to theta runs the loop backwards (equation 1 of the paper):
+
+    l_N = grad L_query(w_N)         l_k = l_{k+1} - a H(w_k) l_{k+1}         d outer / d theta = l_0
+
+with H the Hessian of the support loss. First order leaves the Hessian out: l_0 = l_N. Each line is one
+compiled graph that all inner steps share, so neither compile time nor graph size grows with their number.
+"""
+import mindspore as ms
+from mindspore import nn, ops
+
+from src.learner import Learner
+from src.network import to_parameter, to_rows
+
+
+class Spread(nn.Cell):
+    """Give every task its own copy of the parameters, in the form the layers take."""
+
+    def __init__(self, task_num):
+        super().__init__()
+        self.ones, self.matmul = ops.ones((task_num, 1), ms.float32), ops.MatMul()
+
+    def construct(self, parameters):
+        """Parameters in checkpoint form -> [task, in, out] each."""
+        weights = ()
+        for value in parameters:
+            rows = to_rows(value)
+            copies = self.matmul(self.ones, rows.reshape((1, -1)))      # [task, in x out]
+            weights = weights + (copies.reshape((-1,) + rows.shape),)
+        return weights
+
+
+class Gather(nn.Cell):
+    """The transpose of `Spread`: sum over the tasks, times `factor`, in checkpoint form."""
+
+    def __init__(self, task_num, factor, shapes):
+        super().__init__()
+        self.factors, self.matmul = ops.full((1, task_num), factor, dtype=ms.float32), ops.MatMul()
+        self.shapes = shapes
+
+    def construct(self, gradients):
+        """[task, in, out] each -> like the parameters."""
+        totals = ()
+        for i in range(len(self.shapes)):
+            total = self.matmul(self.factors, gradients[i].reshape((gradients[i].shape[0], -1)))
+            totals = totals + (to_parameter(total, self.shapes[i]),)
+        return totals
+
+
+class InnerStep(nn.Cell):
+    """One step of gradient descent on the support loss: w - a grad L(w)."""
+
+    def __init__(self, learner, update_lr, adapted, keep_trace):
+        super().__init__()
+        self.learner, self.update_lr, self.adapted, self.keep_trace = learner, update_lr, adapted, keep_trace
+
+    def construct(self, weights, x, labels):
+        """Returns the next weights, and the trace that `BackStep` needs."""
+        _, steps, trace = self.learner.gradient(weights, x, labels, self.update_lr)
+        moved = ()
+        for i in range(len(self.adapted)):
+            moved = moved + ((weights[i] - steps[i] if self.adapted[i] else weights[i]),)
+        return moved, (trace if self.keep_trace else ())
+
+
+class BackStep(nn.Cell):
+    """The inner step's transposed Jacobian: l - a H(w) l."""
+
+    def __init__(self, learner, update_lr, adapted):
+        super().__init__()
+        self.learner, self.update_lr, self.adapted = learner, update_lr, adapted
+
+    def construct(self, weights, trace, gradients):
+        """[task, in, out] each, with respect to the weights after the step -> before it."""
+        direction = ()
+        for i in range(len(self.adapted)):
+            direction = direction + ((gradients[i] if self.adapted[i] else ops.zeros_like(gradients[i])),)
+        products = self.learner.curvature(weights, trace, direction, self.update_lr)
+        earlier = ()
+        for i in range(len(products)):
+            earlier = earlier + (gradients[i] - products[i],)
+        return earlier
+
+
+class QueryGradient(nn.Cell):
+    """The query loss of every task, its accuracy, and the loss's gradient at the adapted weights."""
+
+    def __init__(self, learner):
+        super().__init__()
+        self.learner = learner
+
+    def construct(self, weights, x, labels):
+        """Returns the loss and the accuracy, means over the tasks, and the gradients [task, in, out]."""
+        logits, gradients, _ = self.learner.gradient(weights, x, labels, 1.0)
+        right = (ops.argmax(logits, dim=-1).astype(ms.int32) == labels).astype(ms.float32)
+        return self.learner.loss(logits, labels).mean(), right.mean(), gradients
+
+
+class Judge(nn.Cell):
+    """The query loss, accuracy and predictions of every task, without gradients."""
+
+    def __init__(self, learner):
+        super().__init__()
+        self.learner = learner
+
+    def construct(self, weights, x, labels):
+        """Returns the mean loss, accuracies [task] and predictions [task, image] (int32)."""
+        logits = self.learner(weights, x)
+        predictions = ops.argmax(logits, dim=-1).astype(ms.int32)
+        return self.learner.loss(logits, labels).mean(), (predictions == labels).astype(ms.float32).mean(axis=-1), \
+            predictions
+
+
+class Passes:
+    """The compiled graphs for one size of batch."""
+
+    def __init__(self, meta, task_num, images):
+        options = meta.options
+        learner = Learner(meta.net, task_num, images, options.label_smoothing)
+        adapted = tuple(kind in options.adapt.split(",") for kind in meta.net.kinds)
+        factor = 1.0 / task_num if options.meta_loss == "mean" else 1.0
+        self.prepare = learner.prepare
+        self.spread = Spread(task_num)
+        self.gather = Gather(task_num, factor, [parameter.shape for parameter in meta.net.parameters])
+        self.adapt = InnerStep(learner, options.update_lr, adapted, keep_trace=False)
+        self.adapt_traced = InnerStep(learner, options.update_lr, adapted, keep_trace=True)
+        self.step_back = BackStep(learner, options.update_lr, adapted)
+        self.query_gradient = QueryGradient(learner)
+        self.judge = Judge(learner)
+
+
+class Meta(nn.Cell):
+    """The meta-learner.
+
+    Parameters
+    ----------
+    net : Network
+        Its parameters are what is meta-learned.
+    options : argparse.Namespace
+        From `options.parse`.
+    """
+
+    def __init__(self, net, options):
+        super().__init__()
+        self.net = net
+        self.options = options
+        self._passes = {}
+
+    def meta_gradient(self, x_spt, y_spt, x_qry, y_qry):
+        """The outer loss and its gradient.
+
+        Parameters
+        ----------
+        x_spt, x_qry : Tensor of float32, [task, image, imgc, imgsz, imgsz]
+        y_spt, y_qry : Tensor of int32, [task, image]
+
+        Returns
+        -------
+        loss, accuracy : Tensor
+            Over the query images after the last inner step, means over the tasks.
+        gradients : tuple of Tensor
+            Like `net.parameters`.
+        """
+        support, query = self._for(x_spt), self._for(x_qry)
+        second = self.options.order == "second"
+        step = support.adapt_traced if second else support.adapt
+        x, weights, path = self._start(support, x_spt)
+        for _ in range(self.options.update_step):
+            moved, trace = step(weights, x, y_spt)
+            if second:
+                path.append((weights, ms.mutable(trace)))
+            weights = ms.mutable(moved)
+        loss, accuracy, gradients = query.query_gradient(weights, _changing(query.prepare(x_qry)), y_qry)
+        while path:
+            gradients = support.step_back(*path.pop(), ms.mutable(gradients))
+        return loss, accuracy, support.gather(ms.mutable(gradients))
+
+    def evaluate(self, x_spt, y_spt, x_qry, y_qry):
+        """Adapt by `update_step_test` inner steps, then judge on the query images.
+
+        Returns
+        -------
+        loss : Tensor
+            Mean over tasks and query images.
+        accuracies : Tensor, [task]
+        predictions : Tensor of int32, [task, image]
+        """
+        support, query = self._for(x_spt), self._for(x_qry)
+        x, weights, _ = self._start(support, x_spt)
+        for _ in range(self.options.update_step_test):
+            weights = ms.mutable(support.adapt(weights, x, y_spt)[0])
+        return query.judge(weights, _changing(query.prepare(x_qry)), y_qry)
+
+    def _start(self, support, x_spt):
+        weights = ms.mutable(support.spread(ms.mutable(tuple(self.net.parameters))))
+        return _changing(support.prepare(x_spt)), weights, []
+
+    def _for(self, images):
+        size = images.shape[:2]
+        if size not in self._passes:
+            self._passes[size] = Passes(self, *size)
+        return self._passes[size]
+
+
+def _changing(prepared):
+    """Tell MindSpore that a tuple's tensors change from call to call (by default they are constants)."""
+    return ms.mutable(prepared) if isinstance(prepared, tuple) else prepared

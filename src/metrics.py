@@ -1,0 +1,119 @@
+"""What a training run reports: lines to grep for, a progress bar on a terminal, and metrics.jsonl."""
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from src.errors import InputError
+
+FILE_NAME = "metrics.jsonl"
+
+
+def log_lines(record):
+    """The three lines of one reported epoch, in the ModelZoo's wording. An epoch is a single step."""
+    epoch, milliseconds = record["step"], record["milliseconds"]
+    return (f"epoch: {epoch} step: 1, loss is {record['loss']}",
+            f"epoch: {epoch} step: 1, accuracy is {np.float32(record['accuracy'])}",
+            f"epoch time: {milliseconds:.3f} ms, per step time: {milliseconds:.3f} ms")
+
+
+def read_metrics(path):
+    """The records of a metrics file, by rising step.
+
+    A torn last line, left by a process that was killed, is dropped. Where a run was started again from an earlier
+    step, its records take the place of the older ones from there on.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    list of dict
+        `step`, `loss`, `accuracy` (0 to 1), `milliseconds` and `learning_rate` of each reported step.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be read, or a line is not such a record.
+    """
+    try:
+        *lines, _torn = Path(path).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable ({error}); expected the metrics of a training run") from error
+    records = []
+    for number, line in enumerate(lines, 1):
+        record = _parse(line, f"{path}, line {number}")
+        while records and records[-1]["step"] >= record["step"]:
+            records.pop()
+        records.append(record)
+    return records
+
+
+def _parse(line, origin):
+    try:
+        record = json.loads(line)
+        record["step"] + 0
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{origin}: {line[:40]!r} is no record of a training step") from error
+    return record
+
+
+class Reporter:
+    """Reports a run while it lasts; a context manager.
+
+    Every record is on the disk, whole, before `report` returns, so a run that is killed loses nothing it reported.
+
+    Parameters
+    ----------
+    folder : Path
+        Where metrics.jsonl is or will be; records are appended.
+    done, total : int
+        Steps done before this run, and at its end.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be written.
+    """
+
+    def __init__(self, folder, done, total):
+        path = Path(folder) / FILE_NAME
+        try:
+            _drop_torn_line(path)
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"--output_dir {folder}: cannot write {FILE_NAME} there ({error.strerror}); "
+                             f"expected a folder to write to") from error
+        self._bar = tqdm(total=total, initial=done, unit="epoch", disable=None)   # None: only on a terminal
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._bar.close()
+        self._file.close()
+
+    def advance(self):
+        """One more step done."""
+        self._bar.update()
+
+    def report(self, record):
+        """Append `record` to the file and print its lines."""
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        self._bar.write("\n".join(log_lines(record)))
+        sys.stdout.flush()
+
+
+def _drop_torn_line(path):
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)

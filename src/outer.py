@@ -1,0 +1,47 @@
+"""The outer optimizer: Adam on the meta-gradient, with decoupled weight decay where a preset asks for it."""
+from mindspore import nn, ops
+
+from src.schedule import learning_rates
+
+
+class OuterAdam(nn.Adam):
+    """Adam with decoupled weight decay (Kingma and Ba, 2015; Loshchilov and Hutter, 2019, algorithm 2).
+
+    MindSpore's own AdamWeightDecay is another algorithm: it leaves out Adam's bias correction, so that its first
+    steps are three times as long.
+
+    Parameters
+    ----------
+    parameters : list of Parameter
+        What to train.
+    learning_rates : sequence of float
+        The rate of each step; step number `global_step` takes entry `global_step`.
+    weight_decay : float
+        The share of a weight that a step takes away, in units of the learning rate.
+    """
+
+    def __init__(self, parameters, learning_rates, weight_decay=0.0):
+        super().__init__(parameters, [float(rate) for rate in learning_rates])
+        self.decoupled_decay = weight_decay
+        self.assign = ops.Assign()
+
+    def decay_weight(self, gradients):
+        """Shrink the weights and leave `gradients` as they are; `nn.Adam` calls this first in every step."""
+        if self.decoupled_decay:
+            keep = 1.0 - self.get_lr() * self.decoupled_decay
+            for parameter in self._parameters:
+                self.assign(parameter, parameter * keep)
+        return gradients
+
+
+def outer_optimizer(parameters, options):
+    """The optimizer of a run: call it with the tuple of meta-gradients.
+
+    Parameters
+    ----------
+    parameters : list of Parameter
+        In the order of the meta-gradients.
+    options : argparse.Namespace
+        `weight_decay`, and what `learning_rates` reads.
+    """
+    return OuterAdam(parameters, learning_rates(options), options.weight_decay)

@@ -1,0 +1,55 @@
+"""The figures of an evaluation: accuracies of batches, their mean, its interval."""
+import math
+
+import numpy as np
+
+NORMAL_95 = 1.96   # the standard deviations that hold 95 % of a normal distribution, on both sides of its mean
+
+
+def mean_and_interval(accuracies):
+    """The mean of the tasks' accuracies and half the width of its 95 % interval.
+
+    Parameters
+    ----------
+    accuracies : array_like
+        One accuracy a task, 0 to 1.
+
+    Returns
+    -------
+    mean, interval : float
+        The interval is 1.96 sigma / sqrt(tasks), sigma the standard deviation over the tasks (Finn et al., 2017,
+        table 1).
+    """
+    accuracies = np.asarray(accuracies, np.float64).ravel()
+    return float(accuracies.mean()), float(NORMAL_95 * accuracies.std() / math.sqrt(accuracies.size))
+
+
+def bracketed(accuracy):
+    """`accuracy` as the ModelZoo prints it: `[0.9608333]`."""
+    return str(np.array([accuracy], np.float32))
+
+
+def summarize(accuracies, losses, options):
+    """The results of an evaluation, in values that JSON keeps.
+
+    Parameters
+    ----------
+    accuracies : ndarray, shape (batches, task_num)
+        The accuracy of every task.
+    losses : sequence of float
+        The mean query loss of every batch.
+    options : argparse.Namespace
+        Ways, shots, query images, steps and seed.
+    """
+    mean, interval = mean_and_interval(accuracies)
+    return {"mean": mean, "interval_95": interval, "loss": float(np.mean(losses)), "tasks": int(accuracies.size),
+            "n_way": options.n_way, "k_spt": options.k_spt, "k_qry": options.k_qry,
+            "update_step_test": options.update_step_test, "update_lr": options.update_lr, "seed": options.seed,
+            "batches": [float(accuracy) for accuracy in accuracies.mean(axis=1)]}
+
+
+def summary_line(results):
+    """One line that says what was measured and how."""
+    return (f"accuracy {results['mean']:.4f} +- {results['interval_95']:.4f} (95 % interval): "
+            f"{results['tasks']} tasks, {results['n_way']}-way {results['k_spt']}-shot, "
+            f"{results['k_qry']} query images a class, {results['update_step_test']} inner steps")

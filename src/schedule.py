@@ -1,0 +1,35 @@
+"""The outer learning rate of every epoch: constant, in steps, or along half a cosine."""
+import numpy as np
+
+
+def learning_rates(options):
+    """The outer learning rate of each epoch of a run.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        `meta_lr`, `epoch`, `lr_scheduler`, `lr_milestones`, `lr_scheduler_gamma`.
+
+    Returns
+    -------
+    ndarray of float32, shape (epoch,)
+        Entry 0 is the rate of epoch 1. After milestone m, from epoch m + 1 on, the step scheduler's rate is
+        `lr_scheduler_gamma` times what it was; the cosine falls from `meta_lr` towards 0 (Loshchilov and Hutter,
+        2017, "SGDR", equation 5, without restarts).
+    """
+    done = np.arange(options.epoch)   # epochs done before each one
+    factor = {"constant": _constant, "step": _step, "cosine": _cosine}[options.lr_scheduler]
+    return (options.meta_lr * factor(done, options)).astype(np.float32)
+
+
+def _constant(done, options):
+    return np.ones(len(done))
+
+
+def _step(done, options):
+    milestones = options.lr_milestones or [options.epoch * quarter / 4 for quarter in (1, 2, 3)]
+    return options.lr_scheduler_gamma ** np.searchsorted(np.sort(milestones), done, side="right")
+
+
+def _cosine(done, options):
+    return (1 + np.cos(np.pi * done / options.epoch)) / 2
