@@ -4,7 +4,16 @@ from mindspore import nn
 from src.crossentropy import CrossEntropy
 from src.first_layer import CentredPatches, FirstConvNorm, ImageRows
 from src.layers import (
-    Affine, AsGiven, BatchNorm, Flatten, MaxPool, Patches, PerImage, ReLU, RowConstants, SpatialMean,
+    Affine,
+    AsGiven,
+    BatchNorm,
+    Flatten,
+    MaxPool,
+    Patches,
+    PerImage,
+    ReLU,
+    RowConstants,
+    SpatialMean,
 )
 from src.rows import Grid
 

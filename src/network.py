@@ -60,18 +60,17 @@ def to_parameter(value, shape):
 
 def initial_values(spec, seed):
     """The parameters of one layer: a list of (kind, float32 array). Each has draws of its own."""
-    if spec.kind == "bn":
-        channels = spec.shape_in[0]
-        gamma = [("gamma", np.ones(channels, np.float32))] if spec.gamma else []
-        return [*gamma, ("beta", np.zeros(channels, np.float32))]
-    if spec.kind not in ("conv2d", "linear"):
-        return []
-    window = (spec.kernel, spec.kernel) if spec.kind == "conv2d" else ()
-    shape = (spec.shape_out[0], spec.shape_in[0], *window)
-    values = [("weight", spec.init_scale * _draw(spec.init, shape, (seed, spec.index, 0)))]
-    if spec.bias:
-        values.append(("bias", _draw_bias(spec.init, shape, (seed, spec.index, 1))))
+    values = [(kind, _initial_value(spec, kind, shape, (seed, spec.index, number)))
+              for number, (kind, shape) in enumerate(spec.parameters.items())]
     return [(kind, value.astype(np.float32)) for kind, value in values]
+
+
+def _initial_value(spec, kind, shape, seed):
+    if kind == "weight":
+        return spec.init_scale * _draw(spec.init, shape, seed)
+    if kind == "bias" and spec.init == "uniform":
+        return _uniform(shape, spec.parameters["weight"], seed)
+    return np.ones(shape) if kind == "gamma" else np.zeros(shape)
 
 
 def _draw(init, shape, seed):
@@ -81,10 +80,6 @@ def _draw(init, shape, seed):
         return _uniform(shape, shape, seed)
     mode = init.removeprefix("kaiming_")
     return initializer(KaimingNormal(mode=mode, nonlinearity="relu", seed=seed), shape).init_data().asnumpy()
-
-
-def _draw_bias(init, shape, seed):
-    return _uniform(shape[:1], shape, seed) if init == "uniform" else np.zeros(shape[:1], np.float32)
 
 
 def _uniform(shape, weight_shape, seed):

@@ -42,6 +42,18 @@ class Spec:
         return Window(self.kernel, self.stride, self.properties.get("padding", 0))
 
     @property
+    def parameters(self):
+        """The shapes of the layer's parameters by kind, in the order checkpoints and layers hold them."""
+        if self.kind == "bn":
+            names = ("gamma", "beta") if self.gamma else ("beta",)
+            return dict.fromkeys(names, (self.shape_in[0],))
+        if self.kind not in ("conv2d", "linear"):
+            return {}
+        window = (self.kernel, self.kernel) if self.kind == "conv2d" else ()
+        weight = {"weight": (self.shape_out[0], self.shape_in[0], *window)}
+        return weight | {"bias": (self.shape_out[0],)} if self.bias else weight
+
+    @property
     def is_flat(self):
         """Whether the layer is given one vector an image, rather than rows of positions."""
         return len(self.shape_in) == 1

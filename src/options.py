@@ -146,14 +146,14 @@ OPTIONS = (
            stored=True),
     Option("order", "second", "meta-gradient through the inner gradients, or not",
            programs=(TRAIN,), choices=("first", "second")),
-    Option("label_smoothing", 0.0, "share of the target probability spread over all classes", float, (TRAIN, EVAL),
-           low=0, high=1, stored=True),
+    Option("label_smoothing", 0.0, "share of the target probability spread over all classes", float, low=0, high=1,
+           stored=True),
     Option("paper", 0.0, "value of paper inside the program; ink is 1 - paper", float, (TRAIN, EVAL), low=0, high=1,
            stored=True),
     # Outer loop
     Option("epoch", 20000, "meta-steps to train", int, (TRAIN,), low=1),
     Option("meta_lr", 1e-3, "outer (Adam) learning rate", float, (TRAIN,), low=0),
-    Option("meta_loss", "mean", "how the tasks' query losses make one loss", programs=(TRAIN,),
+    Option("meta_loss", "mean", "how the tasks' query losses make one loss", programs=(TRAIN, BENCH),
            choices=("mean", "sum")),
     Option("weight_decay", 0.0, "decoupled weight decay of the outer optimizer", float, (TRAIN,), low=0),
     Option("lr_scheduler", "constant", "how meta_lr changes over the epochs", programs=(TRAIN,),
@@ -210,15 +210,15 @@ def parse(program, description, arguments=None, extra=()):
     """
     options = options_of(program) + list(extra)
     typed = vars(_parser(program, description, options).parse_args(arguments))
-    given = {name: BY_NAME.get(name, next((o for o in extra if o.name == name), None)).convert(value, f"--{name}")
-             for name, value in typed.items() if value is not None}
+    by_name = {option.name: option for option in options}
+    given = {name: by_name[name].convert(value, f"--{name}") for name, value in typed.items() if value is not None}
     values = {option.name: option.default_for(program) for option in options}
     if "preset" in values:
         values.update(_for_program(read_preset(given.get("preset", values["preset"])), options))
     values.update(given)
     missing = [name for name, value in values.items() if value is REQUIRED]
     if missing:
-        raise InputError(f"--{missing[0]} is missing; expected {BY_NAME[missing[0]].help}")
+        raise InputError(f"--{missing[0]} is missing; expected {by_name[missing[0]].help}")
     return argparse.Namespace(**values, given=frozenset(given))
 
 

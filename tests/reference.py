@@ -1,0 +1,125 @@
+"""An independent MAML in NumPy: one task and one image position at a time, derivatives by differences.
+
+It shares no formula with the program beyond the definition of the layers. Inner gradients are complex-step
+derivatives (exact to rounding), the outer gradient is a central difference, all in double precision.
+"""
+import numpy as np
+
+STEP = 1e-30   # of the complex-step derivative: no subtraction, so no cancellation
+
+
+def larger(a, b):
+    """The entry with the larger real part, so that a complex step passes through."""
+    return np.where(a.real >= b.real, a, b)
+
+
+def conv2d(x, weight, bias, stride, padding):
+    """[image, c, h, w] -> [image, filters, h', w']."""
+    filters, _, k, _ = weight.shape
+    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    height, width = (x.shape[2] - k) // stride + 1, (x.shape[3] - k) // stride + 1
+    out = np.empty((len(x), filters, height, width), np.result_type(x, weight))
+    for i in range(height):
+        for j in range(width):
+            patch = x[:, :, i * stride:i * stride + k, j * stride:j * stride + k]
+            out[:, :, i, j] = np.tensordot(patch, weight, ((1, 2, 3), (1, 2, 3)))
+    return out if bias is None else out + bias[:, None, None]
+
+
+def batch_norm(x, gamma, beta, eps):
+    """Statistics over all axes but the channels', which are the second."""
+    axes = (0, *range(2, x.ndim))
+    shape = (-1,) + (1,) * (x.ndim - 2)
+    mean = x.mean(axes, keepdims=True)
+    normal = (x - mean) / np.sqrt(((x - mean) ** 2).mean(axes, keepdims=True) + eps)
+    return normal * (1 if gamma is None else gamma.reshape(shape)) + beta.reshape(shape)
+
+
+def max_pool2d(x, kernel, stride):
+    """Incomplete windows at the edge are left out."""
+    height, width = (x.shape[2] - kernel) // stride + 1, (x.shape[3] - kernel) // stride + 1
+    out = None
+    for i in range(kernel):
+        for j in range(kernel):
+            tap = x[:, :, i:i + stride * (height - 1) + 1:stride, j:j + stride * (width - 1) + 1:stride]
+            out = tap if out is None else larger(out, tap)
+    return out
+
+
+def logits(layers, weights, x):
+    """The network on the images [image, c, h, w] of one task; `weights` by name ("0.weight")."""
+    for index, layer in enumerate(layers):
+        def of(kind, index=index):
+            return weights.get(f"{index}.{kind}")
+        kind = layer["layer"]
+        if kind == "conv2d":
+            x = conv2d(x, of("weight"), of("bias"), layer.get("stride", 1), layer.get("padding", 0))
+        elif kind == "bn":
+            x = batch_norm(x, of("gamma"), of("beta"), layer.get("eps", 1e-5))
+        elif kind == "relu":
+            x = larger(x, np.zeros_like(x))
+        elif kind == "max_pool2d":
+            x = max_pool2d(x, layer.get("kernel", 2), layer.get("stride", 2))
+        elif kind == "reduce_mean":
+            x = x.mean((2, 3))
+        elif kind == "flatten":
+            x = x.reshape(len(x), -1)
+        else:
+            x = x @ of("weight").T + (0 if of("bias") is None else of("bias"))
+    return x
+
+
+def loss(layers, weights, x, labels, smoothing=0.0):
+    """Mean cross-entropy of one task."""
+    z = logits(layers, weights, x)
+    z = z - z.real.max(1, keepdims=True)
+    log_probability = z - np.log(np.exp(z).sum(1, keepdims=True))
+    target = np.eye(z.shape[1])[labels] * (1 - smoothing) + smoothing / z.shape[1]
+    return -(target * log_probability).sum(1).mean()
+
+
+def gradient(layers, weights, x, labels, smoothing=0.0):
+    """Gradient of `loss` by complex steps, one parameter entry at a time."""
+    result = {}
+    for name, value in weights.items():
+        result[name] = np.empty(value.shape)
+        for entry in np.ndindex(*value.shape):
+            moved = value.astype(complex)
+            moved[entry] += 1j * STEP
+            result[name][entry] = loss(layers, {**weights, name: moved}, x, labels, smoothing).imag / STEP
+    return result
+
+
+def adapt(layers, weights, x, labels, steps, rate, adapted, smoothing=0.0):
+    """`steps` gradient steps on the support set of one task."""
+    for _ in range(steps):
+        slope = gradient(layers, weights, x, labels, smoothing)
+        weights = {name: value - rate * slope[name] if name.split(".")[1] in adapted else value
+                   for name, value in weights.items()}
+    return weights
+
+
+def outer_loss(layers, weights, batch, **inner):
+    """Mean over the tasks of the query loss after adapting."""
+    smoothing = inner.get("smoothing", 0.0)
+    return np.mean([loss(layers, adapt(layers, weights, x_spt, y_spt, **inner), x_qry, y_qry, smoothing)
+                    for x_spt, y_spt, x_qry, y_qry in zip(*batch)])
+
+
+def directional_derivative(layers, weights, batch, direction, width=1e-8, **inner):
+    """d outer_loss along `direction` (second order: through the inner gradients), by a central difference.
+
+    The width is tiny, for a kink of ReLU crossed inside it would show as a jump.
+    """
+    def moved(sign):
+        return {name: value + sign * width * direction[name] for name, value in weights.items()}
+    return (outer_loss(layers, moved(1), batch, **inner) - outer_loss(layers, moved(-1), batch, **inner)) / (2 * width)
+
+
+def first_order_gradient(layers, weights, batch, **inner):
+    """Mean over the tasks of the plain query gradient at the adapted weights."""
+    smoothing, total = inner.get("smoothing", 0.0), None
+    for x_spt, y_spt, x_qry, y_qry in zip(*batch):
+        slope = gradient(layers, adapt(layers, weights, x_spt, y_spt, **inner), x_qry, y_qry, smoothing)
+        total = slope if total is None else {name: total[name] + slope[name] for name in slope}
+    return {name: value / len(batch[0]) for name, value in total.items()}

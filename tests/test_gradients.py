@@ -1,0 +1,193 @@
+"""The meta-gradient of both orders, against references that share no code with it."""
+import argparse
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, nn, ops
+from networks import NETWORKS, STRIDED
+from reference import directional_derivative, first_order_gradient, logits, outer_loss
+
+from src.learner import Learner
+from src.meta import Meta
+from src.network import Network, to_rows
+
+WAYS, TASKS, SIZE = 3, 2, 12
+
+
+@pytest.fixture(params=NETWORKS)
+def layers(request):
+    return NETWORKS[request.param]
+
+
+def options(**changes):
+    """What `Meta` reads of the options."""
+    return argparse.Namespace(**{"update_step": 2, "update_step_test": 2, "update_lr": 0.3, "order": "second",
+                                 "adapt": "weight,bias,gamma,beta", "meta_loss": "mean", "label_smoothing": 0.0}
+                              | changes)
+
+
+def network(layers, channels=1):
+    """A network whose biases, gammas and betas are not at their special starting values."""
+    net = Network(layers, channels, SIZE, WAYS, seed=3)
+    draws = np.random.default_rng(4)
+    for parameter in net.parameters:
+        parameter.set_data(parameter + Tensor(draws.normal(0, 0.1, parameter.shape).astype(np.float32)))
+    return net
+
+
+def batch_of(channels=1, k_spt=2, k_qry=3):
+    """Smooth images, whose classes differ: [task, image, channel, height, width] and labels, support and query."""
+    draws = np.random.default_rng(5)
+    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    result = []
+    for k in (k_spt, k_qry):
+        waves = draws.uniform(1, 6, (TASKS, WAYS * k, channels, 2, 1, 1))
+        phases = draws.uniform(0, 6, waves.shape)
+        images = (np.sin(waves[:, :, :, 0] * x + phases[:, :, :, 0]) * np.sin(waves[:, :, :, 1] * y
+                                                                              + phases[:, :, :, 1]) + 1) / 2
+        result += [images.astype(np.float32), np.tile(np.arange(WAYS).repeat(k), (TASKS, 1)).astype(np.int32)]
+    return result
+
+
+def weights_of(net):
+    """Parameters by name in double precision, as the reference takes them."""
+    return {parameter.name.removeprefix("net."): parameter.asnumpy().astype(np.float64)
+            for parameter in net.parameters}
+
+
+def meta_gradient(net, batch, **changes):
+    """Loss and gradients by name, from the program."""
+    loss, _, gradients = Meta(net, options(**changes)).meta_gradient(*map(Tensor, batch))
+    return float(loss), {name: g.asnumpy().astype(np.float64) for name, g in zip(weights_of(net), gradients)}
+
+
+def in_double(batch):
+    return [array.astype(np.float64) if array.dtype == np.float32 else array for array in batch]
+
+
+INNER = {"steps": 2, "rate": 0.3, "adapted": ("weight", "bias", "gamma", "beta")}
+
+
+def relative_error(found, expected):
+    """Of the whole gradient."""
+    found, expected = (np.concatenate([g[name].ravel() for name in expected]) for g in (found, expected))
+    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+
+
+def check_second_order(net, layers, batch, inner, **changes):
+    """Compare along the gradient itself and two random directions."""
+    loss, gradients = meta_gradient(net, batch, **changes)
+    weights, batch = weights_of(net), in_double(batch)
+    assert loss == pytest.approx(outer_loss(layers, weights, batch, **inner), rel=1e-4)
+    size = np.sqrt(sum((g ** 2).sum() for g in gradients.values()))
+    draws = np.random.default_rng(6)
+    for i in range(3):
+        direction = gradients if i == 0 else {name: draws.normal(size=g.shape) for name, g in gradients.items()}
+        length = np.sqrt(sum((d ** 2).sum() for d in direction.values()))
+        direction = {name: d / length for name, d in direction.items()}
+        expected = directional_derivative(layers, weights, batch, direction, **inner)
+        found = sum((gradients[name] * direction[name]).sum() for name in gradients)
+        assert found == pytest.approx(expected, abs=1e-3 * size)
+
+
+def test_second_order_meta_gradient_matches_differences(layers):
+    check_second_order(network(layers), layers, batch_of(), INNER)
+
+
+def test_first_order_is_the_plain_gradient_at_the_adapted_weights(layers):
+    net, batch = network(layers), batch_of()
+    _, found = meta_gradient(net, batch, order="first")
+    expected = first_order_gradient(layers, weights_of(net), in_double(batch), **INNER)
+    assert relative_error(found, expected) < 1e-3
+
+
+def test_second_order_differs_from_first():
+    net, batch = network(NETWORKS["strided"]), batch_of()
+    _, first = meta_gradient(net, batch, order="first")
+    _, second = meta_gradient(net, batch, order="second")
+    assert relative_error(first, second) > 0.05
+
+
+def test_without_inner_steps_both_orders_agree():
+    net, batch = network(NETWORKS["strided"]), batch_of()
+    (_, first), (_, second) = (meta_gradient(net, batch, order=order, update_step=0) for order in ("first", "second"))
+    assert relative_error(first, second) == 0
+
+
+def test_colour_label_smoothing_and_partial_adaptation():
+    layers = NETWORKS["strided with biases"]
+    inner = {**INNER, "adapted": ("weight", "bias"), "smoothing": 0.2}
+    check_second_order(network(layers, channels=3), layers, batch_of(channels=3), inner,
+                       adapt="weight,bias", label_smoothing=0.2)
+
+
+def test_summed_outer_loss_scales_the_gradient_alone():
+    net, batch = network(NETWORKS["strided"]), batch_of()
+    mean_loss, mean = meta_gradient(net, batch)
+    sum_loss, total = meta_gradient(net, batch, meta_loss="sum")
+    assert sum_loss == mean_loss
+    assert relative_error(total, {name: TASKS * g for name, g in mean.items()}) < 1e-6
+
+
+def test_graph_mode_equals_pynative_mode(layers):
+    batch = batch_of()
+    results = []
+    for mode in (ms.GRAPH_MODE, ms.PYNATIVE_MODE):
+        ms.set_context(mode=mode)
+        try:
+            results.append(meta_gradient(network(layers), batch)[1])
+        finally:
+            ms.set_context(mode=ms.GRAPH_MODE)
+    assert relative_error(*results) < 1e-5
+
+
+def test_every_parameter_gets_a_gradient():
+    net = network(NETWORKS["pooled"])
+    _, gradients = meta_gradient(net, batch_of())
+    silent = {name for name, g in gradients.items() if np.abs(g).max() < 1e-6}
+    assert silent == {"0.bias", "4.bias"}   # batch statistics take a convolution's bias away
+
+
+class OneTask(nn.Cell):
+    """The default layers built of MindSpore's own, for one task."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = weights
+
+    def construct(self, x):
+        for index in (0, 3):
+            conv = nn.Conv2d(x.shape[1], STRIDED["filters"], 3, 2, "pad", 1,
+                             weight_init=Tensor(self.weights[f"{index}.weight"]))
+            x = conv(x)
+            mean = x.mean(axis=(0, 2, 3), keep_dims=True)
+            variance = ((x - mean) ** 2).mean(axis=(0, 2, 3), keep_dims=True)
+            x = (x - mean) / ops.sqrt(variance + 1e-3) + Tensor(self.weights[f"{index + 1}.beta"]).reshape((-1, 1, 1))
+            x = ops.relu(x)
+        dense = nn.Dense(x.shape[1], WAYS, weight_init=Tensor(self.weights["7.weight"]),
+                         bias_init=Tensor(self.weights["7.bias"]))
+        return dense(x.mean(axis=(2, 3)))
+
+
+def test_task_batched_network_equals_mindspore_layers_task_by_task():
+    layers = NETWORKS["strided"]
+    nets = [network(layers) for _ in range(TASKS)]
+    for seed, net in enumerate(nets):
+        for parameter in net.parameters:
+            noise = np.random.default_rng(seed).normal(0, 0.3, parameter.shape).astype(np.float32)
+            parameter.set_data(parameter + Tensor(noise))
+    x = batch_of()[0]
+    weights = tuple(ops.stack([to_rows(net.parameters[i]) for net in nets]) for i in range(len(nets[0].parameters)))
+    learner = Learner(nets[0], TASKS, x.shape[1])
+    found = learner(ms.mutable(weights), ms.mutable(learner.prepare(Tensor(x)))).asnumpy()
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    try:
+        for task, net in enumerate(nets):
+            weights_here = {name: value.astype(np.float32) for name, value in weights_of(net).items()}
+            expected = OneTask(weights_here)(Tensor(x[task])).asnumpy()
+            np.testing.assert_allclose(found[task], expected, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(logits(layers, weights_of(net), x[task].astype(np.float64)), expected,
+                                       rtol=1e-3, atol=1e-4)
+    finally:
+        ms.set_context(mode=ms.GRAPH_MODE)
