@@ -15,7 +15,7 @@ def log_lines(record):
     """The three lines of one reported epoch, in the ModelZoo's wording. An epoch is a single step."""
     epoch, milliseconds = record["step"], record["milliseconds"]
     return (f"epoch: {epoch} step: 1, loss is {record['loss']}",
-            f"epoch: {epoch} step: 1, accuracy is {np.float32(record['accuracy'])}",
+            f"epoch: {epoch} step: 1, accuracy is {np.float32(record['accuracy'])!s}",
             f"epoch time: {milliseconds:.3f} ms, per step time: {milliseconds:.3f} ms")
 
 

@@ -12,14 +12,14 @@ def learning_rates(options):
 
     Returns
     -------
-    ndarray of float32, shape (epoch,)
+    ndarray of float64, shape (epoch,)
         Entry 0 is the rate of epoch 1. After milestone m, from epoch m + 1 on, the step scheduler's rate is
         `lr_scheduler_gamma` times what it was; the cosine falls from `meta_lr` towards 0 (Loshchilov and Hutter,
         2017, "SGDR", equation 5, without restarts).
     """
     done = np.arange(options.epoch)   # epochs done before each one
     factor = {"constant": _constant, "step": _step, "cosine": _cosine}[options.lr_scheduler]
-    return (options.meta_lr * factor(done, options)).astype(np.float32)
+    return options.meta_lr * factor(done, options)
 
 
 def _constant(done, options):

@@ -1,0 +1,76 @@
+"""What training and evaluation report: log lines, metrics.jsonl, mean and interval."""
+import json
+
+import numpy as np
+import pytest
+
+from src.errors import InputError
+from src.metrics import Reporter, log_lines, read_metrics
+from src.results import bracketed, mean_and_interval
+
+
+def record(step, loss=1.5):
+    return {"step": step, "loss": loss, "accuracy": 0.5, "milliseconds": 2.0, "learning_rate": 0.001}
+
+
+def report(folder, *steps):
+    with Reporter(folder, 0, 10) as reporter:
+        for step in steps:
+            reporter.report(record(step))
+
+
+def test_log_lines_are_the_modelzoos():
+    accuracy = float(np.float32(0.5775))   # as read back from the device: 0.5774999856948853
+    lines = log_lines({"step": 1, "loss": 1.2703509330749512, "accuracy": accuracy, "milliseconds": 499.59})
+    assert lines == ("epoch: 1 step: 1, loss is 1.2703509330749512", "epoch: 1 step: 1, accuracy is 0.5775",
+                     "epoch time: 499.590 ms, per step time: 499.590 ms")
+
+
+def test_records_are_whole_on_the_disk_before_report_returns(tmp_path, capsys):
+    with Reporter(tmp_path, 0, 10) as reporter:
+        reporter.report(record(1))
+        assert read_metrics(tmp_path / "metrics.jsonl") == [record(1)]   # the file is still open
+    assert capsys.readouterr().out.splitlines() == list(log_lines(record(1)))
+
+
+def test_torn_last_line_is_dropped_and_does_not_spoil_the_next(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    report(tmp_path, 1, 2)
+    path.write_bytes(path.read_bytes()[:-7])
+    assert read_metrics(path) == [record(1)]
+    report(tmp_path, 2, 3)
+    assert read_metrics(path) == [record(1), record(2), record(3)]
+    assert all(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+
+
+def test_run_started_again_earlier_takes_the_place_of_what_followed(tmp_path):
+    report(tmp_path, 1, 2, 3, 4)
+    report(tmp_path, 3)
+    assert [entry["step"] for entry in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("line", ["nonsense", "[1]", "{}", '{"step": "a"}'])
+def test_line_that_is_no_record_is_named(tmp_path, line):
+    report(tmp_path, 1)
+    path = tmp_path / "metrics.jsonl"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    with pytest.raises(InputError, match=r"metrics\.jsonl, line 2"):
+        read_metrics(path)
+
+
+def test_missing_metrics_are_refused(tmp_path):
+    with pytest.raises(InputError, match="not readable"):
+        read_metrics(tmp_path / "metrics.jsonl")
+
+
+def test_mean_and_interval():
+    mean, interval = mean_and_interval([[0.0, 1.0], [0.5, 0.5]])
+    assert mean == 0.5
+    assert interval == pytest.approx(1.96 * np.sqrt(0.125) / 2)
+    assert mean_and_interval([0.7]) == (0.7, 0.0)
+
+
+def test_accuracies_print_as_arrays_of_one():
+    assert bracketed(0.9608333) == "[0.9608333]"
+    assert bracketed(1.0) == "[1.]"
