@@ -1,0 +1,57 @@
+"""The parts of a run put together as its options say: characters, episodes, meta-learner."""
+import mindspore as ms
+
+from src.checkpoint import load
+from src.errors import InputError
+from src.meta import Meta
+from src.network import Network
+from src.Omniglot import load_images
+from src.OmniglotIter import OmniglotIter, split_classes
+from src.options import EVAL, options_of
+
+
+def load_split(options):
+    """The characters to train on and those to test on, uint8 [class, drawing, imgc, imgsz, imgsz] each."""
+    images = load_images(options.data_path, options.imgsz, options.imgc)
+    return split_classes(images, options.n_train_classes, options.split, options.split_seed)
+
+
+def make_episodes(images, options, batches):
+    """Episodes of `images`, `batches` batches of them."""
+    return OmniglotIter(images, n_way=options.n_way, k_spt=options.k_spt, k_qry=options.k_qry,
+                        task_num=options.task_num, batches=batches, seed=options.seed, rotate=options.rotate,
+                        ink=options.ink, paper=options.paper)
+
+
+def make_meta(options):
+    """A meta-learner with fresh weights."""
+    return Meta(Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed), options)
+
+
+def load_trained(options):
+    """A meta-learner with the weights of `options.ckpt`.
+
+    Completes `options` by what the checkpoint knows of the trained model.
+
+    Returns
+    -------
+    meta : Meta
+    checkpoint : Checkpoint
+
+    Raises
+    ------
+    InputError
+        Where there is no such checkpoint, or it does not fit.
+    """
+    if not options.ckpt:
+        raise InputError("--ckpt is missing; expected a checkpoint of omniglot_train.py, or a folder of them")
+    checkpoint = load(options.ckpt)
+    checkpoint.adopt_options(options, [option.name for option in options_of(EVAL) if option.stored] + ["network"])
+    meta = make_meta(options)
+    checkpoint.put_into(meta)
+    return meta, checkpoint
+
+
+def as_tensors(batch):
+    """A batch of episodes as MindSpore takes it."""
+    return tuple(map(ms.Tensor, batch))

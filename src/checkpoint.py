@@ -1,0 +1,214 @@
+"""Checkpoints: weights, optimizer state, epoch, episodes and options in MindSpore's own format, written whole."""
+import contextlib
+import json
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+
+from src.errors import InputError
+from src.files import replacing
+from src.options import check_values, read_preset
+
+FILE_NAME = "maml-{}_1.ckpt"
+WEIGHT_PREFIX = "net."   # names under it belong to the network; other names are the optimizer's, or other programs'
+
+
+@dataclass
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    tensors : dict of Parameter
+        Weights and optimizer state, by name.
+    epoch : int
+        Epochs done; 0 for a file of another program.
+    options : dict
+        Every option of the run that wrote it; empty for a file of another program.
+    episodes : dict or None
+        State of the `OmniglotIter` after that epoch.
+    """
+
+    path: Path
+    tensors: dict
+    epoch: int = 0
+    options: dict = None
+    episodes: dict = None
+
+    def put_into(self, net):
+        """Give every parameter of `net` its value.
+
+        Raises
+        ------
+        InputError
+            Naming the first parameter that is missing, left over or of another shape.
+        """
+        parameters = {parameter.name: parameter for parameter in net.get_parameters()}
+        for name, parameter in parameters.items():
+            if name not in self.tensors:
+                raise InputError(f"--ckpt {self.path}: does not hold {name} {parameter.shape}, which this network "
+                                 f"needs; it holds {_shorten(', '.join(self.tensors) or 'no weights')}")
+        for name in self.tensors:
+            if name.startswith(WEIGHT_PREFIX) and name not in parameters:
+                raise InputError(f"--ckpt {self.path}: holds {name} {self.tensors[name].shape}, which this network "
+                                 f"does not have; expected only {_shorten(', '.join(parameters))}")
+        for parameter in parameters.values():
+            self._fill(parameter)
+
+    def resume(self, optimizer):
+        """Give `optimizer` its state back; return the number of epochs done.
+
+        That is 0, and `optimizer` stays as it is, where the file holds weights only.
+        """
+        state = optimizer_state(optimizer)
+        if self.episodes is None or any(parameter.name not in self.tensors for parameter in state):
+            return 0
+        for parameter in state:
+            self._fill(parameter)
+        return self.epoch
+
+    def adopt_options(self, options, names):
+        """Set those of the options `names` that were given neither by hand nor by a preset named by hand.
+
+        Raises
+        ------
+        InputError
+            Where the file holds a value outside its option's range.
+        """
+        by_hand = set(options.given)
+        if "preset" in by_hand:
+            by_hand |= read_preset(options.preset).keys()
+        wanted = {name: self.options[name] for name in names if name in self.options and name not in by_hand}
+        vars(options).update(check_values(wanted, f"--ckpt {self.path}"))
+
+    def _fill(self, parameter):
+        value = self.tensors[parameter.name]
+        if value.shape != parameter.shape:
+            raise InputError(f"--ckpt {self.path}: {parameter.name} has shape {value.shape}; "
+                             f"expected {parameter.shape} (see --n_way and the preset's network)")
+        parameter.set_data(ms.Tensor(value.asnumpy(), parameter.dtype))
+
+
+def optimizer_state(optimizer):
+    """The parameters of `optimizer` that change from step to step and are neither weights nor learning rates."""
+    return [parameter for parameter in optimizer.get_parameters()
+            if not parameter.name.startswith((WEIGHT_PREFIX, "learning_rate"))]
+
+
+def save(folder, epoch, *, net, optimizer, options, episodes):
+    """Write `maml-<epoch>_1.ckpt`, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    epoch : int
+        Epochs done.
+    net : Cell
+        Its parameters are the weights.
+    optimizer : Cell
+        Its state is kept for a run that goes on from here.
+    options : argparse.Namespace
+        All options of the run.
+    episodes : dict
+        `OmniglotIter.state` after `epoch` batches.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be written, or a weight is not a finite number: no file is better than that one.
+    """
+    path = Path(folder) / FILE_NAME.format(epoch)
+    weights = list(net.get_parameters())
+    for weight in weights:
+        if not np.isfinite(weight.asnumpy()).all():
+            raise InputError(f"epoch {epoch}: {weight.name} is no longer finite; {path.name} is not written "
+                             f"(try a smaller --update_lr or --meta_lr)")
+    tensors = [{"name": parameter.name, "data": parameter} for parameter in weights + optimizer_state(optimizer)]
+    notes = {"epoch": epoch, "episodes": json.dumps(episodes), "options": json.dumps(_plain(options))}
+    try:
+        with replacing(path) as temporary, _unlogged():
+            mode = temporary.stat().st_mode
+            try:
+                ms.save_checkpoint(tensors, str(temporary), append_dict=notes, crc_check=True)
+            finally:
+                temporary.with_suffix(".tmp").unlink(missing_ok=True)   # MindSpore's own, left where the disk is full
+            temporary.chmod(mode)   # MindSpore takes the owner's right to write away
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"--output_dir {folder}: cannot write {path.name} ({error})") from error
+    return path
+
+
+def load(path):
+    """Read a checkpoint: a file, or the one of the highest epoch in a folder.
+
+    Raises
+    ------
+    InputError
+        Where there is none, or it is damaged.
+    """
+    path = find(path)
+    try:
+        with _unlogged():
+            tensors = ms.load_checkpoint(str(path), crc_check=True)
+    except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
+        raise InputError(f"--ckpt {path}: no readable MindSpore checkpoint (damaged, or of another kind); "
+                         f"expected a file written by omniglot_train.py") from error
+    notes = {name: tensors.pop(name, None) for name in ("epoch", "episodes", "options")}
+    try:
+        return Checkpoint(path, {name: value for name, value in tensors.items() if isinstance(value, ms.Tensor)},
+                          0 if notes["epoch"] is None else int(notes["epoch"].asnumpy()),
+                          dict(json.loads(notes["options"] or "{}")), json.loads(notes["episodes"] or "null"))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"--ckpt {path}: its options or episodes are not readable ({error}); "
+                         f"expected a file written by omniglot_train.py") from error
+
+
+def find(path):
+    """The checkpoint file that `path` means.
+
+    Raises
+    ------
+    InputError
+        Where `path` is neither a file nor a folder with a `maml-<epoch>_1.ckpt` in it.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise InputError(f"--ckpt {path}: no such file or folder; expected a checkpoint, or a folder of them")
+    pattern = re.compile(FILE_NAME.replace(".", r"\.").format(r"(\d+)"))
+    epochs = [int(match[1]) for match in map(pattern.fullmatch, (entry.name for entry in path.iterdir())) if match]
+    if not epochs:
+        raise InputError(f"--ckpt {path}: this folder holds no {FILE_NAME.format('<epoch>')}; "
+                         f"expected at least one (omniglot_train.py writes them)")
+    return path / FILE_NAME.format(max(epochs))
+
+
+def _plain(options):
+    return {name: value for name, value in vars(options).items() if name != "given"}
+
+
+def _shorten(text, length=200):
+    return text if len(text) <= length else text[:length] + " ..."
+
+
+@contextlib.contextmanager
+def _unlogged():
+    """Keep MindSpore's Python log lines off the screen; what they say is in the exception too."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,171 @@
+"""Checkpoints: what goes in comes out, what does not fit is refused by name, and nothing is ever half written."""
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from networks import NETWORKS
+
+from src import checkpoint
+from src.assembly import make_meta
+from src.errors import InputError
+from src.options import EVAL, TRAIN, parse
+from src.outer import outer_optimizer
+
+EPISODES = {"seed": 1, "drawn": 3}
+STORED = {"n_way": 3, "update_lr": 0.3, "k_qry": 2, "network": NETWORKS["strided"]}
+
+
+def training_options(**changes):
+    options = parse(TRAIN, "", ["--data_path", "x", "--imgsz", "12", "--epoch", "9"])
+    vars(options).update(STORED | changes)
+    return options
+
+
+def fresh(seed=1, **changes):
+    """Options, meta-learner and optimizer of a run."""
+    options = training_options(seed=seed, **changes)
+    meta = make_meta(options)
+    return options, meta, outer_optimizer(meta.trainable_params(), options)
+
+
+def values(cell):
+    return {parameter.name: parameter.asnumpy().copy() for parameter in cell.get_parameters()}
+
+
+def same(first, second):
+    return first.keys() == second.keys() and all((first[name] == second[name]).all() for name in first)
+
+
+def write(folder, epoch=3, **changes):
+    """A checkpoint after one step of the optimizer, so that its state is not that of a fresh one."""
+    options, meta, optimizer = fresh(**changes)
+    optimizer(tuple(ms.ops.ones_like(parameter) for parameter in meta.trainable_params()))
+    path = checkpoint.save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=EPISODES)
+    return path, meta, optimizer
+
+
+def test_everything_comes_back(tmp_path):
+    path, meta, optimizer = write(tmp_path)
+    assert path == tmp_path / "maml-3_1.ckpt"
+    assert path.stat().st_mode & 0o600 == 0o600
+    loaded = checkpoint.load(path)
+    _, other, other_optimizer = fresh(seed=2)
+    assert not same(values(other), values(meta))
+    loaded.put_into(other)
+    assert loaded.resume(other_optimizer) == 3
+    assert same(values(other), values(meta))
+    assert same(values(other_optimizer), values(optimizer))
+    assert loaded.episodes == EPISODES
+    assert {name: loaded.options[name] for name in STORED} == STORED
+
+
+def test_folder_means_its_highest_epoch(tmp_path):
+    for name in ("maml-9_1.ckpt", "maml-10_1.ckpt", "maml-200_2.ckpt", "other-300_1.ckpt", "maml-400_1.ckpt.txt"):
+        (tmp_path / name).touch()
+    assert checkpoint.find(tmp_path) == tmp_path / "maml-10_1.ckpt"
+
+
+def test_nothing_to_load_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"holds no maml-<epoch>_1\.ckpt"):
+        checkpoint.load(tmp_path)
+    with pytest.raises(InputError, match="no such file or folder"):
+        checkpoint.load(tmp_path / "missing.ckpt")
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"n_way": 4}, r"net\.7\.weight has shape \(3, 3\); expected \(4, 3\)"),
+    ({"imgc": 3}, r"net\.0\.weight has shape \(3, 1, 3, 3\); expected \(3, 3, 3, 3\)"),
+    ({"network": NETWORKS["strided with biases"]}, r"does not hold net\.0\.bias \(3,\)"),
+])
+def test_what_does_not_fit_is_refused_by_name_and_shape(tmp_path, changes, message):
+    path, *_ = write(tmp_path)
+    meta = make_meta(training_options(**changes))
+    with pytest.raises(InputError, match=message):
+        checkpoint.load(path).put_into(meta)
+
+
+def test_weights_left_over_are_refused(tmp_path):
+    path, *_ = write(tmp_path, network=NETWORKS["strided with biases"])
+    _, meta, _ = fresh()
+    with pytest.raises(InputError, match=r"holds net\.0\.bias \(3,\), which this network does not have"):
+        checkpoint.load(path).put_into(meta)
+
+
+def test_weights_of_another_program_load(tmp_path):
+    """MindSpore's own writer, half precision, weights only: they are taken, and training starts at its beginning."""
+    _, meta, _ = fresh()
+    path = tmp_path / "weights.ckpt"
+    ms.save_checkpoint([{"name": parameter.name, "data": parameter.astype(ms.float16)}
+                        for parameter in meta.get_parameters()], str(path))
+    loaded = checkpoint.load(path)
+    _, other, optimizer = fresh(seed=2)
+    before = values(optimizer)
+    loaded.put_into(other)
+    assert loaded.resume(optimizer) == 0
+    for name, value in values(other).items():
+        assert value.dtype == np.float32
+        np.testing.assert_allclose(value, values(meta)[name], rtol=1e-3)
+    assert values(optimizer).keys() == before.keys()
+    assert (values(optimizer)["global_step"] == 0).all()
+
+
+def damaged(content):
+    yield from (content[:length] for length in (0, 1, 100, len(content) // 2, len(content) - 1, len(content) - 20))
+    for position in (40, len(content) // 3, len(content) - 1):
+        yield content[:position] + bytes([content[position] ^ 64]) + content[position + 1:]
+    yield b"not a checkpoint"
+
+
+def test_damaged_file_is_refused_in_one_line_of_ours(tmp_path, capfd):
+    path, *_ = write(tmp_path)
+    _, meta, _ = fresh()
+    for content in damaged(path.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=rf"--ckpt {path}") as refusal:
+            checkpoint.load(path).put_into(meta)
+        assert "\n" not in str(refusal.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    path, meta, optimizer = write(tmp_path)
+    before = path.read_bytes()
+
+    def full_disk(_tensors, name, **_):
+        Path(name).with_suffix(".tmp").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ms, "save_checkpoint", full_disk)
+    with pytest.raises(InputError, match=r"cannot write maml-3_1\.ckpt .*No space left"):
+        checkpoint.save(tmp_path, 3, net=meta, optimizer=optimizer, options=training_options(), episodes=EPISODES)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == before
+
+
+def test_weights_that_are_no_numbers_are_not_written(tmp_path):
+    options, meta, optimizer = fresh()
+    weight = meta.trainable_params()[0]
+    weight.set_data(ms.Tensor(np.full(weight.shape, np.nan, np.float32)))
+    with pytest.raises(InputError, match=r"net\.0\.weight is no longer finite"):
+        checkpoint.save(tmp_path, 4, net=meta, optimizer=optimizer, options=options, episodes=EPISODES)
+    assert not list(tmp_path.iterdir())
+
+
+def test_flags_by_hand_win_over_a_preset_by_hand_over_the_checkpoint(tmp_path):
+    path, *_ = write(tmp_path)
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("update_lr: 0.7\nupdate_step_test: 4\n", encoding="utf-8")
+    options = parse(EVAL, "", ["--data_path", "x", "--n_way", "2", "--preset", str(preset), "--update_step_test", "6"])
+    checkpoint.load(path).adopt_options(options, ["n_way", "update_lr", "update_step_test", "imgsz", "network"])
+    assert (options.n_way, options.update_lr, options.update_step_test, options.imgsz) == (2, 0.7, 6, 12)
+    assert options.network == STORED["network"]
+    assert options.k_qry == 15   # not asked for: the program's own default
+
+
+def test_stored_value_out_of_range_is_refused(tmp_path):
+    path, *_ = write(tmp_path)
+    loaded = checkpoint.load(path)
+    loaded.options["n_way"] = 1
+    with pytest.raises(InputError, match="n_way is 1; expected a whole number from 2"):
+        loaded.adopt_options(parse(EVAL, "", ["--data_path", "x"]), ["n_way"])
