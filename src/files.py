@@ -51,5 +51,8 @@ def write_json(path, value):
         return
     path = Path(path)
     make_folder(path.parent, "--json")
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--json {path}: cannot write this file ({error.strerror})") from error
