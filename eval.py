@@ -1,0 +1,42 @@
+"""Evaluate a trained MAML: fine-tune it on test tasks, and print its accuracies.
+
+What belongs to the trained model (network, image size, ways, shots, inner loop, split of the characters) comes
+from the checkpoint; flags given by hand win.
+"""
+import functools
+import sys
+
+import numpy as np
+from tqdm import tqdm
+
+from src import device
+from src.assembly import as_tensors, load_split, load_trained, make_episodes
+from src.errors import run_program
+from src.files import write_json
+from src.options import EVAL, parse
+from src.results import bracketed, summarize, summary_line
+
+
+def main():
+    options = parse(EVAL, __doc__)
+    device.set_up(options.device_target, options.device_id, options.mode)
+    meta, checkpoint = load_trained(options)
+    _, test_images = load_split(options)
+    episodes = make_episodes(test_images, options, options.test_batches)
+    # With --json - standard output holds the JSON alone, for a program to read.
+    say = functools.partial(tqdm.write, file=sys.stderr if options.json == "-" else sys.stdout)
+    accuracies, losses = [], []
+    for batch in tqdm(episodes, unit="batch", disable=None):
+        loss, accuracy, _ = meta.evaluate(*as_tensors(batch))
+        losses.append(float(loss.asnumpy()))
+        accuracies.append(accuracy.asnumpy())
+        say(bracketed(accuracies[-1].mean()))
+    results = summarize(np.stack(accuracies), losses, options)
+    say(bracketed(results["mean"]))
+    say(summary_line(results))
+    if options.json:
+        write_json(options.json, results | {"ckpt": str(checkpoint.path), "epoch": checkpoint.epoch})
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,94 @@
+"""Train MAML on Omniglot: one epoch is one meta-step on --task_num tasks.
+
+--ckpt starts from a checkpoint. One that this program wrote holds the optimizer's state, the epoch and the
+options too: the run goes on behind that epoch, up to --epoch, with the options of the run that wrote it where no
+flag is given, and its result is that of a run never interrupted. One that holds weights only starts at epoch 1.
+Ctrl-C finishes the epoch at hand and saves it first.
+"""
+import math
+import sys
+import time
+
+from src import device
+from src.assembly import as_tensors, load_split, make_episodes, make_meta
+from src.checkpoint import load, save
+from src.errors import InputError, run_program
+from src.files import make_folder
+from src.interruption import Interruption
+from src.metrics import Reporter
+from src.options import TRAIN, options_of, parse
+from src.outer import outer_optimizer
+from src.schedule import learning_rates
+
+# What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
+OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "data_path", "ckpt", "output_dir")
+INTERRUPTED = 128   # a shell's exit status for a signal, to which its number is added
+
+
+def main():
+    options = parse(TRAIN, __doc__)
+    device.set_up(options.device_target, options.device_id, options.mode)
+    checkpoint = load(options.ckpt) if options.ckpt else None
+    if checkpoint:
+        names = [option.name for option in options_of(TRAIN) if option.name not in OF_THIS_CALL]
+        checkpoint.adopt_options(options, [*names, "network"])
+    train_images, _ = load_split(options)
+    episodes = make_episodes(train_images, options, options.epoch)
+    meta = make_meta(options)
+    optimizer = outer_optimizer(meta.trainable_params(), options)
+    if checkpoint:
+        start_from(checkpoint, meta, optimizer, episodes, options)
+    return train(meta, optimizer, episodes, options)
+
+
+def start_from(checkpoint, meta, optimizer, episodes, options):
+    """Put weights, optimizer and episodes where `checkpoint` left them."""
+    checkpoint.put_into(meta)
+    done = checkpoint.resume(optimizer)
+    if done >= options.epoch:
+        raise InputError(f"--epoch {options.epoch}: {checkpoint.path} is at epoch {done} already; expected more")
+    if done:
+        episodes.state = checkpoint.episodes
+    print(f"starting from {checkpoint.path}, at epoch {done + 1}", flush=True)
+
+
+def train(meta, optimizer, episodes, options):
+    """Train to the last epoch, or until a signal; returns the exit status."""
+    folder = make_folder(options.output_dir, "--output_dir")
+    rates = learning_rates(options)
+    done = episodes.state["drawn"]
+    with Reporter(folder, done, options.epoch) as reporter, Interruption() as interruption:
+        start = time.perf_counter()
+        for epoch, batch in enumerate(episodes, done + 1):
+            loss, accuracy = take_step(meta, optimizer, batch, epoch)
+            if (epoch - 1) % options.log_every == 0:
+                reporter.report({"step": epoch, "loss": loss, "accuracy": accuracy,
+                                 "milliseconds": 1000 * (time.perf_counter() - start),
+                                 "learning_rate": float(rates[epoch - 1])})
+            reporter.advance()
+            if epoch % options.save_every == 0 or epoch == options.epoch or interruption.received:
+                path = save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state)
+            if interruption.received and epoch < options.epoch:
+                print(f"interrupted after epoch {epoch}; --ckpt {path} goes on from there", file=sys.stderr)
+                return INTERRUPTED + interruption.received
+            start = time.perf_counter()
+    return 0
+
+
+def take_step(meta, optimizer, batch, epoch):
+    """One meta-step; returns the loss and accuracy before it.
+
+    Both are read back in every step, not only where they are logged: a loss that is no number must stop the run
+    before it reaches the weights, and the milliseconds then are those of the whole step on any device.
+    """
+    loss, accuracy, gradients = meta.meta_gradient(*as_tensors(batch))
+    loss = float(loss.asnumpy())
+    if not math.isfinite(loss):
+        raise InputError(f"epoch {epoch}: the loss is {loss}; stopped, and the checkpoints saved before are kept "
+                         f"(try a smaller --update_lr or --meta_lr)")
+    optimizer(gradients)
+    return loss, float(accuracy.asnumpy())
+
+
+if __name__ == "__main__":
+    run_program(main)
