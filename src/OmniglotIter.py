@@ -63,8 +63,8 @@ class OmniglotIter:
         Seed of everything drawn.
     rotate : bool
         Whether to turn each class of a task, support and query alike, by a random multiple of 90 degrees.
-    paper : float
-        Value of paper in the images given out; ink is 1 - paper.
+    ink, paper : float
+        Their values in the images given out.
 
     Raises
     ------
@@ -74,12 +74,13 @@ class OmniglotIter:
     Yields
     ------
     x_spt, x_qry : ndarray of float32, shape (task_num, n_way * k, imgc, imgsz, imgsz)
-        Images, from 0 to 1.
+        Images, from `paper` to `ink`.
     y_spt, y_qry : ndarray of int32, shape (task_num, n_way * k)
         Labels, from 0 to n_way - 1. The order yielded is x_spt, y_spt, x_qry, y_qry.
     """
 
-    def __init__(self, images, *, n_way, k_spt, k_qry, task_num, batches, seed, rotate=False, paper=0.0):
+    def __init__(self, images, *, n_way, k_spt, k_qry, task_num, batches, seed, rotate=False,
+                 ink=1.0, paper=0.0):
         classes, drawings = images.shape[:2]
         if n_way > classes:
             raise InputError(f"--n_way {n_way}: there are {classes} characters to draw from; expected at most that "
@@ -89,7 +90,7 @@ class OmniglotIter:
                              f"the data set has {drawings}")
         self.images = images
         self.n_way, self.k_spt, self.k_qry, self.task_num = n_way, k_spt, k_qry, task_num
-        self.batches, self.rotate, self.paper = batches, rotate, paper
+        self.batches, self.rotate, self.ink, self.paper = batches, rotate, ink, paper
         self.state = {"seed": seed, "drawn": 0}
 
     def __len__(self):
@@ -139,7 +140,9 @@ class OmniglotIter:
     def _as_float(self, images):
         # Bytes are gathered and turned first: a quarter of the memory traffic that floats would cost.
         images = np.divide(images, np.float32(255), dtype=np.float32)
-        return images if self.paper == 0 else np.float32(self.paper) + np.float32(1 - 2 * self.paper) * images
+        if (self.paper, self.ink) == (0, 1):
+            return images
+        return np.float32(self.paper) + np.float32(self.ink - self.paper) * images
 
 
 def _distinct(rng, high, shape):

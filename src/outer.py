@@ -7,21 +7,21 @@ from src.schedule import learning_rates
 class OuterAdam(nn.Adam):
     """Adam with decoupled weight decay (Kingma and Ba, 2015; Loshchilov and Hutter, 2019, algorithm 2).
 
-    MindSpore's own AdamWeightDecay is another algorithm: it leaves out Adam's bias correction, so that its first
-    steps are three times as long.
+    MindSpore's own AdamWeightDecay, which the ModelZoo's MAML uses, is another algorithm: it leaves out Adam's
+    bias correction, so that its first steps are three times as long.
 
     Parameters
     ----------
     parameters : list of Parameter
         What to train.
-    learning_rates : sequence of float
+    learning_rates : list of float
         The rate of each step; step number `global_step` takes entry `global_step`.
     weight_decay : float
         The share of a weight that a step takes away, in units of the learning rate.
     """
 
     def __init__(self, parameters, learning_rates, weight_decay=0.0):
-        super().__init__(parameters, [float(rate) for rate in learning_rates])
+        super().__init__(parameters, learning_rates)
         self.decoupled_decay = weight_decay
         self.assign = ops.Assign()
 
@@ -42,6 +42,9 @@ def outer_optimizer(parameters, options):
     parameters : list of Parameter
         In the order of the meta-gradients.
     options : argparse.Namespace
-        `weight_decay`, and what `learning_rates` reads.
+        `optimizer`, `weight_decay`, and what `learning_rates` reads.
     """
-    return OuterAdam(parameters, learning_rates(options), options.weight_decay)
+    rates = [float(rate) for rate in learning_rates(options)]
+    if options.optimizer == "AdamWeightDecay":
+        return nn.AdamWeightDecay(parameters, rates, weight_decay=options.weight_decay)
+    return OuterAdam(parameters, rates, options.weight_decay)

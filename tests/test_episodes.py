@@ -87,10 +87,10 @@ def test_order_is_shuffled_and_tells_nothing():
     assert np.bincount(classes.ravel()) / classes.size == pytest.approx([1 / CLASSES] * CLASSES, abs=0.01)
 
 
-def test_paper_inverts():
-    dark, light = (next(iter(episodes(paper=paper)))[0] for paper in (0, 1))
+def test_ink_and_paper_have_the_values_asked_for():
+    plain, light = next(iter(episodes()))[0], next(iter(episodes(ink=0, paper=255)))[0]
     assert light.dtype == np.float32
-    np.testing.assert_array_equal(light, np.float32(1) - dark)
+    np.testing.assert_allclose(light, 255 - 255 * plain, atol=1e-4)
 
 
 def test_ends_and_repeats():
