@@ -120,7 +120,8 @@ class Passes:
         options = meta.options
         learner = Learner(meta.net, task_num, images, options.label_smoothing)
         adapted = tuple(kind in options.adapt.split(",") for kind in meta.net.kinds)
-        factor = 1.0 / task_num if options.meta_loss == "mean" else 1.0
+        summed = getattr(options, "meta_loss", None) == "sum"            # evaluation has no outer loss
+        factor = 1.0 if summed else 1.0 / task_num
         self.prepare = learner.prepare
         self.spread = Spread(task_num)
         self.gather = Gather(task_num, factor, [parameter.shape for parameter in meta.net.parameters])
