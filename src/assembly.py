@@ -2,10 +2,10 @@
 import mindspore as ms
 
 from src.checkpoint import load
+from src.data_preprocess import load_images
 from src.errors import InputError
 from src.meta import Meta
 from src.network import Network
-from src.Omniglot import load_images
 from src.OmniglotIter import OmniglotIter, split_classes
 from src.options import EVAL, options_of
 

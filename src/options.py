@@ -53,7 +53,7 @@ class Option:
     def expected(self):
         """What a valid value is, in words."""
         if self.choices:
-            return "one of " + ", ".join(self.choices)
+            return "one of " + ", ".join(map(str, self.choices))
         words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
                  list: "whole numbers separated by commas"}[self.kind]
         if self.low > -math.inf and self.high < math.inf:
@@ -122,7 +122,7 @@ OPTIONS = (
            programs=(TRAIN, EVAL, DATA)),
     Option("imgsz", 28, "height and width of an image, in pixels", int, (TRAIN, EVAL, DATA, BENCH), low=4, high=512,
            stored=True),
-    Option("imgc", 1, "channels of an image: 1 grey, 3 colour", int, (TRAIN, EVAL, DATA, BENCH), low=1, high=3,
+    Option("imgc", 1, "channels of an image: 1 grey, 3 colour", int, (TRAIN, EVAL, DATA, BENCH), choices=(1, 3),
            stored=True),
     Option("n_train_classes", 0, "characters to train on, the others test; 0: 1200, or that proportion", int,
            (TRAIN, EVAL), low=0, stored=True),
@@ -178,7 +178,9 @@ OPTIONS = (
     Option("url", "https://github.com/brendenlake/omniglot/raw/master/python", "where --download finds the archives",
            programs=(DATA,)),
     Option("glyphs", False, "draw the built-in glyph data into processed/ first", bool, (DATA,)),
-    Option("glyph_seed", 1, "seed of the glyph data", int, (DATA,), low=0, high=SEED_HIGH),
+    Option("random", False, "write random bytes in Omniglot's shape, for trying the programs without data", bool,
+           (DATA,)),
+    Option("data_seed", 1, "seed of --glyphs and --random", int, (DATA,), low=0, high=SEED_HIGH),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
 
@@ -239,7 +241,7 @@ def _parser(program, description, options):
             negative = dict.fromkeys(("--no_" + option.name, "--no-" + option.name.replace("_", "-")))
             parser.add_argument(*negative, dest=option.name, action="store_false", help=argparse.SUPPRESS)
         else:
-            metavar = "{" + ",".join(option.choices) + "}" if option.choices else option.name.upper()
+            metavar = "{" + ",".join(map(str, option.choices)) + "}" if option.choices else option.name.upper()
             parser.add_argument(*names, dest=option.name, metavar=metavar, help=text)
     return parser
 
@@ -302,6 +304,6 @@ def markdown_table(program):
     for option in options_of(program):
         default = option.default_for(program)
         shown = "required" if default is REQUIRED else f"`{default}`" if default != "" else ""
-        choices = f" ({', '.join(option.choices)})" if option.choices else ""
+        choices = f" ({', '.join(map(str, option.choices))})" if option.choices else ""
         lines.append(f"| `--{option.name}` | {shown} | {option.help}{choices} |")
     return "\n".join(lines)

@@ -1,0 +1,142 @@
+"""The data set on disk: where it is found, and omniglot.npy in all the forms programs have written it."""
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from src.errors import InputError
+
+FILE_NAME = "omniglot.npy"
+TOP_FOLDERS = ("images_background", "images_evaluation")
+NPY, FOLDERS, ARCHIVES = "npy", "folders", "archives"
+MIDDLE_GREY = 127.5
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data that was found: its kind (`NPY`, `FOLDERS` or `ARCHIVES`), where, and the folder omniglot.npy belongs to.
+
+    `path` is the file, the parent of the two top folders, or the folder of the archives.
+    """
+
+    kind: str
+    path: Path
+    root: Path
+
+
+def find(data_path, kinds=(NPY, FOLDERS, ARCHIVES)):
+    """The first data found under `data_path`, or in `omniglot/` under it.
+
+    Raises
+    ------
+    InputError
+        Where there is none; it lists where it looked and what to do.
+    """
+    root = Path(data_path)
+    if not root.is_dir():
+        raise InputError(f"--data_path {root}: no such folder; expected one with Omniglot in it "
+                         f"(python src/data_preprocess.py --download fetches it, --glyphs draws a substitute)")
+    looked = [source for folder in (root, root / "omniglot") for source in _places(folder) if source.kind in kinds]
+    for source in looked:
+        if _is_there(source):
+            return source
+    for source in looked:
+        if source.kind == FOLDERS and any((source.path / top).is_dir() for top in TOP_FOLDERS):
+            present, absent = sorted(TOP_FOLDERS, key=lambda top: not (source.path / top).is_dir())
+            raise InputError(f"--data_path {root}: {source.path / present} is there without {absent} beside it; "
+                             f"expected both")
+    raise InputError(f"--data_path {root}: no data found; looked for {', '.join(map(_describe, looked))}; "
+                     f"add --download or --glyphs to python src/data_preprocess.py, or copy Omniglot there")
+
+
+def _places(folder):
+    return (Source(NPY, folder / FILE_NAME, folder), Source(FOLDERS, folder / "processed", folder),
+            Source(FOLDERS, folder, folder), Source(ARCHIVES, folder / "raw", folder))
+
+
+def _is_there(source):
+    if source.kind == FOLDERS:
+        return all((source.path / top).is_dir() for top in TOP_FOLDERS)
+    return source.path.is_file() if source.kind == NPY else bool(archives_in(source))
+
+
+def _describe(source):
+    return {NPY: f"{source.path}", FOLDERS: f"{source.path}/{{{','.join(TOP_FOLDERS)}}}",
+            ARCHIVES: f"{source.path}/*.zip"}[source.kind]
+
+
+def archives_in(source):
+    """The archives of a source of that kind, sorted."""
+    return sorted(source.path.glob("*.zip"))
+
+
+def load_npy(path, imgsz, imgc):
+    """Read an omniglot.npy of this program or another.
+
+    Parameters
+    ----------
+    path : Path
+        uint8 from 0 to 255 or float from 0 to 1; [class, drawing, c, h, w], [class, drawing, h, w] or
+        [class, drawing, h, w, c]; paper light or dark.
+    imgsz, imgc : int
+        The size and channels it must have.
+
+    Returns
+    -------
+    ndarray of uint8, [class, drawing, imgc, imgsz, imgsz]
+        Ink 255, paper 0.
+
+    Raises
+    ------
+    InputError
+        Where it is damaged, holds something else, or images of another size.
+    """
+    try:
+        images = np.load(path, allow_pickle=False)   # a pickle could run anything
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: not readable ({str(error).splitlines()[0]}); expected an array of numbers, as "
+                         f"data_preprocess.py writes it") from error
+    if not isinstance(images, np.ndarray):
+        images.close()
+        raise InputError(f"{path}: an archive of arrays; expected a single array")
+    return with_ink_high(_as_bytes(path, _channels_first(path, images, imgsz, imgc)), path)
+
+
+def _channels_first(path, images, imgsz, imgc):
+    if images.ndim == 4:
+        images = images[:, :, None]
+    elif images.ndim == 5 and images.shape[2] not in (1, 3) and images.shape[4] in (1, 3):
+        images = np.moveaxis(images, 4, 2)
+    if images.ndim != 5 or images.size == 0:
+        raise InputError(f"{path}: an array of shape {images.shape}; expected (classes, drawings, channels, height, "
+                         f"width)")
+    if images.shape[2:] != (imgc, imgsz, imgsz):
+        channels, height, width = images.shape[2:]
+        raise InputError(f"{path}: holds images of {height} x {width} pixels and {channels} channels; expected "
+                         f"{imgsz} x {imgsz} and {imgc} (--imgsz, --imgc)")
+    return images
+
+
+def _as_bytes(path, images):
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise InputError(f"{path}: numbers of type {images.dtype}; expected uint8 (0 to 255) or float (0 to 1)")
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 1):   # also where one is not a number
+        raise InputError(f"{path}: numbers from {low:g} to {high:g}; expected 0 to 1 in an array of floats")
+    return np.stack([np.rint(drawings * 255).astype(np.uint8) for drawings in images])
+
+
+def with_ink_high(images, origin):
+    """uint8 images with ink 255 and paper 0, whichever was the light one; says in a line what it took for paper.
+
+    Most of a drawing is paper, so the median tells; exactly in the middle it counts as light.
+    """
+    below = np.cumsum(np.bincount(images.reshape(-1), minlength=256))
+    middle = np.searchsorted(below, [images.size / 2, images.size / 2 + 1]).mean()
+    is_light = middle >= MIDDLE_GREY
+    classes, drawings, channels, height, width = images.shape
+    print(f"{origin}: {classes} characters x {drawings} drawings, {height} x {width} x {channels}, "
+          f"{'light' if is_light else 'dark'} paper", flush=True)
+    return 255 - images if is_light else np.ascontiguousarray(images)

@@ -1,0 +1,220 @@
+"""Folders of PNGs, or archives of them, as one omniglot.npy: [character, drawing, imgc, imgsz, imgsz], paper 255."""
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python src/data_preprocess.py`
+
+from src.archives import OFFICIAL, download, unpack  # noqa: E402
+from src.errors import InputError, run_program  # noqa: E402
+from src.files import make_folder, replacing  # noqa: E402
+from src.glyphs import draw_glyphs  # noqa: E402
+from src.Omniglot import (  # noqa: E402
+    ARCHIVES,
+    FILE_NAME,
+    FOLDERS,
+    NPY,
+    TOP_FOLDERS,
+    Source,
+    archives_in,
+    find,
+    load_npy,
+    with_ink_high,
+)
+from src.options import DATA, parse  # noqa: E402
+
+OMNIGLOT_COUNTS = (50, 1623, 32460)       # alphabets, characters, images
+RANDOM_SHAPE = (1623, 20, 1, 28, 28)      # as the PyTorch tutorial's stand-in for the data
+
+
+def load_images(data_path, imgsz, imgc):
+    """The data set under `data_path`, building its omniglot.npy first where there is none.
+
+    Returns
+    -------
+    ndarray of uint8, [character, drawing, imgc, imgsz, imgsz]
+        Ink 255, paper 0.
+    """
+    source = find(data_path)
+    if source.kind == NPY:
+        return load_npy(source.path, imgsz, imgc)
+    images = read_folders(unpacked(source), imgsz, imgc)
+    path = source.root / FILE_NAME
+    try:
+        write(path, images)
+    except OSError as error:
+        print(f"{path}: not written ({error.strerror}); the images are read again next time", flush=True)
+    return with_ink_high(images, path)
+
+
+def unpacked(source):
+    """The source itself where it is folders; where it is archives, the folders they are unpacked to."""
+    if source.kind == FOLDERS:
+        return source
+    folder = source.root / "processed"
+    unpack(archives_in(source), folder)
+    return find_folders(folder, source)
+
+
+def find_folders(folder, source):
+    """`folder` as a source, checked to hold both top folders."""
+    for top in TOP_FOLDERS:
+        if not (folder / top).is_dir():
+            raise InputError(f"{source.path}: its archives hold no folder {top}; expected {' and '.join(TOP_FOLDERS)}")
+    return Source(FOLDERS, folder, source.root)
+
+
+def characters_in(source):
+    """The folder of every character: background before evaluation, sorted, whatever order the file system gives.
+
+    Raises
+    ------
+    InputError
+        Where a top folder holds none.
+    """
+    result = []
+    for top in TOP_FOLDERS:
+        found = [character for alphabet in _folders(source.path / top) for character in _folders(alphabet)]
+        if not found:
+            raise InputError(f"{source.path / top}: holds no <alphabet>/<character> folders; expected some")
+        result += found
+    return result
+
+
+def _folders(path):
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__")))
+
+
+def read_folders(source, imgsz, imgc):
+    """All drawings of a source.
+
+    Returns
+    -------
+    ndarray of uint8, [character, drawing, imgc, imgsz, imgsz]
+        As drawn: Omniglot's paper is 255.
+
+    Raises
+    ------
+    InputError
+        Naming the file or folder that differs from the first one, or cannot be read.
+    """
+    characters = characters_in(source)
+    files = [_drawings(character) for character in characters]
+    for character, drawings in zip(characters, files):
+        if not drawings or len(drawings) != len(files[0]):
+            raise InputError(f"{character}: holds {len(drawings)} drawings (*.png); expected some, and as many in "
+                             f"every character ({characters[0]} holds {len(files[0])})")
+    images = np.empty((len(characters), len(files[0]), imgc, imgsz, imgsz), np.uint8)
+    size = None
+    for number, drawings in enumerate(tqdm(files, unit="character", desc="reading", disable=None)):
+        for drawer, path in enumerate(drawings):
+            images[number, drawer], size = _read(path, imgsz, imgc, size)
+    return images
+
+
+def _drawings(character):
+    return sorted(path for path in character.iterdir()
+                  if path.suffix.lower() == ".png" and not path.name.startswith("."))
+
+
+def _read(path, imgsz, imgc, size):
+    """One drawing [imgc, imgsz, imgsz] and its size in the file, which must be `size` unless that is None."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+            found = image.size
+            drawing = _on_white(image) if image.has_transparency_data else image
+            pixels = drawing.convert("L" if imgc == 1 else "RGB").resize((imgsz, imgsz), Image.Resampling.BICUBIC)
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: not readable ({error}); expected a PNG image") from error
+    if size and found != size:
+        raise InputError(f"{path}: {found[0]} x {found[1]} pixels; expected {size[0]} x {size[1]}, as in the first one")
+    return np.asarray(pixels).reshape(imgsz, imgsz, imgc).transpose(2, 0, 1), found
+
+
+def _on_white(image):
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+
+
+def write(path, images):
+    """Write the array, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, images)
+
+
+def summary(source, images):
+    """What was found, in a line; a second one where the official archives should hold something else."""
+    alphabets = sum(len(_folders(source.path / top)) for top in TOP_FOLDERS)
+    counts = (alphabets, len(images), len(images) * images.shape[1])
+    lines = ["{} alphabets, {} characters, {:,} images".format(*counts)]
+    official = all((source.root / "raw" / name).exists() for name in OFFICIAL) and source.path.name == "processed"
+    if official and counts != OMNIGLOT_COUNTS:
+        lines.append("warning: Omniglot has {} alphabets, {} characters, {:,} images".format(*OMNIGLOT_COUNTS))
+    return "\n".join(lines)
+
+
+def make_glyphs(root, seed):
+    """Draw the glyph data into processed/, unless that is there already."""
+    folder = root / "processed"
+    if folder.exists():
+        print(f"{folder}: there already, so no glyphs are drawn", flush=True)
+        return
+    temporary = Path(tempfile.mkdtemp(prefix=".processed-", dir=root))
+    try:
+        draw_glyphs(temporary, seed)
+        temporary.chmod(0o755)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def make_random(root, seed):
+    """Write an array of random bytes in Omniglot's shape."""
+    path = root / FILE_NAME
+    if path.exists():
+        raise InputError(f"--random: {path} is there already; expected a folder without it")
+    images = np.random.default_rng(seed).integers(0, 256, RANDOM_SHAPE, np.uint8)
+    write(path, images)
+    print(f"{path}: {images.shape} random bytes, which nothing can be learned from", flush=True)
+
+
+def build(options):
+    """Find the folders or archives and write omniglot.npy from them."""
+    try:
+        source = find(options.data_path, (FOLDERS, ARCHIVES))
+    except InputError:
+        if not options.download:
+            raise
+        download(options.url, Path(options.data_path) / "raw")
+        source = find(options.data_path, (ARCHIVES,))
+    source = unpacked(source)
+    images = read_folders(source, options.imgsz, options.imgc)
+    write(source.root / FILE_NAME, images)
+    print(f"{source.root / FILE_NAME}: {images.shape}", flush=True)
+    print(summary(source, images), flush=True)
+
+
+def main():
+    options = parse(DATA, __doc__)
+    root = Path(options.data_path)
+    try:
+        if options.glyphs or options.random or options.download:
+            make_folder(root, "--data_path")
+        if options.random:
+            make_random(root, options.data_seed)
+            return 0
+        if options.glyphs:
+            make_glyphs(root, options.data_seed)
+        build(options)
+    except OSError as error:
+        raise InputError(f"--data_path {root}: cannot write there ({error}); expected a folder to write to") from error
+    return 0
+
+
+if __name__ == "__main__":
+    run_program(main)

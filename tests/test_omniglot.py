@@ -1,0 +1,271 @@
+"""The data set on disk: finding, unpacking, fetching, reading, and what is refused."""
+import functools
+import http.server
+import os
+import pickle
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from src import archives, data_preprocess
+from src.data_preprocess import load_images
+from src.errors import InputError
+from src.Omniglot import TOP_FOLDERS, find
+
+DRAWINGS = 3
+
+
+def preprocess(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["data_preprocess.py", *map(str, arguments)])
+    data_preprocess.main()
+
+
+def draw(path, value, size=(20, 20), mode="L"):
+    """A drawing of one grey level on white, so that its place in the array can be told."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new(mode, size, "white")
+    image.paste((value,) * len(image.getbands()) if len(image.getbands()) > 1 else value, (0, 0, 6, 6))
+    image.save(path)
+
+
+def make_folders(root, size=(20, 20)):
+    """Two alphabets and one, made in an order that is not the sorted one; levels rise in the sorted order."""
+    names = [(TOP_FOLDERS[0], "Alpha"), (TOP_FOLDERS[0], "Beta"), (TOP_FOLDERS[1], "Aleph")]
+    characters = [(top, alphabet, f"character{i:02}") for top, alphabet in names for i in (1, 2)]
+    levels = {(character, drawing): 10 * i + drawing for i, character in enumerate(characters)
+              for drawing in range(DRAWINGS)}
+    for (character, drawing), level in sorted(levels.items(), reverse=True):
+        draw(root.joinpath(*character, f"0001_{drawing:02}.png"), level, size)
+    return len(characters)
+
+
+def zip_of(folder, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.rglob("*.png"):
+            archive.write(file, file.relative_to(folder))
+
+
+def levels_of(images):
+    """The top left pixel of every drawing, as drawn."""
+    return 255 - images[:, :, 0, 0, 0].astype(int)
+
+
+EXPECTED_LEVELS = [[10 * i + drawing for drawing in range(DRAWINGS)] for i in range(6)]
+
+
+@pytest.mark.parametrize("below", ["processed", "", "omniglot/processed", "omniglot"])
+def test_folders_are_found_and_sorted(tmp_path, below):
+    make_folders(tmp_path / below)
+    images = load_images(tmp_path, 10, 1)
+    assert images.shape == (6, DRAWINGS, 1, 10, 10)
+    assert levels_of(images).tolist() == EXPECTED_LEVELS
+    root = tmp_path / "omniglot" if below.startswith("omniglot") else tmp_path
+    assert np.load(root / "omniglot.npy").dtype == np.uint8
+    assert np.array_equal(load_images(tmp_path, 10, 1), images)   # now from omniglot.npy
+
+
+def test_archives_are_unpacked(tmp_path):
+    make_folders(tmp_path / "made")
+    for top in TOP_FOLDERS:
+        zip_of(tmp_path / "made" / top, tmp_path / "data" / "raw" / f"{top}.zip")
+    with pytest.raises(InputError, match="images_background"):   # these archives lack their top folders
+        load_images(tmp_path / "data", 10, 1)
+    (tmp_path / "data" / "processed" / "Alpha").rename(tmp_path / "elsewhere")
+    zip_of(tmp_path / "made", tmp_path / "other" / "raw" / "everything.zip")
+    assert levels_of(load_images(tmp_path / "other", 10, 1)).tolist() == EXPECTED_LEVELS
+
+
+def test_two_runs_write_the_same_bytes(tmp_path, monkeypatch):
+    contents = []
+    for name in ("one", "two"):
+        make_folders(tmp_path / name)
+        preprocess(monkeypatch, "--data_path", tmp_path / name)
+        contents.append((tmp_path / name / "omniglot.npy").read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_what_was_found_is_said(tmp_path, monkeypatch, capsys):
+    make_folders(tmp_path)
+    preprocess(monkeypatch, "--data_path", tmp_path, "--imgsz", 16)
+    assert capsys.readouterr().out.splitlines()[-1] == "3 alphabets, 6 characters, 18 images"
+    assert np.load(tmp_path / "omniglot.npy").shape == (6, DRAWINGS, 1, 16, 16)
+
+
+def test_colour_is_kept(tmp_path):
+    make_folders(tmp_path)
+    for path in tmp_path.rglob("*.png"):
+        draw(path, 200, mode="RGB")
+    images = load_images(tmp_path, 10, 3)
+    assert images.shape == (6, DRAWINGS, 3, 10, 10)
+
+
+@pytest.mark.parametrize("name, content", [("../outside.png", b""), ("/outside.png", b""), ("link", None)])
+def test_entries_that_land_outside_are_refused(tmp_path, name, content):
+    raw = tmp_path / "data" / "raw"
+    raw.mkdir(parents=True)
+    entry = zipfile.ZipInfo(name)
+    if content is None:
+        entry.external_attr = 0o120777 << 16   # a symbolic link
+    with zipfile.ZipFile(raw / "bad.zip", "w") as archive:
+        archive.writestr(entry, content or b"/etc")
+    with pytest.raises(InputError, match="bad.zip"):
+        load_images(tmp_path / "data", 10, 1)
+    assert os.listdir(tmp_path) == ["data"]
+    assert os.listdir(tmp_path / "data") == ["raw"]
+
+
+def spoil(action):
+    """A data set of which `action` spoils one drawing or character."""
+    def make(root):
+        make_folders(root)
+        return action(root / TOP_FOLDERS[1] / "Aleph" / "character02")
+    return make
+
+
+SPOILED = {
+    "not a PNG": spoil(lambda character: (character / "0001_01.png").write_bytes(b"nonsense")),
+    "cut short": spoil(lambda character: os.truncate(character / "0001_01.png", 60)),
+    "another size": spoil(lambda character: draw(character / "0001_01.png", 5, (21, 20))),
+    "one drawing less": spoil(lambda character: (character / "0001_01.png").unlink()),
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+def test_spoiled_data_is_named_and_nothing_written(tmp_path, how):
+    SPOILED[how](tmp_path)
+    with pytest.raises(InputError, match="Aleph/character02"):
+        load_images(tmp_path, 10, 1)
+    assert sorted(os.listdir(tmp_path)) == sorted(TOP_FOLDERS)
+
+
+def test_a_missing_top_folder_is_named(tmp_path):
+    (tmp_path / "processed" / TOP_FOLDERS[0]).mkdir(parents=True)
+    with pytest.raises(InputError, match="without images_evaluation"):
+        find(tmp_path)
+
+
+def test_nothing_found_lists_where_it_looked(tmp_path):
+    with pytest.raises(InputError) as error:
+        find(tmp_path)
+    for place in ("omniglot.npy", "processed", "raw/*.zip", "omniglot/processed", "--download", "--glyphs"):
+        assert place in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("layout", ["c d 1 h w", "c d h w", "c d h w 1"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64, np.float32])
+@pytest.mark.parametrize("paper", ["light", "dark"])
+def test_arrays_of_other_programs(tmp_path, layout, dtype, paper):
+    ink = (np.random.default_rng(0).random((4, 3, 8, 8)) < 0.2) * np.uint8(255)
+    stored = 255 - ink if paper == "light" else ink
+    stored = stored if dtype == np.uint8 else (stored / 255).astype(dtype)
+    stored = {"c d 1 h w": stored[:, :, None], "c d h w": stored, "c d h w 1": stored[..., None]}[layout]
+    np.save(tmp_path / "omniglot.npy", stored)
+    images = load_images(tmp_path, 8, 1)
+    assert images.dtype == np.uint8
+    assert np.array_equal(images[:, :, 0], ink)
+
+
+def save_array(array):
+    return lambda path: np.save(path, array)
+
+
+def save_cut(path):
+    np.save(path, np.zeros((4, 3, 8, 8), np.uint8))
+    os.truncate(path, 300)
+
+
+class Trap:
+    """Leaves a file behind when unpickled."""
+
+    def __reduce__(self):
+        return (Path("trapped").touch, ())
+
+
+BAD_ARRAYS = {
+    "pickled": lambda path: path.write_bytes(pickle.dumps(Trap())),
+    "objects": lambda path: np.save(path, np.array([Trap()], object), allow_pickle=True),
+    "cut short": save_cut,
+    "integers": save_array(np.zeros((4, 3, 8, 8), np.int64)),
+    "beyond one": save_array(np.full((4, 3, 8, 8), 2.0)),
+    "not a number": save_array(np.full((4, 3, 8, 8), np.nan)),
+    "three axes": save_array(np.zeros((4, 8, 8), np.uint8)),
+    "another size": save_array(np.zeros((4, 3, 9, 9), np.uint8)),
+    "empty": save_array(np.zeros((0, 3, 8, 8), np.uint8)),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_ARRAYS)
+def test_other_arrays_are_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    BAD_ARRAYS[kind](tmp_path / "omniglot.npy")
+    with pytest.raises(InputError, match="omniglot.npy"):
+        load_images(tmp_path, 8, 1)
+    assert os.listdir(tmp_path) == ["omniglot.npy"]
+
+
+def test_random_bytes(tmp_path, monkeypatch):
+    preprocess(monkeypatch, "--random", "--data_path", tmp_path)
+    images = np.load(tmp_path / "omniglot.npy")
+    assert (images.shape, images.dtype) == ((1623, 20, 1, 28, 28), np.uint8)
+    assert images.mean() == pytest.approx(127.5, abs=0.5)
+    with pytest.raises(InputError, match="there already"):
+        preprocess(monkeypatch, "--random", "--data_path", tmp_path)
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    """A folder served on this machine, and its address."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    handler.log_message = lambda *arguments: None
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_download_fetches_and_checks(tmp_path, mirror, monkeypatch):
+    folder, address = mirror
+    make_folders(tmp_path / "made")
+    sums = {}
+    for top in TOP_FOLDERS:
+        with zipfile.ZipFile(folder / f"{top}.zip", "w") as archive:
+            for file in (tmp_path / "made" / top).rglob("*.png"):
+                archive.write(file, file.relative_to(tmp_path / "made"))
+        sums[f"{top}.zip"] = archives.hashlib.md5((folder / f"{top}.zip").read_bytes()).hexdigest()
+    data = tmp_path / "data"
+    with pytest.raises(InputError, match="md5"):   # they are not the official ones
+        preprocess(monkeypatch, "--download", "--url", address, "--data_path", data)
+    assert os.listdir(data / "raw") == []
+    monkeypatch.setattr(archives, "OFFICIAL", sums)
+    preprocess(monkeypatch, "--download", "--url", address + "/", "--data_path", data)
+    assert np.load(data / "omniglot.npy").shape[:2] == (6, DRAWINGS)
+
+
+def test_download_leaves_nothing_where_it_fails(tmp_path, mirror, monkeypatch):
+    _, address = mirror
+    with pytest.raises(InputError, match="cannot be fetched"):
+        preprocess(monkeypatch, "--download", "--url", address, "--data_path", tmp_path / "data")
+    assert os.listdir(tmp_path / "data" / "raw") == []
+
+
+@pytest.mark.skipif("OMNIGLOT_PATH" not in os.environ, reason="OMNIGLOT_PATH does not name the real Omniglot")
+def test_real_omniglot(tmp_path, monkeypatch, capsys):
+    (tmp_path / "raw").mkdir()
+    for archive in Path(os.environ["OMNIGLOT_PATH"]).resolve().glob("raw/*.zip"):
+        (tmp_path / "raw" / archive.name).symlink_to(archive)
+    preprocess(monkeypatch, "--data_path", tmp_path)
+    assert capsys.readouterr().out.splitlines()[-1] == "50 alphabets, 1623 characters, 32,460 images"
+    images = load_images(tmp_path, 28, 1)
+    assert images.shape == (1623, 20, 1, 28, 28)
+    assert 0.05 < (images > 127).mean() < 0.2   # ink
