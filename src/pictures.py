@@ -1,11 +1,27 @@
-"""Two pictures of a training run: its learning curve, and one test task with what the adapted network makes of it."""
+"""Two pictures of a trained MAML: learning_curve.png, and test_task.png with what it makes of one test task.
+
+The curve is drawn from the metrics.jsonl beside the checkpoint. The task is the first that eval.py would draw with
+one task in a batch.
+"""
 import sys
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python src/pictures.py`
+
+from src import device  # noqa: E402
+from src.assembly import as_tensors, load_split, load_trained, make_episodes  # noqa: E402
+from src.errors import run_program  # noqa: E402
+from src.files import make_folder, replacing  # noqa: E402
+from src.metrics import FILE_NAME, read_metrics  # noqa: E402
+from src.options import EVAL, Option, parse  # noqa: E402
 
 RIGHT, WRONG = "tab:green", "tab:red"
+ROW_HEIGHT = 1.4   # in image heights: the rest holds the predicted class
+GAP = 0.7          # in image widths, between support and query
 
 
 def draw_learning_curve(records, n_way, path):
@@ -14,49 +30,105 @@ def draw_learning_curve(records, n_way, path):
     Parameters
     ----------
     records : list of dict
-        The lines of metrics.jsonl: `step`, `loss` and `accuracy` of each.
+        `step`, `loss` and `accuracy` of each reported epoch.
     n_way : int
         Classes in a task; guessing gets one in `n_way` right.
-    path : path
+    path : str or Path
         The picture to write; its suffix says in which format.
+
+    Returns
+    -------
+    Figure
+        What was written.
     """
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        axes.plot([record["step"] for record in records], [record[name] for record in records])
+        axes.plot([record["step"] for record in records], [record[name] for record in records], marker=".")
         axes.set(xlabel="epoch", ylabel=f"query {name}", ylim=(0, None if name == "loss" else 1))
         axes.grid(alpha=0.3)
     axes.axhline(1 / n_way, linestyle="--", color="grey", label="guessing")
     axes.legend(loc="lower right")
-    _save(figure, path)
+    return _save(figure, path)
 
 
 def draw_task(support, query, path):
     """One task: a row for each class, its support images on the left, its query images on the right.
 
-    Above each image stands the class predicted for it; a wrong one is crossed out and framed in red.
+    Above each image stands the class predicted for it, in green; a wrong one is red, crossed and framed.
 
     Parameters
     ----------
     support, query : tuple of ndarray
-        Images [image, imgc, imgsz, imgsz] from 0 to 1, labels [image] and predictions [image].
-    path : path
-        The picture to write.
+        Images [image, imgc, imgsz, imgsz], 0 black to 1 white; labels [image]; predictions [image].
+    path : str or Path
+        The picture to write; its suffix says in which format.
+
+    Returns
+    -------
+    Figure
+        What was written.
     """
-    n_way = support[1].max() + 1
-    support, query = _by_class(*support, n_way), _by_class(*query, n_way)
-    k_spt, k_qry = support[0].shape[1], query[0].shape[1]
-    figure = Figure(figsize=(0.75 * (k_spt + k_qry) + 1.5, 0.95 * n_way + 0.6), layout="constrained")
-    # A narrow empty column divides the two sets.
-    axes = figure.subplots(n_way, k_spt + k_qry + 1, squeeze=False, width_ratios=[1] * k_spt + [0.3] + [1] * k_qry)
-    for column in (*axes[:, :k_spt].T, *axes[:, k_spt + 1:].T):
-        for row in column:
-            row.set(xticks=[], yticks=[])
-    for gap in axes[:, k_spt]:
-        gap.set_axis_off()
+    n_way = query[1].max() + 1
+    k_spt, k_qry = len(support[1]) // n_way, len(query[1]) // n_way
+    width = k_spt + GAP + k_qry
+    figure = Figure(figsize=(0.7 * width + 1, 0.7 * ROW_HEIGHT * n_way + 0.6), layout="constrained")
+    axes = figure.subplots()
+    _draw_set(axes, 0, *support)
+    _draw_set(axes, k_spt + GAP, *query)
     for label in range(n_way):
-        axes[label, 0].set_ylabel(f"class {label}", rotation=0, ha="right", va="center")
-        _draw_row(axes[label, :k_spt], *(part[label] for part in support), label)
-        _draw_row(axes[label, k_spt + 1:], *(part[label] for part in query), label)
-    right = (query[1] == np.arange(n_way)[:, None]).sum()
-    figure.suptitle(f"support | query, predicted class above each image: {right} of {n_way * k_qry} query images right")
-    _save(figure, path)
+        axes.text(-0.2, label * ROW_HEIGHT + 0.5, f"class {label}", ha="right", va="center")
+    axes.set(xlim=(-1.3, width), ylim=(n_way * ROW_HEIGHT - 0.35, -0.8), aspect="equal")
+    axes.text(0, -0.5, "support")
+    axes.text(k_spt + GAP, -0.5, f"query: {(query[1] == query[2]).sum()} of {len(query[1])} right")
+    axes.set_axis_off()
+    return _save(figure, path)
+
+
+def _draw_set(axes, left, images, labels, predictions):
+    columns = np.zeros_like(labels)
+    for label, prediction, image in zip(labels, predictions, images, strict=True):
+        x, y = left + columns[label], label * ROW_HEIGHT
+        columns[label] += 1
+        pixels = np.moveaxis(image, 0, -1) if len(image) == 3 else image.mean(axis=0)
+        axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, extent=(x + 0.05, x + 0.95, y + 0.95, y + 0.05))
+        colour, mark, line = (RIGHT, "", 0.5) if prediction == label else (WRONG, " \N{MULTIPLICATION X}", 2)
+        axes.text(x + 0.5, y, f"{prediction}{mark}", color=colour, ha="center", va="bottom", fontsize=8)
+        axes.add_patch(Rectangle((x + 0.05, y + 0.05), 0.9, 0.9, fill=False, edgecolor=colour, linewidth=line))
+
+
+def _save(figure, path):
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    return figure
+
+
+def judge_task(meta, images, options):
+    """One task of `images`, judged by the adapted network; `options.task_num` must be 1.
+
+    Returns
+    -------
+    support, query : tuple of ndarray
+        As `draw_task` takes them.
+    """
+    x_spt, y_spt, x_qry, y_qry = next(iter(make_episodes(images, options, 1)))
+    sets = []
+    for x, labels in ((x_spt, y_spt), (x_qry, y_qry)):
+        predictions = meta.evaluate(*as_tensors((x_spt, y_spt, x, labels)))[2].asnumpy()
+        white_paper = (x - options.ink) / (options.paper - options.ink)
+        sets.append((white_paper[0], labels[0], predictions[0]))
+    return sets
+
+
+def main():
+    options = parse(EVAL, __doc__, extra=[Option("pictures", ".", "folder for the two pictures")])
+    device.set_up(options.device_target, options.device_id, options.mode)
+    options.task_num = 1
+    meta, checkpoint = load_trained(options)
+    folder = make_folder(options.pictures, "--pictures")
+    draw_learning_curve(read_metrics(checkpoint.path.parent / FILE_NAME), options.n_way,
+                        folder / "learning_curve.png")
+    draw_task(*judge_task(meta, load_split(options)[1], options), folder / "test_task.png")
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,63 @@
+"""The two pictures: what they show for known figures and a known task, and that the program writes both."""
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+
+from src.pictures import RIGHT, WRONG, draw_learning_curve, draw_task
+
+N_WAY, K_SPT, K_QRY = 3, 1, 2
+
+
+def is_picture(path):
+    return path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_curve_shows_the_records(tmp_path):
+    records = [{"step": step, "loss": 2 / step, "accuracy": 1 - 0.8 / step} for step in (1, 11, 21)]
+    figure = draw_learning_curve(records, 5, tmp_path / "curve.png")
+    assert is_picture(tmp_path / "curve.png")
+    loss, accuracy = figure.axes
+    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+        np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[r["step"], r[name]] for r in records])
+        assert name in axes.get_ylabel()
+    assert accuracy.lines[1].get_ydata()[0] == 0.2   # guessing
+
+
+@pytest.fixture
+def task():
+    """Support and query of one task, shuffled; every image's brightness names it. One query image is taken wrong."""
+    sets, first = [], 0
+    for k in (K_SPT, K_QRY):
+        labels = np.random.default_rng(k).permutation(np.repeat(np.arange(N_WAY), k))
+        brightness = (first + np.arange(len(labels))) / 10
+        sets.append([np.broadcast_to(brightness[:, None, None, None], (len(labels), 1, 4, 4)), labels, labels.copy()])
+        first += len(labels)
+    sets[1][2][1] = (sets[1][1][1] + 1) % N_WAY
+    return sets
+
+
+@pytest.mark.parametrize("imgc", [1, 3])
+def test_a_task_shows_every_image_in_its_row_with_its_prediction(imgc, task, tmp_path):
+    task = [(np.repeat(images, imgc, axis=1), *rest) for images, *rest in task]
+    axes = draw_task(*task, tmp_path / "task.png").axes[0]
+    assert is_picture(tmp_path / "task.png")
+    images, labels, predictions = (np.concatenate(parts) for parts in zip(*task, strict=True))
+    rows = [image.get_extent()[3] for image in axes.images]
+    assert [np.unique(rows).searchsorted(row) for row in rows] == list(labels)
+    np.testing.assert_allclose([np.mean(image.get_array()) for image in axes.images], images.mean(axis=(1, 2, 3)))
+    for image, frame, label, prediction in zip(axes.images, axes.patches, labels, predictions, strict=True):
+        left, right, bottom, top = image.get_extent()
+        assert frame.get_bbox().bounds == pytest.approx((left, top, right - left, bottom - top))
+        (caption,) = (text for text in axes.texts
+                      if left < text.get_position()[0] < right and 0 <= top - text.get_position()[1] < 0.1)
+        colour = RIGHT if label == prediction else WRONG
+        assert frame.get_edgecolor() == to_rgba(colour)
+        assert caption.get_color() == colour
+        assert caption.get_text().split() == [str(prediction), *(["\N{MULTIPLICATION X}"] if colour is WRONG else [])]
+    assert [text.get_text() for text in axes.texts if "right" in text.get_text()] == ["query: 5 of 6 right"]
+
+
+def test_support_stands_left_of_query(task, tmp_path):
+    axes = draw_task(*task, tmp_path / "task.png").axes[0]
+    left = [image.get_extent()[0] for image in axes.images]
+    assert max(left[:N_WAY * K_SPT]) + 1 < min(left[N_WAY * K_SPT:])
