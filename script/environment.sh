@@ -18,7 +18,7 @@ make_environment() {
 
     stamp=$folder/installed-$1
     if ! wanted "$1" | cmp -s - "$stamp"; then
-        echo "== environment: installing $1 (some hundred megabytes the first time)"
+        echo "== environment: installing $1 (the first time about a gigabyte)"
         "$PYTHON" -m pip install --disable-pip-version-check --no-input -r "$project/$1" \
             || fail "installing $1 failed; pip says why above"
         wanted "$1" >"$stamp"
