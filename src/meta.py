@@ -164,7 +164,7 @@ class Meta(nn.Cell):
         gradients : tuple of Tensor
             Like `net.parameters`.
         """
-        support, query = self._for(x_spt), self._for(x_qry)
+        support, query = self.passes_for(x_spt), self.passes_for(x_qry)
         second = self.options.order == "second"
         step = support.adapt_traced if second else support.adapt
         x, weights, path = self._start(support, x_spt)
@@ -188,7 +188,7 @@ class Meta(nn.Cell):
         accuracies : Tensor, [task]
         predictions : Tensor of int32, [task, image]
         """
-        support, query = self._for(x_spt), self._for(x_qry)
+        support, query = self.passes_for(x_spt), self.passes_for(x_qry)
         x, weights, _ = self._start(support, x_spt)
         for _ in range(self.options.update_step_test):
             weights = ms.mutable(support.adapt(weights, x, y_spt)[0])
@@ -198,7 +198,8 @@ class Meta(nn.Cell):
         weights = ms.mutable(support.spread(ms.mutable(tuple(self.net.parameters))))
         return _changing(support.prepare(x_spt)), weights, []
 
-    def _for(self, images):
+    def passes_for(self, images):
+        """The compiled graphs for a batch of images [task, image, ...]."""
         size = images.shape[:2]
         if size not in self._passes:
             self._passes[size] = Passes(self, *size)

@@ -140,7 +140,7 @@ OPTIONS = (
     Option("update_step", 1, "inner steps on the support set, in training", int, low=0, high=1000, stored=True),
     Option("update_step_test", 3, "inner steps on the support set, in evaluation", int, (TRAIN, EVAL, BENCH), low=0,
            high=1000, stored=True),
-    Option("update_lr", 0.4, "inner learning rate, for the mean cross-entropy over the support set", float, low=0,
+    Option("update_lr", 1.0, "inner learning rate, for the mean cross-entropy over the support set", float, low=0,
            stored=True),
     Option("adapt", "weight,bias,gamma,beta", "kinds of parameters the inner loop adapts, separated by commas",
            stored=True),
@@ -154,7 +154,7 @@ OPTIONS = (
            stored=True),
     # Outer loop
     Option("epoch", 20000, "meta-steps to train", int, (TRAIN,), low=1),
-    Option("meta_lr", 1e-3, "outer (Adam) learning rate", float, (TRAIN,), low=0),
+    Option("meta_lr", 3e-3, "outer (Adam) learning rate", float, (TRAIN,), low=0),
     Option("meta_loss", "mean", "how the tasks' query losses make one loss", programs=(TRAIN, BENCH),
            choices=("mean", "sum")),
     Option("optimizer", "Adam", "outer optimizer; AdamWeightDecay: MindSpore's, Adam without bias correction",

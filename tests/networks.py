@@ -1,4 +1,12 @@
 """Small networks for the tests, one of each shape the presets use."""
+import argparse
+
+import numpy as np
+from mindspore import Tensor
+
+from src.network import Network
+
+WAYS, SIZE = 3, 12
 
 CONV = {"layer": "conv2d", "filters": 3, "kernel": 3}
 STRIDED = {**CONV, "stride": 2, "padding": 1, "bias": False}
@@ -24,3 +32,19 @@ NETWORKS = {
     "dense": [{"layer": "max_pool2d"}, {"layer": "flatten"}, {"layer": "linear", "units": 6},
               {"layer": "relu"}, {"layer": "linear", "bias": False}],
 }
+
+
+def options(**changes):
+    """What `Meta` reads of the options."""
+    return argparse.Namespace(**{"update_step": 2, "update_step_test": 2, "update_lr": 0.3, "order": "second",
+                                 "adapt": "weight,bias,gamma,beta", "meta_loss": "mean", "label_smoothing": 0.0}
+                              | changes)
+
+
+def network(layers, channels=1):
+    """A network whose biases, gammas and betas are not at their special starting values."""
+    net = Network(layers, channels, SIZE, WAYS, seed=3)
+    draws = np.random.default_rng(4)
+    for parameter in net.parameters:
+        parameter.set_data(parameter + Tensor(draws.normal(0, 0.1, parameter.shape).astype(np.float32)))
+    return net

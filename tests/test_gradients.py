@@ -1,34 +1,16 @@
 """The meta-gradient of both orders, against references that share no code with it."""
-import argparse
-
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
-from networks import NETWORKS, STRIDED
+from networks import NETWORKS, SIZE, STRIDED, WAYS, network, options
 from reference import directional_derivative, first_order_gradient, logits, outer_loss
 
 from src.learner import Learner
 from src.meta import Meta
-from src.network import Network, to_rows
+from src.network import to_rows
 
-WAYS, TASKS, SIZE = 3, 2, 12
-
-
-def options(**changes):
-    """What `Meta` reads of the options."""
-    return argparse.Namespace(**{"update_step": 2, "update_step_test": 2, "update_lr": 0.3, "order": "second",
-                                 "adapt": "weight,bias,gamma,beta", "meta_loss": "mean", "label_smoothing": 0.0}
-                              | changes)
-
-
-def network(layers, channels=1):
-    """A network whose biases, gammas and betas are not at their special starting values."""
-    net = Network(layers, channels, SIZE, WAYS, seed=3)
-    draws = np.random.default_rng(4)
-    for parameter in net.parameters:
-        parameter.set_data(parameter + Tensor(draws.normal(0, 0.1, parameter.shape).astype(np.float32)))
-    return net
+TASKS = 2
 
 
 def batch_of(channels=1, k_spt=2, k_qry=3):

@@ -1,0 +1,109 @@
+"""The floor under each case: its arithmetic and its unavoidable traffic, over what this machine reaches right now."""
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import mindspore as ms
+import numpy as np
+from mindspore import nn, ops
+
+from benchmarks.cases import EXTRA
+from benchmarks.compare import CASES, COMMON
+from src import device
+from src.errors import run_program
+from src.network_list import describe
+from src.options import BENCH, parse
+
+# Products of a layer's size: one forward and two back; along a tangent, twice that
+PASSES = {"gradient": 3, "curvature": 6}
+BYTES = 4
+
+
+class Product(nn.Cell):
+    """The batched matrix product that dominates: every task's second convolution on its query images."""
+
+    def __init__(self):
+        super().__init__()
+        self.matmul = ops.BatchMatMul()
+
+    def construct(self, a, b):
+        return self.matmul(a, b)
+
+
+class Copy(nn.Cell):
+    """Reads and writes a large tensor once."""
+
+    def __init__(self):
+        super().__init__()
+        self.relu = ops.ReLU()
+
+    def construct(self, a):
+        return self.relu(a)
+
+
+def best_time(cell, *arguments, repeats=40):
+    """The shortest of many calls, in seconds: the machine at its best, for this is a floor."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        cell(*arguments).asnumpy()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def random(*shape):
+    return ms.Tensor(np.random.default_rng(0).random(shape, dtype=np.float32))
+
+
+def measure_rates():
+    """FLOP/s of the product, bytes/s of the copy."""
+    a, b = random(32, 1225, 576), random(32, 576, 64)
+    flops = 2 * 32 * 1225 * 576 * 64 / best_time(Product(), a, b)
+    big = random(32, 11025, 64)
+    return flops, 2 * big.nbytes / best_time(Copy(), big)
+
+
+def of_one_image(specs):
+    """FLOP of one forward pass, and bytes of the activations it writes, for one image."""
+    flops = numbers = 0
+    for spec in specs:
+        if spec.kind in ("conv2d", "linear"):
+            inputs = np.prod(spec.parameters["weight"][1:])
+            flops += 2 * inputs * np.prod(spec.shape_out)
+            numbers += np.prod(spec.shape_out)
+        elif spec.kind in ("bn", "relu", "max_pool2d"):
+            numbers += np.prod(spec.shape_out)
+    return float(flops), float(numbers) * BYTES
+
+
+def floor(options, rates):
+    """Milliseconds for the arithmetic and for the traffic of one case.
+
+    A gradient reads and writes every activation about three times, an adapted weight likewise in each inner step.
+    """
+    specs = describe(options.network, options.imgc, options.imgsz, options.n_way)
+    flops, size = of_one_image(specs)
+    support = options.n_way * options.k_spt * options.update_step
+    query = options.n_way * options.k_qry
+    inner = PASSES["gradient"] + (PASSES["curvature"] if options.order == "second" else 0)
+    outer = 1 if options.order == "none" else PASSES["gradient"]
+    image_passes = options.task_num * (support * inner + query * outer)
+    weights = sum(np.prod(shape) for spec in specs for shape in spec.parameters.values()) * BYTES
+    traffic = image_passes * size + options.task_num * options.update_step * inner * weights
+    return 1000 * image_passes * flops / rates[0], 1000 * traffic / rates[1], image_passes * flops / 1e9
+
+
+def main():
+    device.set_up("CPU")
+    rates = measure_rates()
+    print(f"batched product {rates[0] / 1e9:.0f} GFLOP/s, copy {rates[1] / 1e9:.0f} GB/s\n")
+    print("| case | GFLOP | arithmetic, ms | traffic, ms |\n| --- | --- | --- | --- |")
+    for name, (flags, _) in CASES.items():
+        arguments = [text for flag, value in (COMMON | flags).items() for text in (f"--{flag}", str(value))]
+        arithmetic, traffic, work = floor(parse(BENCH, __doc__, arguments, EXTRA), rates)
+        print(f"| {name} | {work:.0f} | {arithmetic:.0f} | {traffic:.0f} |")
+
+
+if __name__ == "__main__":
+    run_program(main)
