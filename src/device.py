@@ -47,7 +47,7 @@ def _first_present(device_id):
 
 def _is_present(target, device_id):
     context = ms.device_context.ascend if target == "Ascend" else ms.device_context.gpu
-    with _silenced(), contextlib.suppress(RuntimeError, ValueError, AttributeError):
+    with silenced(), contextlib.suppress(RuntimeError, ValueError, AttributeError):
         return context.is_available() and device_id < context.device_count()
     return False
 
@@ -59,7 +59,7 @@ def _limit_threads():
 
 
 @contextlib.contextmanager
-def _silenced():
+def silenced():
     """Drop what native code writes to standard error: MindSpore reports a missing driver there by itself."""
     saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)
