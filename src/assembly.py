@@ -5,6 +5,7 @@ from src.checkpoint import load
 from src.data_preprocess import load_images
 from src.errors import InputError
 from src.meta import Meta
+from src.meta_plus import MetaPlus
 from src.network import Network
 from src.OmniglotIter import OmniglotIter, split_classes
 from src.options import EVAL, options_of
@@ -25,7 +26,8 @@ def make_episodes(images, options, batches):
 
 def make_meta(options):
     """A meta-learner with fresh weights."""
-    return Meta(Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed), options)
+    meta_class = MetaPlus if options.learned_steps else Meta
+    return meta_class(Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed), options)
 
 
 def load_trained(options):

@@ -37,6 +37,7 @@ class Gather(nn.Cell):
 
     def __init__(self, task_num, factor, shapes):
         super().__init__()
+        self.factor = factor
         self.factors, self.matmul = ops.full((1, task_num), factor, dtype=ms.float32), ops.MatMul()
         self.shapes = shapes
 
@@ -141,13 +142,25 @@ class Meta(nn.Cell):
         Its parameters are what is meta-learned.
     options : argparse.Namespace
         From `options.parse`.
+
+    Attributes
+    ----------
+    epoch : int
+        Meta-steps done; whoever trains sets it.
     """
+
+    passes_class = Passes
 
     def __init__(self, net, options):
         super().__init__()
         self.net = net
         self.options = options
+        self.epoch = 0
         self._passes = {}
+
+    def is_second_order(self):
+        """Whether the meta-gradient of this epoch goes through the inner gradients."""
+        return self.options.order == "second" and self.epoch >= self.options.first_order_epochs
 
     def meta_gradient(self, x_spt, y_spt, x_qry, y_qry):
         """The outer loss and its gradient.
@@ -162,10 +175,10 @@ class Meta(nn.Cell):
         loss, accuracy : Tensor
             Over the query images after the last inner step, means over the tasks.
         gradients : tuple of Tensor
-            Like `net.parameters`.
+            In the order of `trainable_params()`.
         """
         support, query = self.passes_for(x_spt), self.passes_for(x_qry)
-        second = self.options.order == "second"
+        second = self.is_second_order()
         step = support.adapt_traced if second else support.adapt
         x, weights, path = self._start(support, x_spt)
         for _ in range(self.options.update_step):
@@ -202,7 +215,7 @@ class Meta(nn.Cell):
         """The compiled graphs for a batch of images [task, image, ...]."""
         size = images.shape[:2]
         if size not in self._passes:
-            self._passes[size] = Passes(self, *size)
+            self._passes[size] = self.passes_class(self, *size)
         return self._passes[size]
 
 

@@ -146,6 +146,11 @@ OPTIONS = (
            stored=True),
     Option("order", "second", "meta-gradient through the inner gradients, or not",
            programs=(TRAIN,), choices=("first", "second")),
+    Option("first_order_epochs", 0, "epochs of first order before those of second order", int, (TRAIN, BENCH), low=0),
+    Option("learned_steps", False, "MAML++: learn inner rates and shifts of the betas for each inner step", bool,
+           stored=True),
+    Option("multi_step_epochs", 0, "with learned_steps: epochs until only the last step's query loss counts", int,
+           (TRAIN, BENCH), low=0),
     Option("label_smoothing", 0.0, "share of the target probability spread over all classes", float, low=0, high=1,
            stored=True),
     Option("ink", 1.0, "value of ink in the images the network sees", float, (TRAIN, EVAL), low=0, high=255,
@@ -218,14 +223,19 @@ def parse(program, description, arguments=None, extra=()):
     typed = vars(_parser(program, description, options).parse_args(arguments))
     by_name = {option.name: option for option in options}
     given = {name: by_name[name].convert(value, f"--{name}") for name, value in typed.items() if value is not None}
-    values = {option.name: option.default_for(program) for option in options}
-    if "preset" in values:
-        values.update(_for_program(read_preset(given.get("preset", values["preset"])), options))
-    values.update(given)
+    values = _starting_values(program, options, given) | given
     missing = [name for name, value in values.items() if value is REQUIRED]
     if missing:
         raise InputError(f"--{missing[0]} is missing; expected {by_name[missing[0]].help}")
     return argparse.Namespace(**values, given=frozenset(given))
+
+
+def _starting_values(program, options, given):
+    """What a run starts from before `given`, the options given by hand: the defaults, then the preset."""
+    values = {option.name: option.default_for(program) for option in options}
+    if "preset" in values:
+        values.update(_for_program(read_preset(given.get("preset", values["preset"])), options))
+    return values
 
 
 def _parser(program, description, options):
@@ -299,11 +309,13 @@ def _for_program(content, options):
 
 
 def markdown_table(program):
-    """The README's table of the options of `program`."""
+    """The README's table of the options of `program`, with the values that a run without flags has."""
+    options = options_of(program)
+    defaults = _starting_values(program, options, {})
     lines = ["| flag | default | meaning |", "| --- | --- | --- |"]
-    for option in options_of(program):
-        default = option.default_for(program)
-        shown = "required" if default is REQUIRED else f"`{default}`" if default != "" else ""
+    for option in options:
+        default = defaults[option.name]
+        shown = "required" if default is REQUIRED else f"`{default}`" if default not in ("", []) else ""
         choices = f" ({', '.join(map(str, option.choices))})" if option.choices else ""
         lines.append(f"| `--{option.name}` | {shown} | {option.help}{choices} |")
     return "\n".join(lines)

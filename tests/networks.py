@@ -37,7 +37,8 @@ NETWORKS = {
 def options(**changes):
     """What `Meta` reads of the options."""
     return argparse.Namespace(**{"update_step": 2, "update_step_test": 2, "update_lr": 0.3, "order": "second",
-                                 "adapt": "weight,bias,gamma,beta", "meta_loss": "mean", "label_smoothing": 0.0}
+                                 "adapt": "weight,bias,gamma,beta", "meta_loss": "mean", "label_smoothing": 0.0,
+                                 "first_order_epochs": 0}
                               | changes)
 
 
