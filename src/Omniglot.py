@@ -1,13 +1,16 @@
 """The data set on disk: where it is found, and omniglot.npy in all the forms programs have written it."""
+import tokenize
+import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from src.archives import OFFICIAL, TOP_FOLDERS
 from src.errors import InputError
 
 FILE_NAME = "omniglot.npy"
-TOP_FOLDERS = ("images_background", "images_evaluation")
 NPY, FOLDERS, ARCHIVES = "npy", "folders", "archives"
 MIDDLE_GREY = 127.5
 
@@ -36,10 +39,9 @@ def find(data_path, kinds=(NPY, FOLDERS, ARCHIVES)):
     if not root.is_dir():
         raise InputError(f"--data_path {root}: no such folder; expected one with Omniglot in it "
                          f"(python src/data_preprocess.py --download fetches it, --glyphs draws a substitute)")
-    looked = [source for folder in (root, root / "omniglot") for source in _places(folder) if source.kind in kinds]
-    for source in looked:
-        if _is_there(source):
-            return source
+    if source := search(root, kinds):
+        return source
+    looked = _places(root, kinds)
     for source in looked:
         if source.kind == FOLDERS and any((source.path / top).is_dir() for top in TOP_FOLDERS):
             present, absent = sorted(TOP_FOLDERS, key=lambda top: not (source.path / top).is_dir())
@@ -49,9 +51,16 @@ def find(data_path, kinds=(NPY, FOLDERS, ARCHIVES)):
                      f"add --download or --glyphs to python src/data_preprocess.py, or copy Omniglot there")
 
 
-def _places(folder):
-    return (Source(NPY, folder / FILE_NAME, folder), Source(FOLDERS, folder / "processed", folder),
-            Source(FOLDERS, folder, folder), Source(ARCHIVES, folder / "raw", folder))
+def search(data_path, kinds=(NPY, FOLDERS, ARCHIVES)):
+    """What `find` finds, or None."""
+    return next(filter(_is_there, _places(Path(data_path), kinds)), None)
+
+
+def _places(root, kinds):
+    """Where data may be, the first choice first."""
+    return [source for folder in (root, root / "omniglot") for source in (
+        Source(NPY, folder / FILE_NAME, folder), Source(FOLDERS, folder / "processed", folder),
+        Source(FOLDERS, folder, folder), Source(ARCHIVES, folder / "raw", folder)) if source.kind in kinds]
 
 
 def _is_there(source):
@@ -66,8 +75,10 @@ def _describe(source):
 
 
 def archives_in(source):
-    """The archives of a source of that kind, sorted."""
-    return sorted(source.path.glob("*.zip"))
+    """The archives of a source of that kind, sorted; of both official ones and others beside them, the official."""
+    found = sorted(path for path in source.path.glob("*.zip") if not path.name.startswith("."))   # no half downloads
+    official = [path for path in found if path.name in OFFICIAL]
+    return official if len(official) == len(OFFICIAL) else found
 
 
 def load_npy(path, imgsz, imgc):
@@ -91,15 +102,24 @@ def load_npy(path, imgsz, imgc):
     InputError
         Where it is damaged, holds something else, or images of another size.
     """
+    return with_ink_high(_as_bytes(path, _channels_first(path, _open(path), imgsz, imgc)), path)
+
+
+def _open(path):
+    """The array in a file, left on disk until it is used: other programs' are eight times as large as ours."""
     try:
-        images = np.load(path, allow_pickle=False)   # a pickle could run anything
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not readable ({str(error).splitlines()[0]}); expected an array of numbers, as "
-                         f"data_preprocess.py writes it") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")   # a file of Python 2 is read like any other
+            images = np.load(path, mmap_mode="r", allow_pickle=False)   # a pickle could run anything
+    except (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError, tokenize.TokenError,
+            zipfile.BadZipFile) as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise InputError(f"{path}: not readable ({reason}); expected an array of numbers, as data_preprocess.py "
+                         f"writes it") from error
     if not isinstance(images, np.ndarray):
         images.close()
         raise InputError(f"{path}: an archive of arrays; expected a single array")
-    return with_ink_high(_as_bytes(path, _channels_first(path, images, imgsz, imgc)), path)
+    return images
 
 
 def _channels_first(path, images, imgsz, imgc):
@@ -113,13 +133,16 @@ def _channels_first(path, images, imgsz, imgc):
     if images.shape[2:] != (imgc, imgsz, imgsz):
         channels, height, width = images.shape[2:]
         raise InputError(f"{path}: holds images of {height} x {width} pixels and {channels} channels; expected "
-                         f"{imgsz} x {imgsz} and {imgc} (--imgsz, --imgc)")
+                         f"{imgsz} x {imgsz} and {imgc} (--imgsz, --imgc; with these, data_preprocess.py "
+                         f"builds it anew from the drawings)")
     return images
 
 
 def _as_bytes(path, images):
     if images.dtype == np.uint8:
-        return images
+        if images.max() == 1:   # it would be read as all but blank paper
+            raise InputError(f"{path}: uint8 numbers of 0 and 1 alone; expected 0 to 255, or float from 0 to 1")
+        return np.array(images)
     if not np.issubdtype(images.dtype, np.floating):
         raise InputError(f"{path}: numbers of type {images.dtype}; expected uint8 (0 to 255) or float (0 to 1)")
     low, high = images.min(), images.max()
@@ -129,14 +152,12 @@ def _as_bytes(path, images):
 
 
 def with_ink_high(images, origin):
-    """uint8 images with ink 255 and paper 0, whichever was the light one; says in a line what it took for paper.
+    """uint8 images, in place, with ink 255 and paper 0; says in a line what it took for paper.
 
     Most of a drawing is paper, so the median tells; exactly in the middle it counts as light.
     """
-    below = np.cumsum(np.bincount(images.reshape(-1), minlength=256))
-    middle = np.searchsorted(below, [images.size / 2, images.size / 2 + 1]).mean()
-    is_light = middle >= MIDDLE_GREY
+    is_light = np.median(images) >= MIDDLE_GREY
     classes, drawings, channels, height, width = images.shape
     print(f"{origin}: {classes} characters x {drawings} drawings, {height} x {width} x {channels}, "
           f"{'light' if is_light else 'dark'} paper", flush=True)
-    return 255 - images if is_light else np.ascontiguousarray(images)
+    return np.subtract(255, images, out=images) if is_light else images

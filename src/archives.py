@@ -1,25 +1,26 @@
 """The official archives: fetched, checked, and unpacked so that nothing half done is left behind."""
 import hashlib
 import http.client
-import shutil
+import lzma
 import stat
-import tempfile
+import struct
 import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from tqdm import tqdm
 
 from src.errors import InputError
-from src.files import make_folder, replacing
+from src.files import filling, make_folder, replacing
 
 # Archives of github.com/brendenlake/omniglot (python/) and their md5, as published there
 OFFICIAL = {
     "images_background.zip": "68d2efa1b9178cc56df9314c21c6e718",
     "images_evaluation.zip": "6b91aef0f799c5bb55b94e3f2daec811",
 }
+TOP_FOLDERS = ("images_background", "images_evaluation")   # what they hold, and other archives must
 CHUNK = 1 << 16   # bytes read at a time
 TIMEOUT = 60      # seconds without a byte
 
@@ -59,28 +60,24 @@ def _fetch(address, path):
 
 
 def unpack(archives, folder):
-    """Unpack all `archives` into `folder`, which appears only when everything is in it.
+    """Unpack all `archives` into `folder`, where nothing appears before everything is unpacked.
 
     Raises
     ------
     InputError
-        Where an archive is damaged, or an entry is a link or would land outside; `folder` is not made then.
+        Where an archive is damaged, an entry is a link or would land outside, or a top folder is in none of them.
     """
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        with filling(folder) as temporary:
+            for archive in archives:
+                _unpack_one(archive, temporary)
+            for top in TOP_FOLDERS:
+                if not (temporary / top).is_dir():
+                    raise InputError(f"{', '.join(map(str, archives))}: no folder {top} in it; expected archives with "
+                                     f"{' and '.join(TOP_FOLDERS)} (--download fetches a missing official one)")
     except OSError as error:
-        raise InputError(f"--data_path {folder.parent}: cannot unpack the archives there ({error.strerror}); "
-                         f"expected a folder to write to") from error
-    try:
-        for archive in archives:
-            _unpack_one(archive, temporary)
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    except OSError as error:
-        raise InputError(f"--data_path {folder}: cannot unpack the archives there ({error}); expected no such folder "
-                         f"yet, and room on the disk") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise InputError(f"--data_path {folder}: cannot unpack the archives there ({error}); expected a folder to "
+                         f"write to, and room on the disk") from error
 
 
 def _unpack_one(archive, folder):
@@ -90,7 +87,8 @@ def _unpack_one(archive, folder):
                 _refuse_outside(archive, entry)
             for entry in tqdm(content.infolist(), unit="file", desc=archive.name, disable=None):
                 content.extract(entry, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError,
+            struct.error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{archive}: damaged ({error}); expected a zip archive (--download fetches the official "

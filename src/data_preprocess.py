@@ -1,7 +1,6 @@
 """Folders of PNGs, or archives of them, as one omniglot.npy: [character, drawing, imgc, imgsz, imgsz], paper 255."""
-import shutil
 import sys
-import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python 
 
 from src.archives import OFFICIAL, download, unpack  # noqa: E402
 from src.errors import InputError, run_program  # noqa: E402
-from src.files import make_folder, replacing  # noqa: E402
-from src.glyphs import draw_glyphs  # noqa: E402
+from src.files import filling, make_folder, replacing  # noqa: E402
+from src.glyphs import ALPHABET, draw_glyphs  # noqa: E402
 from src.Omniglot import (  # noqa: E402
     ARCHIVES,
     FILE_NAME,
@@ -24,6 +23,7 @@ from src.Omniglot import (  # noqa: E402
     archives_in,
     find,
     load_npy,
+    search,
     with_ink_high,
 )
 from src.options import DATA, parse  # noqa: E402
@@ -58,14 +58,6 @@ def unpacked(source):
         return source
     folder = source.root / "processed"
     unpack(archives_in(source), folder)
-    return find_folders(folder, source)
-
-
-def find_folders(folder, source):
-    """`folder` as a source, checked to hold both top folders."""
-    for top in TOP_FOLDERS:
-        if not (folder / top).is_dir():
-            raise InputError(f"{source.path}: its archives hold no folder {top}; expected {' and '.join(TOP_FOLDERS)}")
     return Source(FOLDERS, folder, source.root)
 
 
@@ -111,9 +103,11 @@ def read_folders(source, imgsz, imgc):
                              f"every character ({characters[0]} holds {len(files[0])})")
     images = np.empty((len(characters), len(files[0]), imgc, imgsz, imgsz), np.uint8)
     size = None
-    for number, drawings in enumerate(tqdm(files, unit="character", desc="reading", disable=None)):
-        for drawer, path in enumerate(drawings):
-            images[number, drawer], size = _read(path, imgsz, imgc, size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)   # too large for a drawing: refused, not shown
+        for number, drawings in enumerate(tqdm(files, unit="character", desc="reading", disable=None)):
+            for drawer, path in enumerate(drawings):
+                images[number, drawer], size = _read(path, imgsz, imgc, size)
     return images
 
 
@@ -128,17 +122,22 @@ def _read(path, imgsz, imgc, size):
         with Image.open(path) as image:
             image.load()
             found = image.size
-            drawing = _on_white(image) if image.has_transparency_data else image
-            pixels = drawing.convert("L" if imgc == 1 else "RGB").resize((imgsz, imgsz), Image.Resampling.BICUBIC)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            pixels = _plain(image).convert("L" if imgc == 1 else "RGB").resize((imgsz, imgsz), Image.Resampling.BICUBIC)
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError,
+            Image.DecompressionBombWarning) as error:
         raise InputError(f"{path}: not readable ({error}); expected a PNG image") from error
     if size and found != size:
         raise InputError(f"{path}: {found[0]} x {found[1]} pixels; expected {size[0]} x {size[1]}, as in the first one")
     return np.asarray(pixels).reshape(imgsz, imgsz, imgc).transpose(2, 0, 1), found
 
 
-def _on_white(image):
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+def _plain(image):
+    """Without what Pillow's conversions drop: a transparent image on white paper, 16 bits a pixel as 8."""
+    if image.has_transparency_data:
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    if image.mode.startswith("I"):   # PNG has such numbers with 16 bits alone
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image
 
 
 def write(path, images):
@@ -159,39 +158,38 @@ def summary(source, images):
 
 
 def make_glyphs(root, seed):
-    """Draw the glyph data into processed/, unless that is there already."""
+    """Draw the glyph data into processed/, unless they are there already."""
     folder = root / "processed"
-    if folder.exists():
+    if (folder / TOP_FOLDERS[0] / ALPHABET.format(1)).is_dir():
         print(f"{folder}: there already, so no glyphs are drawn", flush=True)
         return
-    temporary = Path(tempfile.mkdtemp(prefix=".processed-", dir=root))
-    try:
+    refuse_data(root, "--glyphs")
+    with filling(folder) as temporary:
         draw_glyphs(temporary, seed)
-        temporary.chmod(0o755)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_data(root, flag):
+    """Made-up data must neither replace nor hide what someone keeps there."""
+    if source := search(root):
+        raise InputError(f"{flag}: there is data in {source.path} already; expected a folder without")
 
 
 def make_random(root, seed):
     """Write an array of random bytes in Omniglot's shape."""
+    refuse_data(root, "--random")
     path = root / FILE_NAME
-    if path.exists():
-        raise InputError(f"--random: {path} is there already; expected a folder without it")
     images = np.random.default_rng(seed).integers(0, 256, RANDOM_SHAPE, np.uint8)
     write(path, images)
     print(f"{path}: {images.shape} random bytes, which nothing can be learned from", flush=True)
 
 
 def build(options):
-    """Find the folders or archives and write omniglot.npy from them."""
-    try:
-        source = find(options.data_path, (FOLDERS, ARCHIVES))
-    except InputError:
-        if not options.download:
-            raise
-        download(options.url, Path(options.data_path) / "raw")
-        source = find(options.data_path, (ARCHIVES,))
+    """Find the folders or archives and write omniglot.npy from them; without them, check the one that is there."""
+    source = search(options.data_path, (FOLDERS, ARCHIVES)) or find(options.data_path)
+    if source.kind == NPY:
+        load_npy(source.path, options.imgsz, options.imgc)
+        print(f"{source.path}: left as it is, since there are no drawings to build it from", flush=True)
+        return
     source = unpacked(source)
     images = read_folders(source, options.imgsz, options.imgc)
     write(source.root / FILE_NAME, images)
@@ -199,9 +197,22 @@ def build(options):
     print(summary(source, images), flush=True)
 
 
+def fetch(root, url):
+    """Download the official archives where there is no data, or the one that is missing beside the other."""
+    source = search(root)
+    if source is None:
+        download(url, root / "raw")
+    elif source.kind == ARCHIVES and len({path.name for path in archives_in(source)} & set(OFFICIAL)) == 1:
+        download(url, source.path)
+    else:
+        print(f"{source.path}: there already, so nothing is downloaded", flush=True)
+
+
 def main():
     options = parse(DATA, __doc__)
     root = Path(options.data_path)
+    if options.glyphs + options.random + options.download > 1:
+        raise InputError("--glyphs, --random and --download exclude each other; expected at most one of them")
     try:
         if options.glyphs or options.random or options.download:
             make_folder(root, "--data_path")
@@ -210,6 +221,8 @@ def main():
             return 0
         if options.glyphs:
             make_glyphs(root, options.data_seed)
+        if options.download:
+            fetch(root, options.url)
         build(options)
     except OSError as error:
         raise InputError(f"--data_path {root}: cannot write there ({error}); expected a folder to write to") from error

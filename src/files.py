@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,6 +37,27 @@ def replacing(path):
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def filling(folder):
+    """Yield a temporary folder beside `folder`; on success it takes that name, on failure it is removed.
+
+    Where that name is taken, perhaps by another process that was faster, the entries `folder` lacks are moved into it.
+    """
+    folder = Path(folder)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())   # mkdtemp makes folders that only their owner reads
+        try:
+            temporary.rename(folder)
+        except OSError:
+            for entry in temporary.iterdir():
+                if not (folder / entry.name).exists():
+                    entry.rename(folder / entry.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _umask():

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 SIDE = 105  # pixels of an image's side, as in Omniglot
 DRAWERS = 20
+ALPHABET = "Alphabet_{:02d}"  # the folder of an alphabet
 SUPERSAMPLING = 2  # strokes are drawn this many times larger, then averaged and cut at half ink
 SEGMENT_POINTS = 6  # straight pieces between two control points of a stroke
 
@@ -47,10 +48,11 @@ def draw_glyphs(folder, seed, n_background=22, n_evaluation=8, n_characters=15):
     """
     hands = _invent_hands(np.random.default_rng([seed, 0]))
     n_alphabets = n_background + n_evaluation
-    for number in tqdm(range(1, n_alphabets * n_characters + 1), desc="Drawing glyphs", unit=" characters"):
+    for number in tqdm(range(1, n_alphabets * n_characters + 1), desc="drawing", unit="character",
+                       disable=None):
         alphabet, character = divmod(number - 1, n_characters)
         top = "images_background" if alphabet < n_background else "images_evaluation"
-        place = Path(folder, top, f"Alphabet_{alphabet + 1:02d}", f"character{character + 1:02d}")
+        place = Path(folder, top, ALPHABET.format(alphabet + 1), f"character{character + 1:02d}")
         place.mkdir(parents=True)
         # A generator of its own: a character stays the same however many others are asked for.
         images = _draw_character(hands, np.random.default_rng([seed, number]))

@@ -1,5 +1,6 @@
 """The data set on disk: finding, unpacking, fetching, reading, and what is refused."""
 import functools
+import hashlib
 import http.server
 import os
 import pickle
@@ -14,7 +15,7 @@ from PIL import Image
 from src import archives, data_preprocess
 from src.data_preprocess import load_images
 from src.errors import InputError
-from src.Omniglot import TOP_FOLDERS, find
+from src.Omniglot import TOP_FOLDERS, archives_in, find
 
 DRAWINGS = 3
 
@@ -75,9 +76,44 @@ def test_archives_are_unpacked(tmp_path):
         zip_of(tmp_path / "made" / top, tmp_path / "data" / "raw" / f"{top}.zip")
     with pytest.raises(InputError, match="images_background"):   # these archives lack their top folders
         load_images(tmp_path / "data", 10, 1)
-    (tmp_path / "data" / "processed" / "Alpha").rename(tmp_path / "elsewhere")
+    assert os.listdir(tmp_path / "data") == ["raw"]
     zip_of(tmp_path / "made", tmp_path / "other" / "raw" / "everything.zip")
     assert levels_of(load_images(tmp_path / "other", 10, 1)).tolist() == EXPECTED_LEVELS
+
+
+def test_half_an_archive_is_no_archive(tmp_path):
+    make_folders(tmp_path / "made")
+    zip_of(tmp_path / "made", tmp_path / "raw" / "everything.zip")
+    (tmp_path / "raw" / ".images_background-x.zip").write_bytes(b"what a killed download left")
+    assert levels_of(load_images(tmp_path, 10, 1)).tolist() == EXPECTED_LEVELS
+
+
+def test_official_archives_are_unpacked_alone(tmp_path):
+    make_folders(tmp_path / "made")
+    for name in (*archives.OFFICIAL, "strokes.zip"):
+        zip_of(tmp_path / "made", tmp_path / "raw" / name)
+    assert [path.name for path in archives_in(find(tmp_path))] == sorted(archives.OFFICIAL)
+
+
+def test_archives_join_what_else_is_in_processed(tmp_path):
+    make_folders(tmp_path / "made")
+    zip_of(tmp_path / "made", tmp_path / "raw" / "everything.zip")
+    (tmp_path / "processed").mkdir()
+    (tmp_path / "processed" / "notes.txt").write_text("mine")
+    assert levels_of(load_images(tmp_path, 10, 1)).tolist() == EXPECTED_LEVELS
+    assert sorted(os.listdir(tmp_path / "processed")) == [*TOP_FOLDERS, "notes.txt"]
+
+
+def test_images_load_where_nothing_can_be_written(tmp_path, monkeypatch, capsys):
+    make_folders(tmp_path)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+    monkeypatch.setattr(data_preprocess, "replacing", refuse)
+    assert levels_of(load_images(tmp_path, 10, 1)).tolist() == EXPECTED_LEVELS
+    assert "not written (Permission denied)" in capsys.readouterr().out
+    with pytest.raises(InputError, match="cannot write"):   # the program that is there to write it
+        preprocess(monkeypatch, "--data_path", tmp_path)
 
 
 def test_two_runs_write_the_same_bytes(tmp_path, monkeypatch):
@@ -102,6 +138,15 @@ def test_colour_is_kept(tmp_path):
         draw(path, 200, mode="RGB")
     images = load_images(tmp_path, 10, 3)
     assert images.shape == (6, DRAWINGS, 3, 10, 10)
+
+
+def test_sixteen_bits_and_transparency(tmp_path):
+    make_folders(tmp_path)
+    first, second = sorted(tmp_path.rglob("0001_00.png"))[:2]
+    Image.fromarray(np.full((20, 20), 200 * 257, np.uint16)).save(first)
+    Image.new("LA", (20, 20), (0, 0)).save(second)   # black, of which nothing is to be seen
+    load_images(tmp_path, 10, 1)
+    assert np.load(tmp_path / "omniglot.npy")[:2, 0, 0, 5, 5].tolist() == [200, 255]
 
 
 @pytest.mark.parametrize("name, content", [("../outside.png", b""), ("/outside.png", b""), ("link", None)])
@@ -180,6 +225,12 @@ def save_cut(path):
     os.truncate(path, 300)
 
 
+def save_huge(path):
+    with path.open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (10**9, 20, 1, 8, 8)}
+        np.lib.format.write_array_header_1_0(file, header)
+
+
 class Trap:
     """Leaves a file behind when unpickled."""
 
@@ -191,6 +242,11 @@ BAD_ARRAYS = {
     "pickled": lambda path: path.write_bytes(pickle.dumps(Trap())),
     "objects": lambda path: np.save(path, np.array([Trap()], object), allow_pickle=True),
     "cut short": save_cut,
+    "huge on paper": save_huge,
+    "several arrays": lambda path: np.savez(path.open("wb"), np.zeros((4, 3, 8, 8))),
+    "half of several": lambda path: path.write_bytes(b"PK\x03\x04"),
+    "nothing": lambda path: path.write_bytes(b""),
+    "zeros and ones": save_array(np.eye(8, dtype=np.uint8) * np.ones((4, 3, 1, 1), np.uint8)),
     "integers": save_array(np.zeros((4, 3, 8, 8), np.int64)),
     "beyond one": save_array(np.full((4, 3, 8, 8), 2.0)),
     "not a number": save_array(np.full((4, 3, 8, 8), np.nan)),
@@ -214,8 +270,29 @@ def test_random_bytes(tmp_path, monkeypatch):
     images = np.load(tmp_path / "omniglot.npy")
     assert (images.shape, images.dtype) == ((1623, 20, 1, 28, 28), np.uint8)
     assert images.mean() == pytest.approx(127.5, abs=0.5)
-    with pytest.raises(InputError, match="there already"):
-        preprocess(monkeypatch, "--random", "--data_path", tmp_path)
+
+
+@pytest.mark.parametrize("flag", ["--random", "--glyphs"])
+def test_made_up_data_leaves_other_data_alone(tmp_path, monkeypatch, flag):
+    kept = np.full((5, 4, 1, 28, 28), 255, np.uint8)
+    np.save(tmp_path / "omniglot.npy", kept)
+    make_folders(tmp_path / "other")
+    for folder in (tmp_path, tmp_path / "other"):
+        before = sorted(os.listdir(folder))
+        with pytest.raises(InputError, match="already"):
+            preprocess(monkeypatch, flag, "--data_path", folder)
+        assert sorted(os.listdir(folder)) == before
+    assert np.array_equal(np.load(tmp_path / "omniglot.npy"), kept)
+
+
+def test_omniglot_npy_alone_is_checked_and_kept(tmp_path, monkeypatch, capsys):
+    np.save(tmp_path / "omniglot.npy", np.full((5, 4, 28, 28), 0.75))
+    before = (tmp_path / "omniglot.npy").read_bytes()
+    preprocess(monkeypatch, "--download", "--data_path", tmp_path)   # nothing is fetched where data is
+    assert "5 characters x 4 drawings" in capsys.readouterr().out
+    assert (tmp_path / "omniglot.npy").read_bytes() == before
+    with pytest.raises(InputError, match="28 x 28 pixels and 1 channels; expected 32 x 32"):
+        preprocess(monkeypatch, "--data_path", tmp_path, "--imgsz", 32)
 
 
 @pytest.fixture
@@ -242,14 +319,30 @@ def test_download_fetches_and_checks(tmp_path, mirror, monkeypatch):
         with zipfile.ZipFile(folder / f"{top}.zip", "w") as archive:
             for file in (tmp_path / "made" / top).rglob("*.png"):
                 archive.write(file, file.relative_to(tmp_path / "made"))
-        sums[f"{top}.zip"] = archives.hashlib.md5((folder / f"{top}.zip").read_bytes()).hexdigest()
+        sums[f"{top}.zip"] = hashlib.md5((folder / f"{top}.zip").read_bytes()).hexdigest()
     data = tmp_path / "data"
     with pytest.raises(InputError, match="md5"):   # they are not the official ones
         preprocess(monkeypatch, "--download", "--url", address, "--data_path", data)
     assert os.listdir(data / "raw") == []
-    monkeypatch.setattr(archives, "OFFICIAL", sums)
+    for name, md5 in sums.items():
+        monkeypatch.setitem(archives.OFFICIAL, name, md5)
     preprocess(monkeypatch, "--download", "--url", address + "/", "--data_path", data)
     assert np.load(data / "omniglot.npy").shape[:2] == (6, DRAWINGS)
+
+
+def test_download_goes_on_with_the_missing_archive(tmp_path, mirror, monkeypatch):
+    folder, address = mirror
+    make_folders(tmp_path / "made")
+    (tmp_path / "background").mkdir()
+    (tmp_path / "made" / TOP_FOLDERS[0]).rename(tmp_path / "background" / TOP_FOLDERS[0])
+    zip_of(tmp_path / "background", tmp_path / "data" / "raw" / f"{TOP_FOLDERS[0]}.zip")
+    with pytest.raises(InputError, match="no folder images_evaluation"):
+        preprocess(monkeypatch, "--data_path", tmp_path / "data")
+    zip_of(tmp_path / "made", folder / f"{TOP_FOLDERS[1]}.zip")   # all that the mirror has
+    md5 = hashlib.md5((folder / f"{TOP_FOLDERS[1]}.zip").read_bytes()).hexdigest()
+    monkeypatch.setitem(archives.OFFICIAL, f"{TOP_FOLDERS[1]}.zip", md5)
+    preprocess(monkeypatch, "--download", "--url", address, "--data_path", tmp_path / "data")
+    assert np.load(tmp_path / "data" / "omniglot.npy").shape[:2] == (6, DRAWINGS)
 
 
 def test_download_leaves_nothing_where_it_fails(tmp_path, mirror, monkeypatch):
