@@ -13,15 +13,16 @@ from src import device
 from src.assembly import as_tensors, load_split, make_episodes, make_meta
 from src.checkpoint import load, save
 from src.errors import InputError, run_program
-from src.files import make_folder
+from src.files import make_folder, replacing
 from src.interruption import Interruption
 from src.metrics import Reporter
-from src.options import TRAIN, options_of, parse
+from src.options import TRAIN, as_yaml, options_of, parse
 from src.outer import outer_optimizer
+from src.profiling import profile_step
 from src.schedule import learning_rates
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
-OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "data_path", "ckpt", "output_dir")
+OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "data_path", "ckpt", "output_dir", "profile")
 INTERRUPTED = 128   # a shell's exit status for a signal, to which its number is added
 
 
@@ -55,6 +56,9 @@ def start_from(checkpoint, meta, optimizer, episodes, options):
 def train(meta, optimizer, episodes, options):
     """Train to the last epoch, or until a signal; returns the exit status."""
     folder = make_folder(options.output_dir, "--output_dir")
+    record_options(folder, options)
+    if options.profile:
+        profile(meta, episodes, folder)
     rates = learning_rates(options)
     done = episodes.state["drawn"]
     with Reporter(folder, done, options.epoch) as reporter, Interruption() as interruption:
@@ -75,12 +79,29 @@ def train(meta, optimizer, episodes, options):
     return 0
 
 
+def record_options(folder, options):
+    """Print the options this run has, and keep them beside its checkpoints."""
+    text = as_yaml(options)
+    with replacing(folder / "config.yaml") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(text, end="", flush=True)
+
+
+def profile(meta, episodes, folder):
+    """Write and print the kernel table of one meta-gradient; nothing is learned from it."""
+    batch = as_tensors(next(iter(episodes)))
+    iter(episodes)   # back to where the run starts
+    for kernel, calls, milliseconds, share in profile_step(lambda: meta.meta_gradient(*batch), folder):
+        print(f"{kernel:20} {calls:6} calls {milliseconds:10.3f} ms {100 * share:5.1f} %")
+
+
 def take_step(meta, optimizer, batch, epoch):
     """One meta-step; returns the loss and accuracy before it.
 
     Both are read back in every step, not only where they are logged: a loss that is no number must stop the run
     before it reaches the weights, and the milliseconds then are those of the whole step on any device.
     """
+    meta.epoch = epoch - 1
     loss, accuracy, gradients = meta.meta_gradient(*as_tensors(batch))
     loss = float(loss.asnumpy())
     if not math.isfinite(loss):

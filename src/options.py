@@ -176,6 +176,7 @@ OPTIONS = (
     Option("output_dir", "./ckpt_outputs", "folder for checkpoints and metrics.jsonl", programs=(TRAIN,)),
     Option("save_every", 1000, "epochs between checkpoints", int, (TRAIN,), low=1),
     Option("log_every", 10, "epochs between log lines and metrics", int, (TRAIN,), low=1),
+    Option("profile", False, "first write the kernel table of one step to kernels.csv in output_dir", bool, (TRAIN,)),
     Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
     Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH)),
     # Preparing the data
@@ -241,6 +242,9 @@ def _starting_values(program, options, given):
 def _parser(program, description, options):
     parser = _OneLineParser(description=description, allow_abbrev=False,
                             formatter_class=argparse.RawDescriptionHelpFormatter)
+    if program in LEARNING:
+        parser.add_argument("--list_presets", "--list-presets", action=_ListPresets, nargs=0,
+                            help="print a table of the presets, and end")
     for option in options:
         names = list(dict.fromkeys((f"--{option.name}", f"--{option.name.replace('_', '-')}")))
         default = option.default_for(program)
@@ -254,6 +258,19 @@ def _parser(program, description, options):
             metavar = "{" + ",".join(map(str, option.choices)) + "}" if option.choices else option.name.upper()
             parser.add_argument(*names, dest=option.name, metavar=metavar, help=text)
     return parser
+
+
+class _ListPresets(argparse.Action):
+    """Print a table of the presets, and end the program."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        columns = ("order", "k_spt", "task_num", "update_step", "update_lr", "meta_lr")
+        print(f"{'preset':12}" + "".join(f"{name:>12}" for name in columns) + "  description")
+        for path in sorted(PRESET_FOLDER.glob("*.yaml")):
+            preset = read_preset(path)
+            values = [preset.get(name, BY_NAME[name].default_for(TRAIN)) for name in columns]
+            print(f"{path.stem:12}" + "".join(f"{value!s:>12}" for value in values) + f"  {preset['description']}")
+        parser.exit()
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -301,6 +318,14 @@ def check_values(content, origin):
 
 
 PRESET_ONLY = ("description", "network")
+
+
+def as_yaml(options):
+    """All options of a run as a preset that would give them again, were it not for where it ran."""
+    content = {name: value for name, value in vars(options).items() if name != "given"}
+    layers = content.pop("network")
+    lines = [yaml.safe_dump(layer, default_flow_style=True, sort_keys=False, width=200).strip() for layer in layers]
+    return yaml.safe_dump(content, sort_keys=False) + "network:\n" + "".join(f"  - {line}\n" for line in lines)
 
 
 def _for_program(content, options):
