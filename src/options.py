@@ -33,6 +33,8 @@ class Option:
         The valid range, both ends included.
     stored : bool
         Whether the value belongs to the trained model: it travels in the checkpoint.
+    several : bool
+        Whether a value may be several of the `choices`, separated by commas.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Option:
     low: float = -math.inf
     high: float = math.inf
     stored: bool = False
+    several: bool = False
 
     def default_for(self, program):
         """The default that `program` starts from."""
@@ -53,7 +56,7 @@ class Option:
     def expected(self):
         """What a valid value is, in words."""
         if self.choices:
-            return "one of " + ", ".join(map(str, self.choices))
+            return ("some of " if self.several else "one of ") + ", ".join(map(str, self.choices))
         words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
                  list: "whole numbers separated by commas"}[self.kind]
         if self.low > -math.inf and self.high < math.inf:
@@ -78,7 +81,7 @@ class Option:
 
     def _in_range(self, value):
         if self.choices:
-            return value in self.choices
+            return all(part in self.choices for part in (value.split(",") if self.several else [value]))
         numbers = value if self.kind is list else [value] if self.kind in (int, float) else []
         return all(self.low <= number <= self.high for number in numbers)
 
@@ -143,7 +146,7 @@ OPTIONS = (
     Option("update_lr", 1.0, "inner learning rate, for the mean cross-entropy over the support set", float, low=0,
            stored=True),
     Option("adapt", "weight,bias,gamma,beta", "kinds of parameters the inner loop adapts, separated by commas",
-           stored=True),
+           choices=("weight", "bias", "gamma", "beta"), several=True, stored=True),
     Option("order", "second", "meta-gradient through the inner gradients, or not",
            programs=(TRAIN,), choices=("first", "second")),
     Option("first_order_epochs", 0, "epochs of first order before those of second order", int, (TRAIN, BENCH), low=0),

@@ -1,0 +1,21 @@
+"""The benchmarks run and print what they promise; no time is judged."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["--task_num", "2", "--n_way", "3", "--k_qry", "2", "--update_step", "2", "--warmup", "0", "--repeats", "2"]
+
+
+@pytest.mark.parametrize("order", ["second", "none"])
+def test_meta_step_prints_one_json_line(order):
+    command = [sys.executable, ROOT / "benchmarks" / "meta_step.py", *SMALL, "--order", order, "--json", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures = json.loads(done.stdout)
+    assert 0 < figures["min_ms"] <= figures["median_ms"]
+    assert figures["compile_s"] > 0
+    assert figures["rss_mb"] > figures["growth_mb"] > 0
+    assert (figures["order"], figures["task_num"]) == (order, 2)

@@ -1,0 +1,107 @@
+"""Options: one definition, three sources, and one line for what does not fit."""
+import pytest
+import yaml
+
+from src.errors import InputError, run_program
+from src.options import EVAL, OPTIONS, PRESET_FOLDER, TRAIN, as_yaml, options_of, parse, read_preset
+
+DATA = ["--data_path", "data"]
+
+
+def test_modelzoo_defaults():
+    options = parse(TRAIN, "", DATA)
+    expected = {"device_id": 0, "device_target": "auto", "mode": "graph", "epoch": 20000, "n_way": 5, "k_spt": 1,
+                "k_qry": 5, "imgsz": 28, "imgc": 1, "task_num": 32, "lr_scheduler_gamma": 0.5,
+                "output_dir": "./ckpt_outputs", "ckpt": "", "order": "second", "lr_scheduler": "constant",
+                "rotate": True}
+    assert {name: getattr(options, name) for name in expected} == expected
+    assert (parse(EVAL, "", DATA).k_qry, parse(EVAL, "", DATA).rotate) == (15, False)
+
+
+def test_hyphens_are_accepted():
+    assert parse(TRAIN, "", [*DATA, "--update-lr", "0.25", "--no-rotate"]).update_lr == 0.25
+    assert parse(TRAIN, "", [*DATA, "--no_rotate"]).rotate is False
+
+
+def test_a_flag_wins_over_the_preset_and_the_preset_over_the_default(tmp_path):
+    preset = tmp_path / "own.yaml"
+    preset.write_text("k_spt: 5\nupdate_step: 3\nnetwork: [{layer: flatten}, {layer: linear}]\n")
+    options = parse(TRAIN, "", [*DATA, "--preset", str(preset), "--k_spt", "2"])
+    assert (options.k_spt, options.update_step, options.n_way) == (2, 3, 5)
+    assert options.network[-1] == {"layer": "linear"}
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--n_way", "1"], "--n_way is '1'; expected a whole number from 2"),
+    (["--n_way", "2.5"], "--n_way is '2.5'"),
+    (["--update_lr", "nan"], "--update_lr is 'nan'"),
+    (["--update_lr", "-1"], "at least 0"),
+    (["--order", "third"], "one of first, second"),
+    (["--imgc", "2"], "one of 1, 3"),
+    (["--adapt", "weight,wieght"], "wieght"),
+    (["--lr_milestones", "3,x"], "whole numbers separated by commas"),
+    (["--bogus", "1"], "--bogus"),
+    (["--epoch"], "--epoch"),
+    (["--preset", "nonesuch"], "nonesuch"),
+])
+def test_what_does_not_fit_is_named(arguments, words):
+    with pytest.raises(InputError, match=words) as error:
+        parse(TRAIN, "", [*DATA, *arguments])
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_required_flag_is_named():
+    with pytest.raises(InputError, match="--data_path is missing"):
+        parse(TRAIN, "", [])
+
+
+@pytest.mark.parametrize("content, words", [
+    ("n_wya: 5", "unknown key n_wya"),
+    ("n_way: many", "n_way is 'many'"),
+    ("- 1", "expected a mapping"),
+    ("a: [", "not readable as YAML"),
+])
+def test_presets_are_checked(tmp_path, content, words):
+    path = tmp_path / "own.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=words):
+        read_preset(path)
+
+
+def test_the_printed_options_are_a_preset_that_gives_them_again(tmp_path):
+    options = parse(TRAIN, "", [*DATA, "--preset", "higher", "--n_way", "7", "--lr_milestones", "3,9"])
+    path = tmp_path / "config.yaml"
+    path.write_text(as_yaml(options))
+    again = parse(TRAIN, "", ["--preset", str(path)])
+    assert {**vars(again), "preset": 0, "given": 0} == {**vars(options), "preset": 0, "given": 0}
+
+
+def test_every_preset_lists_a_network_and_a_description():
+    for path in PRESET_FOLDER.glob("*.yaml"):
+        assert {"network", "description"} <= set(yaml.safe_load(path.read_text()))
+
+
+def test_presets_are_listed(capsys):
+    with pytest.raises(SystemExit) as ended:
+        parse(TRAIN, "", ["--list_presets"])
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(line.split()[0] for line in lines[1:]) == sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
+
+
+def test_every_option_is_defined_once_and_has_a_valid_default():
+    names = [option.name for option in OPTIONS]
+    assert len(names) == len(set(names))
+    for option in options_of(TRAIN):
+        default = option.default_for(TRAIN)
+        if default not in ("required", ""):
+            assert option.convert(default, option.name) == default
+
+
+def test_bad_input_ends_with_one_line_and_status_2(capsys):
+    def fails():
+        raise InputError("--flag is 1; expected 2")
+    with pytest.raises(SystemExit) as ended:
+        run_program(fails)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: --flag is 1; expected 2\n"
