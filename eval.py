@@ -3,7 +3,7 @@
 What belongs to the trained model (network, image size, ways, shots, inner loop, split of the characters) comes
 from the checkpoint; flags given by hand win.
 """
-import functools
+import contextlib
 import sys
 
 import numpy as np
@@ -20,22 +20,29 @@ from src.results import bracketed, summarize, summary_line
 def main():
     options = parse(EVAL, __doc__)
     device.set_up(options.device_target, options.device_id, options.mode)
+    # With --json - standard output holds the JSON alone, for a program to read.
+    with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):
+        results = evaluate(options)
+    if options.json:
+        write_json(options.json, results)
+    return 0
+
+
+def evaluate(options):
+    """Fine-tune on every test task and print the accuracies; returns all results."""
     meta, checkpoint = load_trained(options)
     _, test_images = load_split(options)
     episodes = make_episodes(test_images, options, options.test_batches)
-    # With --json - standard output holds the JSON alone, for a program to read.
-    say = functools.partial(tqdm.write, file=sys.stderr if options.json == "-" else sys.stdout)
     accuracies, losses = [], []
-    for batch in tqdm(episodes, unit="batch", disable=None):
+    for batch in tqdm(episodes, unit="batch", disable=None):   # None: a bar only on a terminal
         loss, accuracy, _ = meta.evaluate(*as_tensors(batch))
         losses.append(float(loss.asnumpy()))
         accuracies.append(accuracy.asnumpy())
-        say(bracketed(accuracies[-1].mean()))
+        tqdm.write(bracketed(accuracies[-1].mean()))
     results = summarize(np.stack(accuracies), losses, options)
-    say(bracketed(results["mean"]))
-    say(summary_line(results))
-    if options.json:
-        write_json(options.json, results | {"ckpt": str(checkpoint.path), "epoch": checkpoint.epoch})
+    print(bracketed(results["mean"]))
+    print(summary_line(results), flush=True)
+    return results | {"ckpt": str(checkpoint.path), "epoch": checkpoint.epoch}
 
 
 if __name__ == "__main__":

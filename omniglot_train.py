@@ -7,6 +7,7 @@ Ctrl-C finishes the epoch at hand and saves it first.
 """
 import math
 import sys
+import textwrap
 import time
 
 from src import device
@@ -56,12 +57,12 @@ def start_from(checkpoint, meta, optimizer, episodes, options):
 def train(meta, optimizer, episodes, options):
     """Train to the last epoch, or until a signal; returns the exit status."""
     folder = make_folder(options.output_dir, "--output_dir")
-    record_options(folder, options)
-    if options.profile:
-        profile(meta, episodes, folder)
     rates = learning_rates(options)
     done = episodes.state["drawn"]
     with Reporter(folder, done, options.epoch) as reporter, Interruption() as interruption:
+        record_options(folder, options)
+        if options.profile:
+            profile(meta, episodes, folder)
         start = time.perf_counter()
         for epoch, batch in enumerate(episodes, done + 1):
             loss, accuracy = take_step(meta, optimizer, batch, epoch)
@@ -84,7 +85,7 @@ def record_options(folder, options):
     text = as_yaml(options)
     with replacing(folder / "config.yaml") as temporary:
         temporary.write_text(text, encoding="utf-8")
-    print(text, end="", flush=True)
+    print("options:\n" + textwrap.indent(text, "  "), end="", flush=True)
 
 
 def profile(meta, episodes, folder):

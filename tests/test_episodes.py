@@ -153,3 +153,8 @@ def test_a_batch_costs_little():
     iterator = episodes(marked_images(1200, 20, imgsz=28), k_spt=1, k_qry=5, task_num=32, batches=20, rotate=True)
     moments = [time.perf_counter() for _ in iterator]
     assert np.diff(moments).min() < 0.008   # seconds: 5 % of a fast training step
+
+
+def test_ink_must_differ_from_paper():
+    with pytest.raises(InputError, match="--ink 1 and --paper 1 are the same"):
+        episodes(ink=1, paper=1)

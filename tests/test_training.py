@@ -1,0 +1,200 @@
+"""Training and evaluation as a user runs them: they learn, report, save, go on after an interruption, and refuse."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import eval as evaluation
+import omniglot_train
+from src import checkpoint
+from src.errors import InputError
+from src.metrics import read_metrics
+
+ROOT = Path(__file__).parent.parent
+EPOCHS, SAVE_EVERY, LOG_EVERY = 200, 160, 4
+LAYER = "  - {layer: conv2d, filters: 32, stride: 2, padding: 1, bias: false}\n  - {layer: bn}\n  - {layer: relu}\n"
+PRESET = f"""
+task_num: 16
+k_qry: 3
+meta_lr: 0.01
+network:
+{LAYER * 4}  - {{layer: reduce_mean}}
+  - {{layer: linear}}
+"""
+TEST_BATCHES = ("--test_batches", "4", "--task_num", "16")
+
+
+def command(program, *arguments):
+    return [sys.executable, str(ROOT / program), "--device_target", "CPU", *map(str, arguments)]
+
+
+def run(program, *arguments, folder):
+    """Run a program to its end in `folder`; its standard output, after checking that it had nothing to complain of."""
+    done = subprocess.run(command(program, *arguments), cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def flags(data_path, tmp_path_factory):
+    """What every training here is given: a small network on easy terms."""
+    preset = tmp_path_factory.mktemp("preset") / "small.yaml"
+    preset.write_text(PRESET, encoding="utf-8")
+    return "--data_path", data_path, "--preset", preset
+
+
+@pytest.fixture(scope="module")
+def trained(flags, tmp_path_factory):
+    """A whole training: its folder, and what it printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    printed = run("omniglot_train.py", *flags, "--epoch", EPOCHS, "--save_every", SAVE_EVERY,
+                  "--log_every", LOG_EVERY, "--no_rotate", folder=folder)
+    return folder / "ckpt_outputs", printed
+
+
+@pytest.fixture(scope="module")
+def evaluated(trained, data_path, tmp_path_factory):
+    """What the evaluation of the training's folder printed, and its JSON."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    printed = run("eval.py", "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--json", "sub/r.json",
+                  folder=folder)
+    return printed, json.loads((folder / "sub" / "r.json").read_text(encoding="utf-8"))
+
+
+def test_it_learns(trained):
+    records = read_metrics(trained[0] / "metrics.jsonl")
+    accuracy, loss = ([record[name] for record in records] for name in ("accuracy", "loss"))
+    assert np.mean(loss[-10:]) < 0.75 * np.mean(loss[:5])
+    assert np.mean(accuracy[-10:]) > max(0.6, np.mean(accuracy[:5]) + 0.15)   # guessing gets 0.2
+
+
+def test_its_lines_say_what_metrics_hold(trained):
+    folder, printed = trained
+    records = read_metrics(folder / "metrics.jsonl")
+    assert [record["step"] for record in records] == list(range(1, EPOCHS + 1, LOG_EVERY))
+    assert all(set(record) == {"step", "loss", "accuracy", "milliseconds", "learning_rate"} for record in records)
+    losses = re.findall(r"^epoch: (\d+) step: 1, loss is (\S+)$", printed, re.M)
+    assert losses == [(str(record["step"]), str(record["loss"])) for record in records]
+    accuracies = re.findall(r"^epoch: \d+ step: 1, accuracy is ([01]\.\d+)$", printed, re.M)
+    np.testing.assert_allclose(list(map(float, accuracies)), [record["accuracy"] for record in records], atol=1e-6)
+    times = re.findall(r"^epoch time: (\d+\.\d{3}) ms, per step time: \1 ms$", printed, re.M)
+    np.testing.assert_allclose(list(map(float, times)), [record["milliseconds"] for record in records], atol=1e-3)
+    assert len(re.findall(r"^epoch", printed, re.M)) == 3 * len(records)   # no other lines begin so
+
+
+def test_checkpoints_are_saved_on_the_way_and_at_the_end(trained):
+    assert {path.name for path in trained[0].iterdir()} == {
+        f"maml-{SAVE_EVERY}_1.ckpt", f"maml-{EPOCHS}_1.ckpt", "metrics.jsonl", "config.yaml"}
+
+
+def test_a_run_that_goes_on_ends_as_if_never_interrupted(trained, data_path, tmp_path):
+    folder, _ = trained
+    # Neither preset nor --no_rotate nor --epoch are repeated: the checkpoint knows them.
+    printed = run("omniglot_train.py", "--data_path", data_path, "--ckpt", folder / f"maml-{SAVE_EVERY}_1.ckpt",
+                  "--output_dir", "on", folder=tmp_path)
+    assert re.search(rf"^starting from .*maml-{SAVE_EVERY}_1.ckpt, at epoch {SAVE_EVERY + 1}$", printed, re.M)
+    whole, continued = checkpoint.load(folder), checkpoint.load(tmp_path / "on")
+    assert continued.path.name == f"maml-{EPOCHS}_1.ckpt"
+    assert continued.episodes == whole.episodes
+    assert continued.tensors.keys() == whole.tensors.keys()
+    for name, tensor in whole.tensors.items():
+        # Not to the last bit: kernels add in an order that depends on how many threads they find best.
+        np.testing.assert_allclose(continued.tensors[name].asnumpy(), tensor.asnumpy(), atol=1e-4, err_msg=name)
+    again = {record["step"]: record["loss"] for record in read_metrics(tmp_path / "on" / "metrics.jsonl")}
+    before = {record["step"]: record["loss"] for record in read_metrics(folder / "metrics.jsonl")}
+    assert again == pytest.approx({step: loss for step, loss in before.items() if step > SAVE_EVERY}, rel=1e-3)
+
+
+def test_evaluation_is_far_above_guessing(evaluated):
+    printed, results = evaluated
+    assert results["mean"] > 0.6
+    *batches, mean = map(float, re.findall(r"^\[([01]\.\d*)\]$", printed, re.M))
+    assert batches == pytest.approx(results["batches"], abs=1e-6)
+    assert mean == pytest.approx(results["mean"], abs=1e-6)
+    assert results["mean"] == pytest.approx(np.mean(results["batches"]))
+    assert 0 < results["interval_95"] < 0.1
+    assert (results["tasks"], results["n_way"], results["k_spt"], results["k_qry"]) == (64, 5, 1, 15)
+    assert "64 tasks, 5-way 1-shot, 15 query images a class, 3 inner steps" in printed.splitlines()[-1]
+
+
+def test_same_seed_same_figures(trained, data_path, evaluated, monkeypatch, capsys):
+    results = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES)
+    assert results | {"ckpt": None} == evaluated[1] | {"ckpt": None}
+    other = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--seed", "7")
+    assert other["batches"] != results["batches"]
+
+
+def evaluate(monkeypatch, capsys, *arguments):
+    """The evaluation in this process; with `--json -` standard output is the JSON alone."""
+    monkeypatch.setattr(sys, "argv", ["eval.py", *map(str, arguments), "--json", "-"])
+    evaluation.main()
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_signal_saves_what_was_reported(flags, tmp_path):
+    process = subprocess.Popen(command("omniglot_train.py", *flags, "--log_every", 1), cwd=tmp_path, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        while "loss is" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        printed, complaints = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    saved = checkpoint.load(tmp_path / "ckpt_outputs")
+    records = read_metrics(tmp_path / "ckpt_outputs" / "metrics.jsonl")
+    assert saved.epoch == records[-1]["step"] == printed.count("loss is") + 1
+    assert complaints == f"interrupted after epoch {saved.epoch}; --ckpt {os.path.relpath(saved.path, tmp_path)} " \
+                         f"goes on from there\n"
+
+
+def train(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["omniglot_train.py", *map(str, arguments)])
+    return omniglot_train.main()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(trained, flags, tmp_path, monkeypatch):
+    last = shutil.copy(trained[0] / f"maml-{EPOCHS}_1.ckpt", tmp_path)
+    with pytest.raises(InputError, match=r"^epoch 20[1-9]: the loss is (nan|inf); stopped") as stop:
+        train(monkeypatch, *flags, "--ckpt", last, "--output_dir", tmp_path, "--epoch", EPOCHS + 9,
+              "--update_lr", "1e30")
+    assert "\n" not in str(stop.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", Path(last).name, "metrics.jsonl"]
+    assert Path(last).read_bytes() == (trained[0] / Path(last).name).read_bytes()
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--n_way", "11", "--n_train_classes", "10"], "--n_way 11: there are 10 characters"),
+    (["--k_spt", "18"], "--k_spt 18 and --k_qry 3 need 21 drawings"),
+    (["--output_dir", __file__], "--output_dir .*: cannot make this folder"),
+    (["--output_dir", "/proc/self"], "--output_dir /proc/self: cannot write metrics.jsonl"),
+    (["--ckpt", "/missing"], "--ckpt /missing: no such file or folder"),
+    (["--ckpt", __file__], "--ckpt .*: no readable MindSpore checkpoint"),
+])
+def test_training_refuses(arguments, message, flags, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        train(monkeypatch, *flags, *arguments)
+    assert not (tmp_path / "ckpt_outputs").exists()
+
+
+def test_a_finished_run_does_not_go_on_without_more_epochs(trained, flags, monkeypatch):
+    with pytest.raises(InputError, match=f"--epoch {EPOCHS}: .* is at epoch {EPOCHS} already"):
+        train(monkeypatch, *flags, "--ckpt", trained[0])
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--n_way", "7"], r"net\.\d+\.weight has shape \(5, 32\); expected \(7, 32\)"),
+    (["--k_qry", "20"], "need 21 drawings"),
+    (["--ckpt", ""], "--ckpt is missing"),
+])
+def test_evaluation_refuses(arguments, message, trained, data_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["eval.py", "--data_path", str(data_path), "--ckpt", str(trained[0]), *arguments])
+    with pytest.raises(InputError, match=message):
+        evaluation.main()
