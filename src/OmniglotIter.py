@@ -89,7 +89,7 @@ class OmniglotIter:
             raise InputError(f"--k_spt {k_spt} and --k_qry {k_qry} need {k_spt + k_qry} drawings of each character; "
                              f"the data set has {drawings}")
         if ink == paper:
-            raise InputError(f"--ink {ink:g} and --paper {paper:g} are the same; expected two values, or nothing is seen")
+            raise InputError(f"--ink {ink:g} and --paper {paper:g} are the same; expected two different values")
         self.images = images
         self.n_way, self.k_spt, self.k_qry, self.task_num = n_way, k_spt, k_qry, task_num
         self.batches, self.rotate, self.ink, self.paper = batches, rotate, ink, paper
