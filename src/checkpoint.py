@@ -96,9 +96,10 @@ class Checkpoint:
 
 
 def optimizer_state(optimizer):
-    """The parameters of `optimizer` that change from step to step and are neither weights nor learning rates."""
+    """What `optimizer` remembers from step to step: neither the weights it trains nor the learning rates."""
+    trained = {parameter.name for parameter in optimizer.parameters}
     return [parameter for parameter in optimizer.get_parameters()
-            if not parameter.name.startswith((WEIGHT_PREFIX, "learning_rate"))]
+            if parameter.name not in trained and parameter.name != "learning_rate"]
 
 
 def save(folder, epoch, *, net, optimizer, options, episodes):

@@ -18,7 +18,7 @@ from src.errors import InputError
 from src.metrics import read_metrics
 
 ROOT = Path(__file__).parent.parent
-EPOCHS, SAVE_EVERY, LOG_EVERY = 200, 160, 4
+EPOCHS, SAVE_EVERY, LOG_EVERY = 200, 190, 4
 LAYER = "  - {layer: conv2d, filters: 32, stride: 2, padding: 1, bias: false}\n  - {layer: bn}\n  - {layer: relu}\n"
 PRESET = f"""
 task_num: 16
