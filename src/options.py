@@ -238,7 +238,9 @@ def _starting_values(program, options, given):
     """What a run starts from before `given`, the options given by hand: the defaults, then the preset."""
     values = {option.name: option.default_for(program) for option in options}
     if "preset" in values:
-        values.update(_for_program(read_preset(given.get("preset", values["preset"])), options))
+        default = read_preset(values["preset"])
+        values["network"] = default["network"]   # for a preset of the user's own that lists none
+        values.update(_for_program(read_preset(given["preset"]) if "preset" in given else default, options))
     return values
 
 

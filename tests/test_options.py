@@ -81,6 +81,13 @@ def test_every_preset_lists_a_network_and_a_description():
         assert {"network", "description"} <= set(yaml.safe_load(path.read_text()))
 
 
+def test_a_preset_without_a_network_has_the_default_one(tmp_path):
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("k_spt: 2\n", encoding="utf-8")
+    options = parse(TRAIN, "", ["--data_path", "x", "--preset", str(preset)])
+    assert (options.k_spt, options.network) == (2, read_preset("maml")["network"])
+
+
 def test_presets_are_listed(capsys):
     with pytest.raises(SystemExit) as ended:
         parse(TRAIN, "", ["--list_presets"])
