@@ -10,9 +10,11 @@ import numpy as np
 from tqdm import tqdm
 
 from src import device
-from src.assembly import as_tensors, load_split, load_trained, make_episodes
+from src.assembly import load_split, load_trained, make_episodes
 from src.errors import run_program
 from src.files import write_json
+from src.judging import by_step, judge_batch
+from src.metrics import step_lines
 from src.options import EVAL, parse
 from src.results import bracketed, summarize, summary_line
 
@@ -35,11 +37,15 @@ def evaluate(options):
     episodes = make_episodes(test_images, options, options.test_batches)
     accuracies, losses = [], []
     for batch in tqdm(episodes, unit="batch", disable=None):   # None: a bar only on a terminal
-        loss, accuracy, _ = meta.evaluate(*as_tensors(batch))
-        losses.append(float(loss.asnumpy()))
-        accuracies.append(accuracy.asnumpy())
-        tqdm.write(bracketed(accuracies[-1].mean()))
-    results = summarize(np.stack(accuracies), losses, options)
+        batch_losses, batch_accuracies = judge_batch(meta, batch, options.update_step_test, options.per_step)
+        losses.append(batch_losses)
+        accuracies.append(batch_accuracies)
+        tqdm.write(bracketed(batch_accuracies[-1].mean()))
+    losses, accuracies = np.stack(losses), np.stack(accuracies)   # [batch, step], [batch, step, task]
+    results = summarize(accuracies[:, -1], losses[:, -1], options)
+    if options.per_step:
+        results |= by_step(losses, accuracies)
+        print("\n".join(step_lines("Test", results)))
     print(bracketed(results["mean"]))
     print(summary_line(results), flush=True)
     return results | {"ckpt": str(checkpoint.path), "epoch": checkpoint.epoch}

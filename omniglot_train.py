@@ -16,6 +16,7 @@ from src.checkpoint import load, save
 from src.errors import InputError, run_program
 from src.files import make_folder, replacing
 from src.interruption import Interruption
+from src.judging import by_step, judge_batch
 from src.metrics import Reporter
 from src.options import TRAIN, as_yaml, options_of, parse
 from src.outer import outer_optimizer
@@ -65,11 +66,15 @@ def train(meta, optimizer, episodes, options):
             profile(meta, episodes, folder)
         start = time.perf_counter()
         for epoch, batch in enumerate(episodes, done + 1):
+            logged = (epoch - 1) % options.log_every == 0
+            began = time.perf_counter()
+            by_steps = inner_curve(meta, batch) if logged and options.per_step else {}
+            start += time.perf_counter() - began   # what is measured besides is no part of the step's time
             loss, accuracy = take_step(meta, optimizer, batch, epoch)
-            if (epoch - 1) % options.log_every == 0:
+            if logged:
                 reporter.report({"step": epoch, "loss": loss, "accuracy": accuracy,
                                  "milliseconds": 1000 * (time.perf_counter() - start),
-                                 "learning_rate": float(rates[epoch - 1])})
+                                 "learning_rate": float(rates[epoch - 1])} | by_steps)
             reporter.advance()
             if epoch % options.save_every == 0 or epoch == options.epoch or interruption.received:
                 path = save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state)
@@ -94,6 +99,12 @@ def profile(meta, episodes, folder):
     iter(episodes)   # back to where the run starts
     for kernel, calls, milliseconds, share in profile_step(lambda: meta.meta_gradient(*batch), folder):
         print(f"{kernel:20} {calls:6} calls {milliseconds:10.3f} ms {100 * share:5.1f} %")
+
+
+def inner_curve(meta, batch):
+    """Accuracies and losses of a training batch by inner step, for its record."""
+    losses, accuracies = judge_batch(meta, batch, meta.options.update_step, per_step=True)
+    return by_step([losses], [accuracies])
 
 
 def take_step(meta, optimizer, batch, epoch):

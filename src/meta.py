@@ -201,11 +201,40 @@ class Meta(nn.Cell):
         accuracies : Tensor, [task]
         predictions : Tensor of int32, [task, image]
         """
+        steps = self.options.update_step_test
+        return next(self.walk(x_spt, y_spt, x_qry, y_qry, steps, first=steps))
+
+    def walk(self, x_spt, y_spt, x_qry, y_qry, steps, first=0):
+        """Walk the inner loop, and judge on the query images on the way.
+
+        Parameters
+        ----------
+        steps : int
+            Inner steps to take.
+        first : int
+            The step after which to judge for the first time; 0: before adapting.
+
+        Yields
+        ------
+        loss, accuracies, predictions : Tensor
+            As `evaluate` returns them, after each inner step from number `first` to the last.
+        """
         support, query = self.passes_for(x_spt), self.passes_for(x_qry)
         x, weights, _ = self._start(support, x_spt)
-        for _ in range(self.options.update_step_test):
-            weights = ms.mutable(support.adapt(weights, x, y_spt)[0])
-        return query.judge(weights, _changing(query.prepare(x_qry)), y_qry)
+        x_query = _changing(query.prepare(x_qry))
+        for done in range(steps + 1):
+            if done:
+                weights = ms.mutable(self._adapt(support, weights, done, x, y_spt))
+            if done >= first:
+                yield self._judge(query, weights, done, x_query, y_qry)
+
+    def _adapt(self, support, weights, number, x, labels):
+        """The weights after inner step `number`, counted from 1."""
+        return support.adapt(weights, x, labels)[0]
+
+    def _judge(self, query, weights, done, x, labels):
+        """What `walk` yields after `done` inner steps."""
+        return query.judge(weights, x, labels)
 
     def _start(self, support, x_spt):
         weights = ms.mutable(support.spread(ms.mutable(tuple(self.net.parameters))))

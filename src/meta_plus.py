@@ -190,15 +190,12 @@ class MetaPlus(Meta):
                          [*support.gather(later), ops.stack(d_rates[::-1]), *of_shifts]))
         return tuple(found[parameter.name] for parameter in self.trainable_params())
 
-    def evaluate(self, x_spt, y_spt, x_qry, y_qry):
-        """As `Meta.evaluate`."""
-        support, query = self.passes_for(x_spt), self.passes_for(x_qry)
-        x, weights, _ = self._start(support, x_spt)
-        for k in range(self.options.update_step_test):
-            step = self._step(k, x_spt.shape[0])
-            weights = ms.mutable(support.learned_step(weights, *step, x, y_spt)[0])
-        shifts, _ = self._step(self.options.update_step_test - 1, x_qry.shape[0])
-        return query.shifted_judge(weights, shifts, _changing(query.prepare(x_qry)), y_qry)
+    def _adapt(self, support, weights, number, x, labels):
+        return support.learned_step(weights, *self._step(number - 1, labels.shape[0]), x, labels)[0]
+
+    def _judge(self, query, weights, done, x, labels):
+        shifts, _ = self._step(done - 1, labels.shape[0])   # those of the step that led here
+        return query.shifted_judge(weights, shifts, x, labels)
 
     def _step(self, number, task_num):
         """Shifts [task, 1, channel] and rates of one inner step; beyond the trained ones, those of the last."""

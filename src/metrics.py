@@ -12,11 +12,22 @@ FILE_NAME = "metrics.jsonl"
 
 
 def log_lines(record):
-    """The three lines of one reported epoch, in the ModelZoo's wording. An epoch is a single step."""
+    """The lines of one reported epoch, the first three in the ModelZoo's wording. An epoch is a single step."""
     epoch, milliseconds = record["step"], record["milliseconds"]
     return (f"epoch: {epoch} step: 1, loss is {record['loss']}",
             f"epoch: {epoch} step: 1, accuracy is {np.float32(record['accuracy'])!s}",
-            f"epoch time: {milliseconds:.3f} ms, per step time: {milliseconds:.3f} ms")
+            f"epoch time: {milliseconds:.3f} ms, per step time: {milliseconds:.3f} ms",
+            *step_lines("Training", record))
+
+
+def step_lines(name, record, prefix=""):
+    """The lines of accuracies and losses by inner step; none where `record` has no such lists."""
+    return tuple(f"{name} {key.capitalize()}: {_row(record[prefix + key])}" for key in ("accuracies", "losses")
+                 if prefix + key in record)
+
+
+def _row(values):
+    return np.array2string(np.asarray(values), precision=3, floatmode="fixed", max_line_width=10**6, threshold=10**6)
 
 
 def read_metrics(path):
@@ -33,7 +44,8 @@ def read_metrics(path):
     Returns
     -------
     list of dict
-        `step`, `loss`, `accuracy` (0 to 1), `milliseconds` and `learning_rate` of each reported step.
+        `step`, `loss`, `accuracy` (0 to 1), `milliseconds` and `learning_rate` of each reported step; with
+        --per_step the lists `accuracies` and `losses`, from inner step 0 to the last.
 
     Raises
     ------

@@ -179,6 +179,8 @@ OPTIONS = (
     Option("output_dir", "./ckpt_outputs", "folder for checkpoints and metrics.jsonl", programs=(TRAIN,)),
     Option("save_every", 1000, "epochs between checkpoints", int, (TRAIN,), low=1),
     Option("log_every", 10, "epochs between log lines and metrics", int, (TRAIN,), low=1),
+    Option("per_step", False, "measure accuracy and loss after every inner step, and before the first", bool,
+           (TRAIN, EVAL)),
     Option("profile", False, "first write the kernel table of one step to kernels.csv in output_dir", bool, (TRAIN,)),
     Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
     Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH)),

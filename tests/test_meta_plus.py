@@ -87,3 +87,18 @@ def test_without_learning_it_is_plain_maml():
         np.testing.assert_allclose(found[f"net.{name}"].asnumpy(), value, rtol=1e-3, atol=1e-5)
     losses = [float(meta.evaluate(*batch)[0]) for meta in (plus, plain)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("meta_class", [Meta, MetaPlus])
+def test_walking_judges_as_an_evaluation_of_so_many_steps_would(meta_class):
+    layers, batch = NETWORKS["strided"], list(map(Tensor, batch_of()))
+    meta = meta_plus(layers) if meta_class is MetaPlus else Meta(network(layers), options(**PLUS))
+    judged = list(meta.walk(*batch, STEPS + 1))
+    losses = [float(loss) for loss, _, _ in judged]
+    assert len(set(losses)) == STEPS + 2
+    for step, (_, accuracies, predictions) in enumerate(judged):
+        meta.options.update_step_test = step
+        loss, *expected = meta.evaluate(*batch)
+        assert float(loss) == pytest.approx(losses[step], rel=1e-6)
+        for found, value in zip((accuracies, predictions), expected):
+            np.testing.assert_array_equal(found.asnumpy(), value.asnumpy())

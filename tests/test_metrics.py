@@ -26,6 +26,12 @@ def test_log_lines_are_the_modelzoos():
                      "epoch time: 499.590 ms, per step time: 499.590 ms")
 
 
+def test_accuracies_by_inner_step_are_a_line():
+    lines = log_lines(record(1) | {"accuracies": [0.205, 0.66512, 1], "losses": [1.6, 0.9, 0.25]})
+    assert lines == (*log_lines(record(1)), "Training Accuracies: [0.205 0.665 1.000]",
+                     "Training Losses: [1.600 0.900 0.250]")
+
+
 def test_records_are_whole_on_the_disk_before_report_returns(tmp_path, capsys):
     with Reporter(tmp_path, 0, 10) as reporter:
         reporter.report(record(1))

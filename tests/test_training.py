@@ -184,6 +184,36 @@ def test_training_refuses(arguments, message, flags, tmp_path, monkeypatch):
     assert not (tmp_path / "ckpt_outputs").exists()
 
 
+@pytest.fixture(scope="module")
+def watched(trained, data_path, tmp_path_factory):
+    """A few more epochs of the training with everything measured on the way: their folder, and what they printed."""
+    folder = tmp_path_factory.mktemp("watched")
+    printed = run("omniglot_train.py", "--data_path", data_path, "--ckpt", trained[0], "--epoch", EPOCHS + 4,
+                  "--log_every", 2, "--update_step", 2, "--per_step", "--output_dir", "watched", folder=folder)
+    return folder / "watched", printed
+
+
+def test_training_by_inner_step(watched):
+    folder, printed = watched
+    first, second = (record for record in read_metrics(folder / "metrics.jsonl") if record["step"] % 2)
+    for record in (first, second):
+        assert (record["accuracies"][-1], record["losses"][-1]) == \
+            pytest.approx((record["accuracy"], record["loss"]), rel=1e-4)
+        assert len(record["accuracies"]) == len(record["losses"]) == 3
+        assert record["accuracies"][0] + 0.2 < record["accuracies"][-1]
+    assert len(re.findall(r"^Training Accuracies: \[[01]\.\d{3} [01]\.\d{3} [01]\.\d{3}\]$", printed, re.M)) >= 2
+
+
+def test_evaluation_by_inner_step(evaluated, trained, data_path, monkeypatch, capsys):
+    results = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES,
+                       "--per_step")
+    accuracies, losses = results.pop("accuracies"), results.pop("losses")
+    assert results | {"ckpt": None} == evaluated[1] | {"ckpt": None}
+    assert len(accuracies) == len(losses) == 4
+    assert (accuracies[-1], losses[-1]) == pytest.approx((results["mean"], results["loss"]))
+    assert accuracies[0] == pytest.approx(0.2, abs=0.1)   # before adapting it can only guess
+
+
 def test_a_finished_run_does_not_go_on_without_more_epochs(trained, flags, monkeypatch):
     with pytest.raises(InputError, match=f"--epoch {EPOCHS}: .* is at epoch {EPOCHS} already"):
         train(monkeypatch, *flags, "--ckpt", trained[0])
