@@ -15,6 +15,9 @@ from src.options import check_values, read_preset
 
 FILE_NAME = "maml-{}_1.ckpt"
 WEIGHT_PREFIX = "net."   # names under it belong to the network; other names are the optimizer's, or other programs'
+# A weight as other programs name it: the ModelZoo's MAML says `meta_optim.outer_netwithloss._backbone.net.0.weight`.
+# Not what its inner loop left behind, not an optimizer's moments, not the shifts of MAML++.
+PREFIXED_WEIGHT = re.compile(r"(?!.*(?:inner|adam_|moment|shifts)).*\.(net\.\d+\.(?:weight|bias|gamma|beta))")
 
 
 @dataclass
@@ -44,20 +47,23 @@ class Checkpoint:
     def put_into(self, net):
         """Give every parameter of `net` its value.
 
+        A gamma of ones may be left over: in a network without it, it is fixed at 1.
+
         Raises
         ------
         InputError
-            Naming the first parameter that is missing, left over or of another shape.
+            Naming the parameters that are missing, left over, or (the first) of another shape.
         """
         parameters = {parameter.name: parameter for parameter in net.get_parameters()}
-        for name, parameter in parameters.items():
-            if name not in self.tensors:
-                raise InputError(f"--ckpt {self.path}: does not hold {name} {parameter.shape}, which this network "
-                                 f"needs; it holds {_shorten(', '.join(self.tensors) or 'no weights')}")
-        for name in self.tensors:
-            if name.startswith(WEIGHT_PREFIX) and name not in parameters:
-                raise InputError(f"--ckpt {self.path}: holds {name} {self.tensors[name].shape}, which this network "
-                                 f"does not have; expected only {_shorten(', '.join(parameters))}")
+        missing = [f"{name} {parameter.shape}" for name, parameter in parameters.items() if name not in self.tensors]
+        if missing:
+            raise InputError(f"--ckpt {self.path}: does not hold {', '.join(missing)}, which this network "
+                             f"needs; it holds {_shorten(', '.join(self.tensors) or 'no weights')}")
+        left_over = [f"{name} {value.shape}" for name, value in self.tensors.items()
+                     if name.startswith(WEIGHT_PREFIX) and name not in parameters and not _is_fixed_gamma(name, value)]
+        if left_over:
+            raise InputError(f"--ckpt {self.path}: holds {', '.join(left_over)}, which this network does not have; "
+                             f"expected only {_shorten(', '.join(parameters))}, and gammas of 1")
         for parameter in parameters.values():
             self._fill(parameter)
 
@@ -157,7 +163,7 @@ def load(path):
     Raises
     ------
     InputError
-        Where there is none, or it is damaged.
+        Where there is none, or it is damaged, or it holds two values for one weight.
     """
     path = find(path)
     try:
@@ -167,8 +173,9 @@ def load(path):
         raise InputError(f"--ckpt {path}: no readable MindSpore checkpoint (damaged, or of another kind); "
                          f"expected a file written by omniglot_train.py") from error
     notes = {name: tensors.pop(name, None) for name in ("epoch", "episodes", "options")}
+    tensors = {name: value for name, value in tensors.items() if isinstance(value, ms.Tensor)}
     try:
-        return Checkpoint(path, {name: value for name, value in tensors.items() if isinstance(value, ms.Tensor)},
+        return Checkpoint(path, _named_as_here(tensors, path),
                           0 if notes["epoch"] is None else int(notes["epoch"].asnumpy()),
                           dict(json.loads(notes["options"] or "{}")), json.loads(notes["episodes"] or "null"))
     except (ValueError, TypeError, AttributeError) as error:
@@ -195,6 +202,31 @@ def find(path):
         raise InputError(f"--ckpt {path}: this folder holds no {FILE_NAME.format('<epoch>')}; "
                          f"expected at least one (omniglot_train.py writes them)")
     return path / FILE_NAME.format(max(epochs))
+
+
+def _named_as_here(tensors, path):
+    """`tensors` with the weights of other programs under the names this one gives them.
+
+    Raises
+    ------
+    InputError
+        Naming the tensors that would get the same name and differ.
+    """
+    origins, clashes = {}, []
+    for name, value in tensors.items():
+        match = PREFIXED_WEIGHT.fullmatch(name)
+        here = match[1] if match else name
+        first = origins.setdefault(here, name)
+        if not np.array_equal(tensors[first].asnumpy(), value.asnumpy()):
+            clashes.append(f"{first} and {name}")
+    if clashes:
+        raise InputError(f"--ckpt {path}: holds more than one value for the same weight: {', '.join(clashes)}; "
+                         f"expected one")
+    return {here: tensors[name] for here, name in origins.items()}
+
+
+def _is_fixed_gamma(name, value):
+    return name.endswith(".gamma") and (value.asnumpy() == 1).all()
 
 
 def _plain(options):

@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_refused_by_name_and_shape(tmp_path, changes, messa
 def test_weights_left_over_are_refused(tmp_path):
     path, *_ = write(tmp_path, network=NETWORKS["strided with biases"])
     _, meta, _ = fresh()
-    with pytest.raises(InputError, match=r"holds net\.0\.bias \(3,\), which this network does not have"):
+    with pytest.raises(InputError, match=r"holds net\.0\.bias \(3,\), net\.3\.bias \(3,\), which this network"):
         checkpoint.load(path).put_into(meta)
 
 
