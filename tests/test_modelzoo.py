@@ -1,0 +1,100 @@
+"""The preset `modelzoo` against a plain MAML of MindSpore's own layers and autodiff, one task after the other."""
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from src.assembly import as_tensors, load_split, make_episodes, make_meta
+from src.options import TRAIN, parse
+
+# Small, and several batches: a ReLU on its edge falls to either side by the rounding of correct arithmetic. It then
+# moves the gradient of that batch by per cents; a wrong formula would move all of them.
+FILTERS, TASKS, BATCHES = 8, 2, 7
+STEPS, RATE = 6, 0.5
+
+
+class SpatialMean(nn.Cell):
+    """[image, channel, height, width] -> [image, channel]."""
+
+    def construct(self, x):
+        return x.mean(axis=(2, 3))
+
+
+def plain_network():
+    """The ModelZoo's network; its parameters are named "<layer>.<kind>", as in a preset's list."""
+    cells = []
+    for channels in (1, FILTERS, FILTERS, FILTERS):
+        cells += [nn.Conv2d(channels, FILTERS, 3, 2, "pad", 1, has_bias=True),
+                  nn.BatchNorm2d(FILTERS, eps=0.001, use_batch_statistics=True), nn.ReLU()]
+    return nn.SequentialCell([*cells, SpatialMean(), nn.Dense(FILTERS, 5)])
+
+
+def by_name(net):
+    return {parameter.name: parameter for parameter in net.get_parameters()}
+
+
+def disturbed_meta(data_path):
+    """Options and meta-learner of the preset with fewer filters, biases and betas away from zero."""
+    options = parse(TRAIN, "", ["--data_path", str(data_path), "--preset", "modelzoo", "--task_num", str(TASKS),
+                               "--k_qry", "2"])
+    options.network = [layer | ({"filters": FILTERS} if "filters" in layer else {}) for layer in options.network]
+    meta = make_meta(options)
+    draws = np.random.default_rng(2)
+    for parameter in meta.get_parameters():
+        if not parameter.name.endswith("weight"):
+            parameter.set_data(Tensor(draws.normal(0, 0.1, parameter.shape).astype(np.float32)))
+    return options, meta
+
+
+def values_of(meta):
+    return {name.removeprefix("net."): parameter.asnumpy() for name, parameter in by_name(meta).items()}
+
+
+def plain_meta_gradient(start, batch):
+    """Loss and accuracy (means over the tasks), and the summed first-order gradient by name."""
+    net, cross_entropy = plain_network(), nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
+    parameters = by_name(net)
+
+    def forward(x, labels):
+        logits = net(x)
+        return cross_entropy(logits, labels), logits
+
+    adapted = [parameters[name] for name in start if not name.endswith("beta")]
+    inner = ms.value_and_grad(forward, None, adapted, has_aux=True)
+    outer = ms.value_and_grad(forward, None, [parameters[name] for name in start], has_aux=True)
+    losses, right, total = [], [], dict.fromkeys(start, 0)
+    for x_spt, y_spt, x_qry, y_qry in zip(*batch):
+        for name, value in start.items():
+            parameters[name].set_data(Tensor(value))
+        for _ in range(STEPS):
+            _, gradients = inner(Tensor(x_spt), Tensor(y_spt))
+            for parameter, gradient in zip(adapted, gradients):
+                parameter.set_data(parameter - RATE * gradient)
+        (loss, logits), gradients = outer(Tensor(x_qry), Tensor(y_qry))
+        losses.append(float(loss.asnumpy()))
+        right.append(logits.asnumpy().argmax(axis=1) == y_qry)
+        total = {name: total[name] + gradient.asnumpy() for name, gradient in zip(start, gradients)}
+    return np.mean(losses), np.mean(right), total
+
+
+def compare(found, expected):
+    """Differences of loss (relative), accuracy, and gradient (relative to the whole one's norm)."""
+    (loss, accuracy, gradients), (expected_loss, expected_accuracy, by_parameter) = found, expected
+    assert expected_accuracy > 0.2                                     # something was learned
+    size = np.sqrt(sum((gradient ** 2).sum() for gradient in by_parameter.values()))
+    difference = np.sqrt(sum(((ours.asnumpy() - plain) ** 2).sum()
+                             for ours, plain in zip(gradients, by_parameter.values(), strict=True)))
+    return abs(float(loss) / expected_loss - 1), abs(float(accuracy) - expected_accuracy), difference / size
+
+
+def test_it_equals_a_plain_implementation(data_path):
+    options, meta = disturbed_meta(data_path)
+    batches = list(make_episodes(load_split(options)[0], options, BATCHES))
+    assert batches[0][0].max() == 1 and batches[0][0].mean() > 0.7     # the paper is the 1
+    found = [meta.meta_gradient(*as_tensors(batch)) for batch in batches]
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    try:
+        differences = [compare(ours, plain_meta_gradient(values_of(meta), batch))
+                       for ours, batch in zip(found, batches, strict=True)]
+    finally:
+        ms.set_context(mode=ms.GRAPH_MODE)
+    assert (np.median(differences, axis=0) < 1e-4).all(), differences
