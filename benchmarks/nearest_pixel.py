@@ -1,0 +1,31 @@
+"""How far comparing pixels gets on the test tasks: each query image takes the class of the nearest support image."""
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import numpy as np
+
+from src.assembly import load_split, make_episodes
+from src.errors import run_program
+from src.options import EVAL, parse
+from src.results import summarize, summary_line
+
+
+def nearest_labels(x_spt, y_spt, x_qry):
+    """The label of the support image nearest to every query image, by squared distance: [task, query image]."""
+    support, query = (x.reshape(*x.shape[:2], -1) for x in (x_spt, x_qry))        # [task, image, pixels]
+    distance = (support ** 2).sum(-1)[:, None] - 2 * query @ support.transpose(0, 2, 1)   # less what is constant
+    return np.take_along_axis(y_spt, distance.argmin(-1), axis=1)
+
+
+def main():
+    options = parse(EVAL, __doc__)
+    options.update_step_test = 0   # nothing is adapted
+    _, test_images = load_split(options)
+    accuracies = [(nearest_labels(x_spt, y_spt, x_qry) == y_qry).mean(-1)
+                  for x_spt, y_spt, x_qry, y_qry in make_episodes(test_images, options, options.test_batches)]
+    print(summary_line(summarize(np.stack(accuracies), [0.0], options)))
+
+
+if __name__ == "__main__":
+    run_program(main)
