@@ -6,8 +6,8 @@ from mindspore import Tensor, nn
 from src.assembly import as_tensors, load_split, make_episodes, make_meta
 from src.options import TRAIN, parse
 
-# Small, and several batches: a ReLU on its edge falls to either side by the rounding of correct arithmetic. It then
-# moves the gradient of that batch by per cents; a wrong formula would move all of them.
+# Small, and several batches: a ReLU on its edge falls to either side by the rounding of correct arithmetic. That may
+# move the gradient of its batch by a tenth and more; a wrong formula would move those of all batches.
 FILTERS, TASKS, BATCHES = 8, 2, 7
 STEPS, RATE = 6, 0.5
 
