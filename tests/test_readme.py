@@ -93,7 +93,8 @@ def tree(text):
 
 
 def test_the_tree_names_every_file(readme):
-    patterns = ("*.py", "src/*.py", "config/*.yaml", "script/*.sh", "benchmarks/*.py", "docs/*.md")
+    patterns = ("*.py", "src/*.py", "config/*.yaml", "script/*.sh", "benchmarks/*.py", "docs/*.md",
+                "examples/*.ipynb")
     files = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)}
     files -= {"src/__init__.py"}
     assert tree(readme) == files
