@@ -119,8 +119,8 @@ class Passes:
 
     def __init__(self, meta, task_num, images):
         options = meta.options
-        learner = Learner(meta.net, task_num, images, options.label_smoothing)
-        adapted = tuple(kind in options.adapt.split(",") for kind in meta.net.kinds)
+        self.learner = learner = Learner(meta.net, task_num, images, options.label_smoothing)
+        self.adapted = adapted = tuple(kind in options.adapt.split(",") for kind in meta.net.kinds)
         summed = getattr(options, "meta_loss", None) == "sum"            # evaluation has no outer loss
         factor = 1.0 if summed else 1.0 / task_num
         self.prepare = learner.prepare

@@ -9,7 +9,6 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.learner import Learner
 from src.meta import Gather, Meta, Passes, QueryGradient, _changing
 
 SMALLEST_SHARE = 0.03   # of an even share: where the annealed weights of the earlier losses end
@@ -121,9 +120,7 @@ class PlusPasses(Passes):
 
     def __init__(self, meta, task_num, images):
         super().__init__(meta, task_num, images)
-        learner = Learner(meta.net, task_num, images, meta.options.label_smoothing)
-        adapted = tuple(kind in meta.options.adapt.split(",") for kind in meta.net.kinds)
-        places = meta.places
+        learner, adapted, places = self.learner, self.adapted, meta.places
         self.learned_step = LearnedStep(learner, adapted, places)
         self.back = {second: LearnedBackStep(learner, adapted, places, second) for second in (True, False)}
         self.shifted_gradient = ShiftedQuery(QueryGradient(learner), places)
