@@ -11,15 +11,16 @@ import textwrap
 import time
 
 from src import device
-from src.assembly import as_tensors, load_split, make_episodes, make_meta
-from src.checkpoint import load, save
+from src.assembly import as_tensors, hold_out, load_split, make_episodes, make_meta
+from src.checkpoint import BEST_NAME, load, save
 from src.errors import InputError, run_program
 from src.files import make_folder, replacing
 from src.interruption import Interruption
 from src.judging import by_step, judge_batch
-from src.metrics import Reporter
+from src.metrics import TEST, VALIDATION, Reporter
 from src.options import TRAIN, as_yaml, options_of, parse
 from src.outer import outer_optimizer
+from src.probe import Probe
 from src.profiling import profile_step
 from src.schedule import learning_rates
 
@@ -35,13 +36,19 @@ def main():
     if checkpoint:
         names = [option.name for option in options_of(TRAIN) if option.name not in OF_THIS_CALL]
         checkpoint.adopt_options(options, [*names, "network"])
-    train_images, _ = load_split(options)
+    if options.val_classes and not options.eval_every:
+        raise InputError(f"--val_classes {options.val_classes} without --eval_every; expected how often to measure")
+    train_images, test_images = load_split(options)
+    train_images, val_images = hold_out(train_images, options)
     episodes = make_episodes(train_images, options, options.epoch)
+    probe = None
+    if options.eval_every:
+        probe = Probe(VALIDATION, val_images, options) if options.val_classes else Probe(TEST, test_images, options)
     meta = make_meta(options)
     optimizer = outer_optimizer(meta.trainable_params(), options)
     if checkpoint:
         start_from(checkpoint, meta, optimizer, episodes, options)
-    return train(meta, optimizer, episodes, options)
+    return train(meta, optimizer, episodes, probe, options)
 
 
 def start_from(checkpoint, meta, optimizer, episodes, options):
@@ -55,29 +62,40 @@ def start_from(checkpoint, meta, optimizer, episodes, options):
     print(f"starting from {checkpoint.path}, at epoch {done + 1}", flush=True)
 
 
-def train(meta, optimizer, episodes, options):
+def train(meta, optimizer, episodes, probe, options):
     """Train to the last epoch, or until a signal; returns the exit status."""
     folder = make_folder(options.output_dir, "--output_dir")
     rates = learning_rates(options)
     done = episodes.state["drawn"]
+    if probe:
+        probe.resume(folder, done)
+
+    def keep(epoch, **name):
+        return save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state, **name)
+
     with Reporter(folder, done, options.epoch) as reporter, Interruption() as interruption:
         record_options(folder, options)
         if options.profile:
             profile(meta, episodes, folder)
         start = time.perf_counter()
         for epoch, batch in enumerate(episodes, done + 1):
-            logged = (epoch - 1) % options.log_every == 0
+            probed = probe is not None and probe.is_due(epoch)
+            reported = probed or (epoch - 1) % options.log_every == 0
             began = time.perf_counter()
-            by_steps = inner_curve(meta, batch) if logged and options.per_step else {}
+            figures = inner_curve(meta, batch) if reported and options.per_step else {}
             start += time.perf_counter() - began   # what is measured besides is no part of the step's time
             loss, accuracy = take_step(meta, optimizer, batch, epoch)
-            if logged:
-                reporter.report({"step": epoch, "loss": loss, "accuracy": accuracy,
-                                 "milliseconds": 1000 * (time.perf_counter() - start),
-                                 "learning_rate": float(rates[epoch - 1])} | by_steps)
+            milliseconds = 1000 * (time.perf_counter() - start)
+            if probed:
+                figures |= probe.measure(meta)
+                if probe.is_best(figures):
+                    keep(epoch, name=BEST_NAME)   # first: a run killed here measures this epoch again
+            if reported:
+                reporter.report({"step": epoch, "loss": loss, "accuracy": accuracy, "milliseconds": milliseconds,
+                                 "learning_rate": float(rates[epoch - 1])} | figures)
             reporter.advance()
             if epoch % options.save_every == 0 or epoch == options.epoch or interruption.received:
-                path = save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state)
+                path = keep(epoch)
             if interruption.received and epoch < options.epoch:
                 print(f"interrupted after epoch {epoch}; --ckpt {path} goes on from there", file=sys.stderr)
                 return INTERRUPTED + interruption.received

@@ -30,7 +30,7 @@ def main():
     omniglot_train.take_step = steps = Stopwatch(omniglot_train.take_step)
     with tempfile.TemporaryDirectory() as folder:
         sys.argv = [*sys.argv, "--epoch", str(EPOCHS), "--save_every", "100", "--log_every", "1",
-                    "--output_dir", folder]
+                    "--eval_every", "0", "--output_dir", folder]
         omniglot_train.main()
     whole = steps.ends[-1] - steps.ends[WARM_UP - 1]
     inside = sum(steps.spent[WARM_UP:])

@@ -17,6 +17,21 @@ def load_split(options):
     return split_classes(images, options.n_train_classes, options.split, options.split_seed)
 
 
+def hold_out(images, options):
+    """The characters to train on without the last `options.val_classes`, and those, held out.
+
+    Raises
+    ------
+    InputError
+        Where one of the two would have too few for a task.
+    """
+    left, needed = len(images) - options.val_classes, options.n_way
+    if options.val_classes and not needed <= options.val_classes <= len(images) - needed:
+        raise InputError(f"--val_classes {options.val_classes}: of {len(images)} characters to train on that leaves "
+                         f"{left}; expected at least {needed} (--n_way) held out, and as many left")
+    return images[:left], images[left:]
+
+
 def make_episodes(images, options, batches):
     """Episodes of `images`, `batches` batches of them."""
     return OmniglotIter(images, n_way=options.n_way, k_spt=options.k_spt, k_qry=options.k_qry,

@@ -14,6 +14,7 @@ from src.files import replacing
 from src.options import check_values, read_preset
 
 FILE_NAME = "maml-{}_1.ckpt"
+BEST_NAME = "maml-best.ckpt"   # of a folder's checkpoints it is taken only where it is named
 WEIGHT_PREFIX = "net."   # names under it belong to the network; other names are the optimizer's, or other programs'
 # A weight as other programs name it: the ModelZoo's MAML says `meta_optim.outer_netwithloss._backbone.net.0.weight`.
 # Not what its inner loop left behind, not an optimizer's moments, not the shifts of MAML++.
@@ -108,8 +109,8 @@ def optimizer_state(optimizer):
             if parameter.name not in trained and parameter.name != "learning_rate"]
 
 
-def save(folder, epoch, *, net, optimizer, options, episodes):
-    """Write `maml-<epoch>_1.ckpt`, whole or not at all.
+def save(folder, epoch, *, net, optimizer, options, episodes, name=FILE_NAME):
+    """Write `maml-<epoch>_1.ckpt`, or another `name`, whole or not at all.
 
     Parameters
     ----------
@@ -125,6 +126,8 @@ def save(folder, epoch, *, net, optimizer, options, episodes):
         All options of the run.
     episodes : dict
         `OmniglotIter.state` after `epoch` batches.
+    name : str
+        The file's name; `{}` in it stands for the epoch.
 
     Returns
     -------
@@ -136,7 +139,7 @@ def save(folder, epoch, *, net, optimizer, options, episodes):
     InputError
         Where the file cannot be written, or a weight is not a finite number: no file is better than that one.
     """
-    path = Path(folder) / FILE_NAME.format(epoch)
+    path = Path(folder) / name.format(epoch)
     weights = list(net.get_parameters())
     for weight in weights:
         if not np.isfinite(weight.asnumpy()).all():

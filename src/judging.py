@@ -28,6 +28,12 @@ def judge_batch(meta, batch, steps, per_step=False):
     return np.stack(losses), np.stack(accuracies)
 
 
+def judge_batches(meta, batches, steps, per_step=False):
+    """What `judge_batch` returns for each of the batches: losses [batch, step], accuracies [batch, step, task]."""
+    losses, accuracies = zip(*(judge_batch(meta, batch, steps, per_step) for batch in batches))
+    return np.stack(losses), np.stack(accuracies)
+
+
 def by_step(losses, accuracies, prefix=""):
     """The means over batches and tasks, in lists by inner step that JSON keeps.
 

@@ -9,6 +9,8 @@ from tqdm import tqdm
 from src.errors import InputError
 
 FILE_NAME = "metrics.jsonl"
+TEST, VALIDATION = "test_", "val_"   # what the keys of a pass on other characters begin with
+PASSES = {TEST: "Test", VALIDATION: "Validation"}
 
 
 def log_lines(record):
@@ -17,7 +19,18 @@ def log_lines(record):
     return (f"epoch: {epoch} step: 1, loss is {record['loss']}",
             f"epoch: {epoch} step: 1, accuracy is {np.float32(record['accuracy'])!s}",
             f"epoch time: {milliseconds:.3f} ms, per step time: {milliseconds:.3f} ms",
-            *step_lines("Training", record))
+            *step_lines("Training", record), *pass_lines(record))
+
+
+def pass_lines(record):
+    """The lines of the test or validation pass after an epoch; none where there was none."""
+    lines = ()
+    for prefix, name in PASSES.items():
+        if f"{prefix}accuracy" in record:
+            lines += (f"{name} pass after epoch {record['step']}: accuracy {record[prefix + 'accuracy']:.4f} +- "
+                      f"{record[prefix + 'interval_95']:.4f} (95 % interval), loss {record[prefix + 'loss']:.4f}",
+                      *step_lines(name, record, prefix))
+    return lines
 
 
 def step_lines(name, record, prefix=""):
@@ -45,7 +58,8 @@ def read_metrics(path):
     -------
     list of dict
         `step`, `loss`, `accuracy` (0 to 1), `milliseconds` and `learning_rate` of each reported step; with
-        --per_step the lists `accuracies` and `losses`, from inner step 0 to the last.
+        --per_step the lists `accuracies` and `losses`, from inner step 0 to the last. Where a test pass followed the
+        step, its figures too, as `Probe.measure` names them.
 
     Raises
     ------

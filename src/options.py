@@ -181,6 +181,11 @@ OPTIONS = (
     Option("log_every", 10, "epochs between log lines and metrics", int, (TRAIN,), low=1),
     Option("per_step", False, "measure accuracy and loss after every inner step, and before the first", bool,
            (TRAIN, EVAL)),
+    Option("eval_every", 0, "epochs between test passes; what they show on test characters is reported, and nothing is "
+           "ever chosen by it; 0: none", int, (TRAIN,), low=0),
+    Option("eval_batches", 10, "batches of tasks in a test pass, the same ones each time", int, (TRAIN,), low=1),
+    Option("val_classes", 0, "training characters held out, for the passes of eval_every to be on these instead; the "
+           "best epoch on them is kept as maml-best.ckpt", int, (TRAIN,), low=0),
     Option("profile", False, "first write the kernel table of one step to kernels.csv in output_dir", bool, (TRAIN,)),
     Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
     Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH)),

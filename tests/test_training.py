@@ -96,9 +96,10 @@ def test_checkpoints_are_saved_on_the_way_and_at_the_end(trained):
 
 def test_a_run_that_goes_on_ends_as_if_never_interrupted(trained, data_path, tmp_path):
     folder, _ = trained
-    # Neither preset nor --no_rotate nor --epoch are repeated: the checkpoint knows them.
+    # Neither preset nor --no_rotate nor --epoch are repeated: the checkpoint knows them. The test pass changes nothing.
     printed = run("omniglot_train.py", "--data_path", data_path, "--ckpt", folder / f"maml-{SAVE_EVERY}_1.ckpt",
-                  "--output_dir", "on", folder=tmp_path)
+                  "--output_dir", "on", "--eval_every", SAVE_EVERY + 3, "--eval_batches", 1, folder=tmp_path)
+    assert re.search(rf"^Test pass after epoch {SAVE_EVERY + 3}: accuracy", printed, re.M)
     assert re.search(rf"^starting from .*maml-{SAVE_EVERY}_1.ckpt, at epoch {SAVE_EVERY + 1}$", printed, re.M)
     whole, continued = checkpoint.load(folder), checkpoint.load(tmp_path / "on")
     assert continued.path.name == f"maml-{EPOCHS}_1.ckpt"
@@ -172,6 +173,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(tr
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--n_way", "11", "--n_train_classes", "10"], "--n_way 11: there are 10 characters"),
     (["--k_spt", "18"], "--k_spt 18 and --k_qry 3 need 21 drawings"),
+    (["--val_classes", "20"], "--val_classes 20 without --eval_every"),
+    (["--val_classes", "4", "--eval_every", "1"], "--val_classes 4: .*expected at least 5"),
     (["--output_dir", __file__], "--output_dir .*: cannot make this folder"),
     (["--output_dir", "/proc/self"], "--output_dir /proc/self: cannot write metrics.jsonl"),
     (["--ckpt", "/missing"], "--ckpt /missing: no such file or folder"),
@@ -189,7 +192,8 @@ def watched(trained, data_path, tmp_path_factory):
     """A few more epochs of the training with everything measured on the way: their folder, and what they printed."""
     folder = tmp_path_factory.mktemp("watched")
     printed = run("omniglot_train.py", "--data_path", data_path, "--ckpt", trained[0], "--epoch", EPOCHS + 4,
-                  "--log_every", 2, "--update_step", 2, "--per_step", "--output_dir", "watched", folder=folder)
+                  "--log_every", 2, "--update_step", 2, "--per_step", "--eval_every", 2, "--eval_batches", 2,
+                  "--output_dir", "watched", folder=folder)
     return folder / "watched", printed
 
 
@@ -202,6 +206,38 @@ def test_training_by_inner_step(watched):
         assert len(record["accuracies"]) == len(record["losses"]) == 3
         assert record["accuracies"][0] + 0.2 < record["accuracies"][-1]
     assert len(re.findall(r"^Training Accuracies: \[[01]\.\d{3} [01]\.\d{3} [01]\.\d{3}\]$", printed, re.M)) >= 2
+
+
+def test_a_test_pass_is_what_the_evaluation_finds(watched, data_path, monkeypatch, capsys):
+    folder, printed = watched
+    *_, last = records = read_metrics(folder / "metrics.jsonl")
+    assert [record["step"] for record in records if "test_accuracy" in record] == [EPOCHS + 2, EPOCHS + 4]
+    found = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", folder, "--task_num", 16,
+                     "--test_batches", 2, "--per_step")
+    for here, there in (("accuracy", "mean"), ("interval_95", "interval_95"), ("loss", "loss"),
+                        ("accuracies", "accuracies"), ("losses", "losses")):
+        assert last[f"test_{here}"] == pytest.approx(found[there], abs=1e-3)
+    assert printed.count(f"Test pass after epoch {EPOCHS + 4}: accuracy {last['test_accuracy']:.4f} +- "
+                         f"{last['test_interval_95']:.4f} (95 % interval), loss {last['test_loss']:.4f}\n") == 1
+    assert len(re.findall(r"^Test Accuracies: \[[01]\.\d{3}( [01]\.\d{3}){3}\]$", printed, re.M)) == 2
+
+
+def test_the_best_epoch_on_held_out_characters_is_kept(trained, data_path, tmp_path, monkeypatch, capsys):
+    start = trained[0] / f"maml-{EPOCHS}_1.ckpt"
+    for done, flags in ((3, ("--val_classes", 20, "--eval_every", 1, "--eval_batches", 1)), (5, ())):
+        train(monkeypatch, "--data_path", data_path, "--output_dir", tmp_path, "--ckpt", start,
+              "--epoch", EPOCHS + done, *flags)
+        records = read_metrics(tmp_path / "metrics.jsonl")
+        assert [record["step"] for record in records] == list(range(EPOCHS + 1, EPOCHS + done + 1))
+        assert not any("test_accuracy" in record for record in records)
+        best = max(records, key=lambda record: record["val_accuracy"])["step"]   # the first of several
+        assert checkpoint.load(tmp_path / "maml-best.ckpt").epoch == best
+        start = tmp_path
+    assert checkpoint.find(tmp_path).name == f"maml-{EPOCHS + 5}_1.ckpt"
+    capsys.readouterr()
+    found = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", tmp_path / "maml-best.ckpt",
+                     *TEST_BATCHES)
+    assert (found["epoch"], found["mean"] > 0.5) == (best, True)
 
 
 def test_evaluation_by_inner_step(evaluated, trained, data_path, monkeypatch, capsys):

@@ -1,0 +1,69 @@
+"""Probe: how well the network does in the middle of its training, on characters that it does not train on."""
+import argparse
+from pathlib import Path
+
+from src.assembly import make_episodes
+from src.judging import by_step, judge_batches
+from src.metrics import FILE_NAME, VALIDATION, read_metrics
+from src.options import BY_NAME, EVAL
+from src.results import mean_and_interval
+
+
+class Probe:
+    """Measures on the same tasks every time, so that the figures compare.
+
+    They are the first tasks that eval.py draws from these characters without flags of its own. Nothing that training
+    draws from is touched.
+
+    Parameters
+    ----------
+    prefix : str
+        `TEST`, or `VALIDATION`: then the best epoch counts.
+    images : ndarray of uint8, [class, drawing, imgc, imgsz, imgsz]
+        The characters.
+    options : argparse.Namespace
+        Those of the training.
+
+    Attributes
+    ----------
+    best : float
+        The highest validation accuracy so far.
+    """
+
+    def __init__(self, prefix, images, options):
+        as_evaluated = {name: BY_NAME[name].default_for(EVAL) for name in ("k_qry", "rotate")}
+        as_evaluated["k_qry"] = min(as_evaluated["k_qry"], images.shape[1] - options.k_spt)   # all there are, if fewer
+        self.prefix, self.options, self.best = prefix, options, 0.0
+        self.episodes = make_episodes(images, argparse.Namespace(**vars(options) | as_evaluated), options.eval_batches)
+
+    def is_due(self, epoch):
+        """Whether to measure after this epoch."""
+        return epoch % self.options.eval_every == 0
+
+    def measure(self, meta):
+        """The figures of one pass, for the record of the epoch it follows.
+
+        Returns
+        -------
+        dict
+            `accuracy` (0 to 1), `interval_95` (see `mean_and_interval`) and `loss` after the last inner step; with
+            --per_step the lists `accuracies` and `losses` too. Each name begins with `prefix`.
+        """
+        losses, accuracies = judge_batches(meta, self.episodes, self.options.update_step_test, self.options.per_step)
+        mean, interval = mean_and_interval(accuracies[:, -1])
+        figures = {f"{self.prefix}accuracy": mean, f"{self.prefix}interval_95": interval,
+                   f"{self.prefix}loss": float(losses[:, -1].mean())}
+        return figures | (by_step(losses, accuracies, self.prefix) if self.options.per_step else {})
+
+    def resume(self, folder, done):
+        """Take `best` from the records that the first `done` epochs left in a run's folder."""
+        path = Path(folder) / FILE_NAME
+        records = read_metrics(path) if done and path.exists() else []
+        self.best = max((record.get(f"{VALIDATION}accuracy", 0.0) for record in records if record["step"] <= done),
+                        default=0.0)
+
+    def is_best(self, figures):
+        """Whether validation was never as good before; then it is `best` from now on."""
+        accuracy = figures.get(f"{VALIDATION}accuracy", 0.0)
+        better, self.best = accuracy > self.best, max(accuracy, self.best)
+        return better

@@ -1,0 +1,59 @@
+"""The probe: the same tasks every time, from characters that training does not see; and which epoch was the best."""
+import json
+
+import numpy as np
+import pytest
+
+from src.assembly import hold_out
+from src.errors import InputError
+from src.metrics import FILE_NAME, VALIDATION
+from src.options import TRAIN, parse
+from src.probe import Probe
+
+IMAGES = np.random.default_rng(1).integers(0, 256, (12, 20, 1, 4, 4), np.uint8)
+
+
+def options(*arguments):
+    return parse(TRAIN, "", ["--data_path", "x", "--task_num", "2", "--eval_every", "3", "--eval_batches", "2",
+                             *arguments])
+
+
+def test_it_draws_the_same_tasks_every_time_in_the_way_of_the_evaluation():
+    probe = Probe(VALIDATION, IMAGES, options("--k_qry", "2", "--rotate"))
+    first, second = list(probe.episodes), list(probe.episodes)
+    assert len(first) == 2
+    for batch, again in zip(first, second, strict=True):
+        assert all((one == other).all() for one, other in zip(batch, again, strict=True))
+    assert first[0][3].shape == (2, 5 * 15)
+    assert not probe.episodes.rotate
+
+
+def test_as_many_query_images_as_the_drawings_leave():
+    assert Probe(VALIDATION, IMAGES, options("--k_spt", "8")).episodes.k_qry == 12
+
+
+def test_held_out_characters_are_the_last_and_no_longer_trained_on():
+    left, held_out = hold_out(IMAGES, options("--val_classes", "5"))
+    assert (left == IMAGES[:7]).all()
+    assert (held_out == IMAGES[7:]).all()
+    assert len(hold_out(IMAGES, options())[0]) == 12
+
+
+@pytest.mark.parametrize("number", ["1", "4", "8", "12", "13"])
+def test_too_few_characters_on_one_side_are_refused(number):
+    with pytest.raises(InputError, match=f"--val_classes {number}: of 12 .*expected at least 5"):
+        hold_out(IMAGES, options("--val_classes", number))
+
+
+def test_the_best_is_the_highest_of_the_epochs_this_run_goes_on_from(tmp_path):
+    accuracies = {3: 0.5, 6: 0.7, 9: 0.6, 12: 0.9}
+    (tmp_path / FILE_NAME).write_text("".join(
+        json.dumps({"step": step, "val_accuracy": accuracy}) + "\n" for step, accuracy in accuracies.items()))
+    probe = Probe(VALIDATION, IMAGES, options())
+    for done, best in ((11, 0.7), (12, 0.9), (0, 0.0)):
+        probe.resume(tmp_path, done)
+        assert probe.best == best
+    probe.resume(tmp_path / "empty", 11)
+    improved = [probe.is_best({"val_accuracy": accuracy}) for accuracy in (0.4, 0.4, 0.3, 0.5)]
+    assert improved == [True, False, False, True]
+    assert not probe.is_best({"test_accuracy": 1.0})
