@@ -73,7 +73,8 @@ def train(meta, optimizer, episodes, probe, options):
     def keep(epoch, **name):
         return save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state, **name)
 
-    with Reporter(folder, done, options.epoch) as reporter, Interruption() as interruption:
+    display_epoch = options.display_epoch and max(1, options.display_epoch // options.task_num)
+    with Reporter(folder, done, options.epoch, display_epoch) as reporter, Interruption() as interruption:
         record_options(folder, options)
         if options.profile:
             profile(meta, episodes, folder)

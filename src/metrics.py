@@ -13,13 +13,16 @@ TEST, VALIDATION = "test_", "val_"   # what the keys of a pass on other characte
 PASSES = {TEST: "Test", VALIDATION: "Validation"}
 
 
-def log_lines(record):
-    """The lines of one reported epoch, the first three in the ModelZoo's wording. An epoch is a single step."""
+def log_lines(record, display_epoch=0):
+    """The lines of one reported epoch, the first three in the ModelZoo's wording. An epoch is a single step.
+
+    `display_epoch` is the number of these epochs in one of higher's, whose lines are added; 0: they are not.
+    """
     epoch, milliseconds = record["step"], record["milliseconds"]
     return (f"epoch: {epoch} step: 1, loss is {record['loss']}",
             f"epoch: {epoch} step: 1, accuracy is {np.float32(record['accuracy'])!s}",
             f"epoch time: {milliseconds:.3f} ms, per step time: {milliseconds:.3f} ms",
-            *step_lines("Training", record), *pass_lines(record))
+            *step_lines("Training", record), *pass_lines(record), *display_lines(record, display_epoch))
 
 
 def pass_lines(record):
@@ -31,6 +34,23 @@ def pass_lines(record):
                       f"{record[prefix + 'interval_95']:.4f} (95 % interval), loss {record[prefix + 'loss']:.4f}",
                       *step_lines(name, record, prefix))
     return lines
+
+
+def display_lines(record, display_epoch):
+    """The lines of one reported epoch in higher's wording; none where `display_epoch` is 0.
+
+    Epochs are fractions: at the start of the step for training, at its end for a pass that followed it.
+    """
+    if not display_epoch:
+        return ()
+    lines = [f"[Epoch {(record['step'] - 1) / display_epoch:.2f}] Train {_loss_and_accuracy(record)} | "
+             f"Time: {record['milliseconds'] / 1000:.2f}"]
+    return lines + [f"[Epoch {record['step'] / display_epoch:.2f}] {name} {_loss_and_accuracy(record, prefix)}"
+                    for prefix, name in PASSES.items() if f"{prefix}accuracy" in record]
+
+
+def _loss_and_accuracy(record, prefix=""):
+    return f"Loss: {record[prefix + 'loss']:.2f} | Acc: {100 * record[prefix + 'accuracy']:.2f}"
 
 
 def step_lines(name, record, prefix=""):
@@ -99,6 +119,8 @@ class Reporter:
         Where metrics.jsonl is or will be; records are appended.
     done, total : int
         Steps done before this run, and at its end.
+    display_epoch : int
+        As `log_lines` takes it.
 
     Raises
     ------
@@ -106,7 +128,7 @@ class Reporter:
         Where the file cannot be written.
     """
 
-    def __init__(self, folder, done, total):
+    def __init__(self, folder, done, total, display_epoch=0):
         path = Path(folder) / FILE_NAME
         try:
             _drop_torn_line(path)
@@ -114,6 +136,7 @@ class Reporter:
         except OSError as error:
             raise InputError(f"--output_dir {folder}: cannot write {FILE_NAME} there ({error.strerror}); "
                              f"expected a folder to write to") from error
+        self._display_epoch = display_epoch
         self._bar = tqdm(total=total, initial=done, unit="epoch", disable=None)   # None: only on a terminal
 
     def __enter__(self):
@@ -131,7 +154,7 @@ class Reporter:
         """Append `record` to the file and print its lines."""
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
-        self._bar.write("\n".join(log_lines(record)))
+        self._bar.write("\n".join(log_lines(record, self._display_epoch)))
         sys.stdout.flush()
 
 

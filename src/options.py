@@ -179,6 +179,8 @@ OPTIONS = (
     Option("output_dir", "./ckpt_outputs", "folder for checkpoints and metrics.jsonl", programs=(TRAIN,)),
     Option("save_every", 1000, "epochs between checkpoints", int, (TRAIN,), low=1),
     Option("log_every", 10, "epochs between log lines and metrics", int, (TRAIN,), low=1),
+    Option("display_epoch", 0, "tasks in an epoch of the lines that the higher example prints; 0: no such lines", int,
+           (TRAIN,), low=0),
     Option("per_step", False, "measure accuracy and loss after every inner step, and before the first", bool,
            (TRAIN, EVAL)),
     Option("eval_every", 0, "epochs between test passes; what they show on test characters is reported, and nothing is "

@@ -32,6 +32,17 @@ def test_accuracies_by_inner_step_are_a_line():
                      "Training Losses: [1.600 0.900 0.250]")
 
 
+def test_lines_of_the_higher_example_count_epochs_in_fractions():
+    reported = {"step": 41, "loss": 0.7349, "accuracy": 0.85833, "milliseconds": 114.6}
+    assert log_lines(reported, 300)[3:] == ("[Epoch 0.13] Train Loss: 0.73 | Acc: 85.83 | Time: 0.11",)
+    assert log_lines(reported) == log_lines(reported, 300)[:3]
+    tested = record(300) | {"test_accuracy": 0.9, "test_interval_95": 0.01, "test_loss": 0.25}
+    assert log_lines(tested, 300)[3:] == (
+        "Test pass after epoch 300: accuracy 0.9000 +- 0.0100 (95 % interval), loss 0.2500",
+        "[Epoch 1.00] Train Loss: 1.50 | Acc: 50.00 | Time: 0.00",
+        "[Epoch 1.00] Test Loss: 0.25 | Acc: 90.00")
+
+
 def test_records_are_whole_on_the_disk_before_report_returns(tmp_path, capsys):
     with Reporter(tmp_path, 0, 10) as reporter:
         reporter.report(record(1))

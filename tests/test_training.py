@@ -193,7 +193,7 @@ def watched(trained, data_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched")
     printed = run("omniglot_train.py", "--data_path", data_path, "--ckpt", trained[0], "--epoch", EPOCHS + 4,
                   "--log_every", 2, "--update_step", 2, "--per_step", "--eval_every", 2, "--eval_batches", 2,
-                  "--output_dir", "watched", folder=folder)
+                  "--display_epoch", 100 * 16, "--output_dir", "watched", folder=folder)
     return folder / "watched", printed
 
 
@@ -219,6 +219,8 @@ def test_a_test_pass_is_what_the_evaluation_finds(watched, data_path, monkeypatc
         assert last[f"test_{here}"] == pytest.approx(found[there], abs=1e-3)
     assert printed.count(f"Test pass after epoch {EPOCHS + 4}: accuracy {last['test_accuracy']:.4f} +- "
                          f"{last['test_interval_95']:.4f} (95 % interval), loss {last['test_loss']:.4f}\n") == 1
+    assert re.findall(r"^\[Epoch (\S+)\] (\w+)", printed, re.M) == [   # an epoch of 100 steps
+        ("2.00", "Train"), ("2.01", "Train"), ("2.02", "Test"), ("2.02", "Train"), ("2.03", "Train"), ("2.04", "Test")]
     assert len(re.findall(r"^Test Accuracies: \[[01]\.\d{3}( [01]\.\d{3}){3}\]$", printed, re.M)) == 2
 
 
