@@ -13,6 +13,7 @@ import time
 from src import device
 from src.assembly import as_tensors, hold_out, load_split, make_episodes, make_meta
 from src.checkpoint import BEST_NAME, load, save
+from src.curves import RunPicture
 from src.errors import InputError, run_program
 from src.files import make_folder, replacing
 from src.interruption import Interruption
@@ -73,6 +74,7 @@ def train(meta, optimizer, episodes, probe, options):
     def keep(epoch, **name):
         return save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state, **name)
 
+    picture = RunPicture(folder)
     display_epoch = options.display_epoch and max(1, options.display_epoch // options.task_num)
     with Reporter(folder, done, options.epoch, display_epoch) as reporter, Interruption() as interruption:
         record_options(folder, options)
@@ -95,11 +97,15 @@ def train(meta, optimizer, episodes, probe, options):
                 reporter.report({"step": epoch, "loss": loss, "accuracy": accuracy, "milliseconds": milliseconds,
                                  "learning_rate": float(rates[epoch - 1])} | figures)
             reporter.advance()
-            if epoch % options.save_every == 0 or epoch == options.epoch or interruption.received:
+            received = interruption.received   # read once: it may come at any moment
+            ends = received or epoch == options.epoch
+            if saved := ends or epoch % options.save_every == 0:
                 path = keep(epoch)
-            if interruption.received and epoch < options.epoch:
+            if saved or probed:
+                picture.refresh(at_once=ends)
+            if received and epoch < options.epoch:
                 print(f"interrupted after epoch {epoch}; --ckpt {path} goes on from there", file=sys.stderr)
-                return INTERRUPTED + interruption.received
+                return INTERRUPTED + received
             start = time.perf_counter()
     return 0
 

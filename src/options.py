@@ -14,9 +14,10 @@ import yaml
 from src.errors import InputError
 
 PRESET_FOLDER = Path(__file__).resolve().parent.parent / "config"
-TRAIN, EVAL, DATA, BENCH = "train", "eval", "preprocess", "bench"
+TRAIN, EVAL, DATA, BENCH, PLOT = "train", "eval", "preprocess", "bench", "plot"
 LEARNING = (TRAIN, EVAL, BENCH)   # programs that build the network and its episodes
 REQUIRED = "required"
+OPERANDS = {PLOT: ("RUN", "folder of a training")}   # what a program takes without a flag, one or more: name and help
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,8 @@ OPTIONS = (
     # Input and output
     Option("ckpt", "", "checkpoint to start from (training) or to evaluate: a file, or a folder of them",
            programs=(TRAIN, EVAL)),
-    Option("output_dir", "./ckpt_outputs", "folder for checkpoints and metrics.jsonl", programs=(TRAIN,)),
+    Option("output_dir", "./ckpt_outputs", "folder for checkpoints, metrics.jsonl and maml-accs.png",
+           programs=(TRAIN,)),
     Option("save_every", 1000, "epochs between checkpoints", int, (TRAIN,), low=1),
     Option("log_every", 10, "epochs between log lines and metrics", int, (TRAIN,), low=1),
     Option("display_epoch", 0, "tasks in an epoch of the lines that the higher example prints; 0: no such lines", int,
@@ -190,6 +192,7 @@ OPTIONS = (
            "best epoch on them is kept as maml-best.ckpt", int, (TRAIN,), low=0),
     Option("profile", False, "first write the kernel table of one step to kernels.csv in output_dir", bool, (TRAIN,)),
     Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
+    Option("out", "accuracies.png", "file for the picture; its suffix says in which format", programs=(PLOT,)),
     Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH)),
     # Preparing the data
     Option("download", False, "fetch the two official archives into raw/ where no data is found", bool, (DATA,)),
@@ -214,7 +217,7 @@ def parse(program, description, arguments=None, extra=()):
     Parameters
     ----------
     program : str
-        One of `TRAIN`, `EVAL`, `DATA`, `BENCH`.
+        One of `TRAIN`, `EVAL`, `DATA`, `BENCH`, `PLOT`.
     description : str
         The first lines of `--help`.
     arguments : list of str, optional
@@ -225,7 +228,8 @@ def parse(program, description, arguments=None, extra=()):
     Returns
     -------
     argparse.Namespace
-        Every option by name; `given`, the names given by hand; where the program learns, `network` too.
+        Every option by name; `given`, the names given by hand; where the program learns, `network` too; where it
+        takes `OPERANDS`, these as `operands`, a list of str.
 
     Raises
     ------
@@ -234,13 +238,14 @@ def parse(program, description, arguments=None, extra=()):
     """
     options = options_of(program) + list(extra)
     typed = vars(_parser(program, description, options).parse_args(arguments))
+    operands = {"operands": typed.pop("operands")} if program in OPERANDS else {}
     by_name = {option.name: option for option in options}
     given = {name: by_name[name].convert(value, f"--{name}") for name, value in typed.items() if value is not None}
     values = _starting_values(program, options, given) | given
     missing = [name for name, value in values.items() if value is REQUIRED]
     if missing:
         raise InputError(f"--{missing[0]} is missing; expected {by_name[missing[0]].help}")
-    return argparse.Namespace(**values, given=frozenset(given))
+    return argparse.Namespace(**values, **operands, given=frozenset(given))
 
 
 def _starting_values(program, options, given):
@@ -259,6 +264,9 @@ def _parser(program, description, options):
     if program in LEARNING:
         parser.add_argument("--list_presets", "--list-presets", action=_ListPresets, nargs=0,
                             help="print a table of the presets, and end")
+    if program in OPERANDS:
+        name, text = OPERANDS[program]
+        parser.add_argument("operands", nargs="+", metavar=name, help=text)
     for option in options:
         names = list(dict.fromkeys((f"--{option.name}", f"--{option.name.replace('_', '-')}")))
         default = option.default_for(program)

@@ -14,41 +14,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python 
 
 from src import device  # noqa: E402
 from src.assembly import as_tensors, load_split, load_trained, make_episodes  # noqa: E402
+from src.curves import draw_learning_curve, save_figure  # noqa: E402
 from src.errors import run_program  # noqa: E402
-from src.files import make_folder, replacing  # noqa: E402
+from src.files import make_folder  # noqa: E402
 from src.metrics import FILE_NAME, read_metrics  # noqa: E402
 from src.options import EVAL, Option, parse  # noqa: E402
 
 RIGHT, WRONG = "tab:green", "tab:red"
 ROW_HEIGHT = 1.4   # in image heights: the rest holds the predicted class
 GAP = 0.7          # in image widths, between support and query
-
-
-def draw_learning_curve(records, n_way, path):
-    """Query loss and accuracy over the epochs of a training.
-
-    Parameters
-    ----------
-    records : list of dict
-        `step`, `loss` and `accuracy` of each reported epoch.
-    n_way : int
-        Classes in a task; guessing gets one in `n_way` right.
-    path : str or Path
-        The picture to write; its suffix says in which format.
-
-    Returns
-    -------
-    Figure
-        What was written.
-    """
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        axes.plot([record["step"] for record in records], [record[name] for record in records], marker=".")
-        axes.set(xlabel="epoch", ylabel=f"query {name}", ylim=(0, None if name == "loss" else 1))
-        axes.grid(alpha=0.3)
-    axes.axhline(1 / n_way, linestyle="--", color="grey", label="guessing")
-    axes.legend(loc="lower right")
-    return _save(figure, path)
 
 
 def draw_task(support, query, path):
@@ -81,7 +55,7 @@ def draw_task(support, query, path):
     axes.text(0, -0.5, "support")
     axes.text(k_spt + GAP, -0.5, f"query: {(query[1] == query[2]).sum()} of {len(query[1])} right")
     axes.set_axis_off()
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _draw_set(axes, left, images, labels, predictions):
@@ -94,12 +68,6 @@ def _draw_set(axes, left, images, labels, predictions):
         colour, mark, line = (RIGHT, "", 0.5) if prediction == label else (WRONG, " \N{MULTIPLICATION X}", 2)
         axes.text(x + 0.5, y, f"{prediction}{mark}", color=colour, ha="center", va="bottom", fontsize=8)
         axes.add_patch(Rectangle((x + 0.05, y + 0.05), 0.9, 0.9, fill=False, edgecolor=colour, linewidth=line))
-
-
-def _save(figure, path):
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
-    return figure
 
 
 def judge_task(meta, images, options):

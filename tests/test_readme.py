@@ -8,11 +8,11 @@ import yaml
 
 from src.network_list import LAYERS, describe
 from src.option_tables import READMES, with_tables
-from src.options import DATA, EVAL, TRAIN, markdown_table, parse, read_preset
+from src.options import DATA, EVAL, PLOT, TRAIN, markdown_table, parse, read_preset
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (*READMES, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
-PROGRAMS = {"omniglot_train.py": TRAIN, "eval.py": EVAL, "src/data_preprocess.py": DATA}
+PROGRAMS = {"omniglot_train.py": TRAIN, "eval.py": EVAL, "src/data_preprocess.py": DATA, "plot.py": PLOT}
 LAUNCHERS = {"train": (TRAIN, ["--device_id", "--epoch", "--data_path"]),
              "eval": (EVAL, ["--device_id", "--data_path", "--ckpt"])}
 

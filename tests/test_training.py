@@ -91,7 +91,7 @@ def test_its_lines_say_what_metrics_hold(trained):
 
 def test_checkpoints_are_saved_on_the_way_and_at_the_end(trained):
     assert {path.name for path in trained[0].iterdir()} == {
-        f"maml-{SAVE_EVERY}_1.ckpt", f"maml-{EPOCHS}_1.ckpt", "metrics.jsonl", "config.yaml"}
+        f"maml-{SAVE_EVERY}_1.ckpt", f"maml-{EPOCHS}_1.ckpt", "metrics.jsonl", "config.yaml", "maml-accs.png"}
 
 
 def test_a_run_that_goes_on_ends_as_if_never_interrupted(trained, data_path, tmp_path):

@@ -1,0 +1,261 @@
+"""Curves of trainings: loss and accuracy of one; the accuracies of several, over the epochs and the inner steps."""
+import json
+import logging
+import textwrap
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+logging.getLogger("matplotlib").setLevel(logging.ERROR)   # it warns of its caches; a training's log is not the place
+
+from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
+from matplotlib.ticker import MaxNLocator, PercentFormatter  # noqa: E402
+
+from src.errors import InputError  # noqa: E402
+from src.files import replacing  # noqa: E402
+from src.metrics import FILE_NAME, PASSES, read_metrics  # noqa: E402
+
+PICTURE = "maml-accs.png"
+KINDS = {"": "training"} | {prefix: name.lower() for prefix, name in PASSES.items()}   # by what their keys begin with
+STYLES = {"training": {"linewidth": 1.2}, "test": {"linestyle": "--", "marker": "o"},
+          "validation": {"linestyle": "-.", "marker": "s"}}
+EVALUATION_MARKERS = "^vDPX*"
+GUESSING = {"linestyle": (0, (1, 3)), "color": "grey"}
+MOST_POINTS = 100   # of a curve: more are averaged with their neighbours
+MOST_MARKERS = 20
+MOST_LETTERS = 60   # in a line of the legend
+MEAN_OF = 10        # records of training whose accuracies by inner step make a curve, each of one batch
+PAUSE = 30          # seconds between two drawings in a training, since each takes up to a second
+
+
+@dataclass
+class Run:
+    """One training.
+
+    Attributes
+    ----------
+    name : str
+        What the legend calls it.
+    records : list of dict
+        As `read_metrics` returns them.
+    n_way : int or None
+        Classes in a task; None where the folder does not say.
+    evaluations : dict
+        Accuracies by inner step of the evaluations whose results lie in the folder, by file name.
+    """
+
+    name: str
+    records: list
+    n_way: int = None
+    evaluations: dict = field(default_factory=dict)
+
+    def by_epoch(self):
+        """Curves over the epochs: by kind, the epochs, the accuracies and half the widths of their intervals."""
+        curves = {}
+        for prefix, kind in KINDS.items():
+            points = [(record["step"], record[f"{prefix}accuracy"], record.get(f"{prefix}interval_95", 0))
+                      for record in self.records if f"{prefix}accuracy" in record]
+            if points:
+                curves[kind] = _thinned(np.array(points).T)
+        return curves
+
+    def by_step(self):
+        """Curves over the inner steps, 0 to the last: by kind or name of an evaluation, the accuracies."""
+        curves = {}
+        for prefix, kind in KINDS.items():
+            lists = [record[f"{prefix}accuracies"] for record in self.records if f"{prefix}accuracies" in record]
+            # A pass is on the same tasks every time, so the last one tells most.
+            lists = [values for values in lists if len(values) == len(lists[-1])][-1 if prefix else -MEAN_OF:]
+            if lists:
+                curves[kind] = np.mean(lists, axis=0)
+        return curves | self.evaluations
+
+
+def _thinned(points):
+    """Points [3, point], neighbours averaged where there are more than `MOST_POINTS`."""
+    parts = np.array_split(points, min(MOST_POINTS, points.shape[1]), axis=1)
+    return np.stack([part.mean(axis=1) for part in parts], axis=1)
+
+
+def read_runs(folders):
+    """The trainings whose output folders these are; a folder named twice counts once.
+
+    Raises
+    ------
+    InputError
+        Where a folder holds no metrics.
+    """
+    folders = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
+    return [_read_run(folder, _name(folder, folders)) for folder in folders]
+
+
+def _read_run(folder, name):
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise InputError(f"{folder}: holds no {FILE_NAME}; expected the output_dir of a training")
+    records = read_metrics(path)
+    if not records:
+        raise InputError(f"{path}: holds no record yet; expected at least one")
+    try:
+        n_way = int(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["n_way"])
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
+        n_way = None   # only the line of guessing is drawn from it
+    found = {file.name: _accuracies_in(file) for file in sorted(folder.glob("*.json"))}
+    return Run(name, records, n_way, {file: accuracies for file, accuracies in found.items() if accuracies})
+
+
+def _accuracies_in(path):
+    """The accuracies by inner step that `eval.py --per_step --json` wrote; None in any other file."""
+    try:
+        accuracies = json.loads(path.read_text(encoding="utf-8"))["accuracies"]
+        return [float(accuracy) for accuracy in accuracies]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _name(folder, folders):
+    """The last part of the path `folder`, or as many of the last as tell it from the other `folders`."""
+    for count in range(1, len(folder.parts)):
+        if sum(other.parts[-count:] == folder.parts[-count:] for other in folders) == 1:
+            return "/".join(folder.parts[-count:])
+    return str(folder)
+
+
+def draw_runs(runs, path):
+    """Accuracy over the epochs and, where any run was measured so, over the inner steps.
+
+    Each run has its colour, each kind of measurement its line and marker; bands are 95 % intervals.
+
+    Parameters
+    ----------
+    runs : list of Run
+    path : str or Path
+        The picture to write; its suffix says in which format.
+
+    Returns
+    -------
+    Figure
+        What was written.
+    """
+    by_epoch, by_step = [run.by_epoch() for run in runs], [run.by_step() for run in runs]
+    panels = 2 if any(by_step) else 1
+    styles = _styles(dict.fromkeys(kind for curves in by_epoch + by_step for kind in curves))
+    figure = Figure(figsize=(6.8 if panels == 1 else 11, 4.2), layout="constrained")
+    first, *second = figure.subplots(1, panels, squeeze=False)[0]
+    for number, curves in enumerate(by_epoch):
+        for kind, (epochs, accuracies, intervals) in curves.items():
+            _plot(first, epochs, accuracies, number, styles[kind])
+            first.fill_between(epochs, accuracies - intervals, accuracies + intervals, color=_colour(number),
+                               alpha=0.15, linewidth=0)
+    for axes in second:
+        for number, curves in enumerate(by_step):
+            for kind, accuracies in curves.items():
+                _plot(axes, range(len(accuracies)), accuracies, number, styles[kind])
+    for axes, label in zip((first, *second), ("epoch (meta-steps)", "inner steps"), strict=False):
+        _frame(axes, label, runs)
+    _add_legend(figure, runs, styles)
+    return save_figure(figure, path)
+
+
+def _styles(kinds):
+    """Line and marker of every kind; evaluations are told apart by their markers."""
+    others = [kind for kind in kinds if kind not in STYLES]
+    return {kind: style for kind, style in STYLES.items() if kind in kinds} | {
+        kind: {"linestyle": ":", "marker": EVALUATION_MARKERS[number % len(EVALUATION_MARKERS)]}
+        for number, kind in enumerate(others)}
+
+
+def _colour(number):
+    return f"C{number % 10}"
+
+
+def _plot(axes, x, y, number, style):
+    alone = {"marker": "."} if len(x) == 1 else {}   # a line of one point does not show
+    axes.plot(x, y, color=_colour(number), markersize=4, markevery=-(-len(x) // MOST_MARKERS), **alone | style)
+
+
+def _frame(axes, label, runs):
+    axes.set(xlabel=label, ylabel="accuracy on query images", ylim=(0, 1.02))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.grid(alpha=0.3)
+    for n_way in {run.n_way for run in runs} - {None}:
+        axes.axhline(1 / n_way, **GUESSING)
+
+
+def _add_legend(figure, runs, styles):
+    """Colours, then kinds of line, below the panels; the figure grows by them."""
+    handles = {textwrap.fill(run.name, MOST_LETTERS): Line2D([], [], color=_colour(number), linewidth=4)
+               for number, run in enumerate(runs)}
+    handles |= {kind: Line2D([], [], color="black", markersize=4, **style) for kind, style in styles.items()}
+    if any(run.n_way for run in runs):
+        handles["guessing"] = Line2D([], [], **GUESSING)
+    fit = int(10 * figure.get_figwidth() / (max(map(len, handles)) + 8))   # some 10 letters an inch, 8 for the line
+    columns = max(1, min(fit, len(handles)))
+    figure.set_figheight(figure.get_figheight() + 0.2 * -(-len(handles) // columns))   # inches
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=9,
+                  handlelength=3)
+
+
+def draw_learning_curve(records, n_way, path):
+    """Query loss and accuracy over the epochs of a training.
+
+    Parameters
+    ----------
+    records : list of dict
+        `step`, `loss` and `accuracy` of each reported epoch.
+    n_way : int
+        Classes in a task; guessing gets one in `n_way` right.
+    path : str or Path
+        The picture to write; its suffix says in which format.
+
+    Returns
+    -------
+    Figure
+        What was written.
+    """
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        axes.plot([record["step"] for record in records], [record[name] for record in records], marker=".")
+        axes.set(xlabel="epoch", ylabel=f"query {name}", ylim=(0, None if name == "loss" else 1))
+        axes.grid(alpha=0.3)
+    axes.axhline(1 / n_way, linestyle="--", color="grey", label="guessing")
+    axes.legend(loc="lower right")
+    return save_figure(figure, path)
+
+
+def save_figure(figure, path):
+    """Write `figure`, whole or not at all; returns it."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    return figure
+
+
+class RunPicture:
+    """`maml-accs.png` in the folder of a training that goes on.
+
+    Parameters
+    ----------
+    folder : Path
+        The training's output folder.
+    """
+
+    def __init__(self, folder):
+        self._folder, self._drawn = folder, None
+
+    def refresh(self, at_once=False):
+        """Draw what was recorded so far, unless the last time was just now and it need not be `at_once`.
+
+        A picture that cannot be drawn is said to be missing; the training goes on.
+        """
+        if not at_once and self._drawn is not None and time.monotonic() - self._drawn < PAUSE:
+            return
+        try:
+            draw_runs(read_runs([self._folder]), self._folder / PICTURE)
+        except (OSError, InputError) as error:
+            print(f"{PICTURE} is not drawn: {error}", flush=True)
+        self._drawn = time.monotonic()
