@@ -13,7 +13,7 @@ import pytest
 
 import eval as evaluation
 import omniglot_train
-from src import checkpoint
+from src import checkpoint, data_preprocess
 from src.errors import InputError
 from src.metrics import read_metrics
 
@@ -250,6 +250,20 @@ def test_evaluation_by_inner_step(evaluated, trained, data_path, monkeypatch, ca
     assert len(accuracies) == len(losses) == 4
     assert (accuracies[-1], losses[-1]) == pytest.approx((results["mean"], results["loss"]))
     assert accuracies[0] == pytest.approx(0.2, abs=0.1)   # before adapting it can only guess
+
+
+def test_nothing_is_learned_from_random_images(flags, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["data_preprocess.py", "--data_path", str(tmp_path), "--random"])
+    data_preprocess.main()
+    epochs, tasks = 40, 16
+    train(monkeypatch, *flags, "--data_path", tmp_path, "--output_dir", tmp_path / "out", "--epoch", epochs,
+          "--task_num", tasks, "--log_every", 1, "--eval_every", epochs, "--eval_batches", 8)
+    records = read_metrics(tmp_path / "out" / "metrics.jsonl")
+    # Where a drawing told its class, 40 epochs would do far better (compare test_it_learns); here they only guess.
+    guessed = np.sqrt(0.2 * 0.8 / (epochs * tasks * 5 * 3))   # the standard error over all query images of the training
+    assert np.mean([record["accuracy"] for record in records]) == pytest.approx(0.2, abs=4 * guessed)
+    assert records[-1]["test_accuracy"] == pytest.approx(0.2, abs=4 * records[-1]["test_interval_95"] / 1.96)
+    assert records[-1]["test_interval_95"] < 0.02
 
 
 def test_a_finished_run_does_not_go_on_without_more_epochs(trained, flags, monkeypatch):
