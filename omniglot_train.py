@@ -91,7 +91,7 @@ def train(meta, optimizer, episodes, probe, options):
             milliseconds = 1000 * (time.perf_counter() - start)
             if probed:
                 figures |= probe.measure(meta)
-                if probe.is_best(figures):
+                if probe.update_best(figures):
                     keep(epoch, name=BEST_NAME)   # first: a run killed here measures this epoch again
             if reported:
                 reporter.report({"step": epoch, "loss": loss, "accuracy": accuracy, "milliseconds": milliseconds,

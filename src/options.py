@@ -286,7 +286,7 @@ class _ListPresets(argparse.Action):
     """Print a table of the presets, and end the program."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        columns = ("order", "k_spt", "task_num", "update_step", "update_lr", "meta_lr")
+        columns = ("order", "n_way", "k_spt", "task_num", "update_step", "update_lr", "meta_lr")
         print(f"{'preset':12}" + "".join(f"{name:>12}" for name in columns) + "  description")
         for path in sorted(PRESET_FOLDER.glob("*.yaml")):
             preset = read_preset(path)

@@ -58,12 +58,12 @@ class Probe:
     def resume(self, folder, done):
         """Take `best` from the records that the first `done` epochs left in a run's folder."""
         path = Path(folder) / FILE_NAME
-        records = read_metrics(path) if done and path.exists() else []
+        records = read_metrics(path) if self.prefix == VALIDATION and done and path.exists() else []
         self.best = max((record.get(f"{VALIDATION}accuracy", 0.0) for record in records if record["step"] <= done),
                         default=0.0)
 
-    def is_best(self, figures):
-        """Whether validation was never as good before; then it is `best` from now on."""
+    def update_best(self, figures):
+        """Take the figures of a pass into account for `best`; returns whether they are the best so far."""
         accuracy = figures.get(f"{VALIDATION}accuracy", 0.0)
         better, self.best = accuracy > self.best, max(accuracy, self.best)
         return better

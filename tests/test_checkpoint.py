@@ -61,7 +61,8 @@ def test_everything_comes_back(tmp_path):
 
 
 def test_folder_means_its_highest_epoch(tmp_path):
-    for name in ("maml-9_1.ckpt", "maml-10_1.ckpt", "maml-200_2.ckpt", "other-300_1.ckpt", "maml-400_1.ckpt.txt"):
+    for name in ("maml-9_1.ckpt", "maml-10_1.ckpt", "maml-200_2.ckpt", "other-300_1.ckpt", "maml-400_1.ckpt.txt",
+                 checkpoint.BEST_NAME):
         (tmp_path / name).touch()
     assert checkpoint.find(tmp_path) == tmp_path / "maml-10_1.ckpt"
 

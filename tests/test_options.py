@@ -81,6 +81,14 @@ def test_every_preset_lists_a_network_and_a_description():
         assert {"network", "description"} <= set(yaml.safe_load(path.read_text()))
 
 
+@pytest.mark.parametrize("name", ["higher", "notebook"])
+def test_presets_test_after_every_epoch_of_their_sources(name):
+    preset = read_preset(name)   # these go through 1200 characters, task_num at a time, then through the other 423
+    assert preset["display_epoch"] == 1200
+    assert preset["eval_every"] == 1200 // preset["task_num"]
+    assert preset["eval_batches"] == 423 // preset["task_num"]
+
+
 def test_a_preset_without_a_network_has_the_default_one(tmp_path):
     preset = tmp_path / "mine.yaml"
     preset.write_text("k_spt: 2\n", encoding="utf-8")

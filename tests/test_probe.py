@@ -54,6 +54,6 @@ def test_the_best_is_the_highest_of_the_epochs_this_run_goes_on_from(tmp_path):
         probe.resume(tmp_path, done)
         assert probe.best == best
     probe.resume(tmp_path / "empty", 11)
-    improved = [probe.is_best({"val_accuracy": accuracy}) for accuracy in (0.4, 0.4, 0.3, 0.5)]
+    improved = [probe.update_best({"val_accuracy": accuracy}) for accuracy in (0.4, 0.4, 0.3, 0.5)]
     assert improved == [True, False, False, True]
-    assert not probe.is_best({"test_accuracy": 1.0})
+    assert not probe.update_best({"test_accuracy": 1.0})
