@@ -12,8 +12,8 @@ from src.results import mean_and_interval
 class Probe:
     """Measures on the same tasks every time, so that the figures compare.
 
-    They are the first tasks that eval.py draws from these characters without flags of its own. Nothing that training
-    draws from is touched.
+    They are the first that eval.py would draw from these characters with the training's --task_num, and as there the
+    classes are not rotated. Nothing that training draws from is touched.
 
     Parameters
     ----------
