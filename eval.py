@@ -17,27 +17,29 @@ from src.judging import by_step, judge_batch
 from src.metrics import step_lines
 from src.options import EVAL, parse
 from src.results import bracketed, summarize, summary_line
+from src.workers import share_out
 
 
 def main():
     options = parse(EVAL, __doc__)
-    device.set_up(options.device_target, options.device_id, options.mode)
+    workers = device.set_up_for(options)
     # With --json - standard output holds the JSON alone, for a program to read.
     with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):
-        results = evaluate(options)
+        results = evaluate(options, workers)
     if options.json:
         write_json(options.json, results)
     return 0
 
 
-def evaluate(options):
-    """Fine-tune on every test task and print the accuracies; returns all results."""
+def evaluate(options, workers=1):
+    """Fine-tune on every test task, in `workers` processes, and print the accuracies; returns all results."""
     meta, checkpoint = load_trained(options)
+    runner = share_out(meta, workers)
     _, test_images = load_split(options)
     episodes = make_episodes(test_images, options, options.test_batches)
     accuracies, losses = [], []
     for batch in tqdm(episodes, unit="batch", disable=None):   # None: a bar only on a terminal
-        batch_losses, batch_accuracies = judge_batch(meta, batch, options.update_step_test, options.per_step)
+        batch_losses, batch_accuracies = judge_batch(runner, batch, options.update_step_test, options.per_step)
         losses.append(batch_losses)
         accuracies.append(batch_accuracies)
         tqdm.write(bracketed(batch_accuracies[-1].mean()))

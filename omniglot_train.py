@@ -11,7 +11,7 @@ import textwrap
 import time
 
 from src import device
-from src.assembly import as_tensors, hold_out, load_split, make_episodes, make_meta
+from src.assembly import hold_out, load_split, make_episodes, make_meta
 from src.checkpoint import BEST_NAME, load, save
 from src.curves import RunPicture
 from src.errors import InputError, run_program
@@ -24,15 +24,16 @@ from src.outer import outer_optimizer
 from src.probe import Probe
 from src.profiling import profile_step
 from src.schedule import learning_rates
+from src.workers import share_out
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
-OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "data_path", "ckpt", "output_dir", "profile")
+OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "workers", "data_path", "ckpt", "output_dir", "profile")
 INTERRUPTED = 128   # a shell's exit status for a signal, to which its number is added
 
 
 def main():
     options = parse(TRAIN, __doc__)
-    device.set_up(options.device_target, options.device_id, options.mode)
+    workers = device.set_up_for(options)
     checkpoint = load(options.ckpt) if options.ckpt else None
     if checkpoint:
         names = [option.name for option in options_of(TRAIN) if option.name not in OF_THIS_CALL]
@@ -46,10 +47,11 @@ def main():
     if options.eval_every:
         probe = Probe(VALIDATION, val_images, options) if options.val_classes else Probe(TEST, test_images, options)
     meta = make_meta(options)
+    runner = share_out(meta, workers)
     optimizer = outer_optimizer(meta.trainable_params(), options)
     if checkpoint:
         start_from(checkpoint, meta, optimizer, episodes, options)
-    return train(meta, optimizer, episodes, probe, options)
+    return train(meta, runner, optimizer, episodes, probe, options)
 
 
 def start_from(checkpoint, meta, optimizer, episodes, options):
@@ -63,8 +65,8 @@ def start_from(checkpoint, meta, optimizer, episodes, options):
     print(f"starting from {checkpoint.path}, at epoch {done + 1}", flush=True)
 
 
-def train(meta, optimizer, episodes, probe, options):
-    """Train to the last epoch, or until a signal; returns the exit status."""
+def train(meta, runner, optimizer, episodes, probe, options):
+    """Train `meta`, its steps taken by `runner`, to the last epoch or until a signal; returns the exit status."""
     folder = make_folder(options.output_dir, "--output_dir")
     rates = learning_rates(options)
     done = episodes.state["drawn"]
@@ -85,12 +87,12 @@ def train(meta, optimizer, episodes, probe, options):
             probed = probe is not None and probe.is_due(epoch)
             reported = probed or (epoch - 1) % options.log_every == 0
             began = time.perf_counter()
-            figures = inner_curve(meta, batch) if reported and options.per_step else {}
+            figures = inner_curve(runner, batch) if reported and options.per_step else {}
             start += time.perf_counter() - began   # what is measured besides is no part of the step's time
-            loss, accuracy = take_step(meta, optimizer, batch, epoch)
+            loss, accuracy = take_step(runner, optimizer, batch, epoch)
             milliseconds = 1000 * (time.perf_counter() - start)
             if probed:
-                figures |= probe.measure(meta)
+                figures |= probe.measure(runner)
                 if probe.update_best(figures):
                     keep(epoch, name=BEST_NAME)   # first: a run killed here measures this epoch again
             if reported:
@@ -120,7 +122,7 @@ def record_options(folder, options):
 
 def profile(meta, episodes, folder):
     """Write and print the kernel table of one meta-gradient; nothing is learned from it."""
-    batch = as_tensors(next(iter(episodes)))
+    batch = next(iter(episodes))
     iter(episodes)   # back to where the run starts
     for kernel, calls, milliseconds, share in profile_step(lambda: meta.meta_gradient(*batch), folder):
         print(f"{kernel:20} {calls:6} calls {milliseconds:10.3f} ms {100 * share:5.1f} %")
@@ -139,7 +141,7 @@ def take_step(meta, optimizer, batch, epoch):
     before it reaches the weights, and the milliseconds then are those of the whole step on any device.
     """
     meta.epoch = epoch - 1
-    loss, accuracy, gradients = meta.meta_gradient(*as_tensors(batch))
+    loss, accuracy, gradients = meta.meta_gradient(*batch)
     loss = float(loss.asnumpy())
     if not math.isfinite(loss):
         raise InputError(f"epoch {epoch}: the loss is {loss}; stopped, and the checkpoints saved before are kept "

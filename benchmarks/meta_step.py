@@ -6,16 +6,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.cases import random_batch, read_options, result
 from benchmarks.measure import measure, peak_memory
 from src import device
-from src.assembly import as_tensors, make_meta
+from src.assembly import make_meta
 from src.errors import run_program
 from src.files import write_json
+from src.workers import share_out
 
 
 def main():
     options = read_options(__doc__)
-    device.set_up(options.device_target, options.device_id, options.mode)
+    workers = device.set_up_for(options)
     memory_before = peak_memory()
-    batch, meta = as_tensors(random_batch(options)), make_meta(options)
+    batch, meta = random_batch(options), share_out(make_meta(options), workers)
     call = meta.evaluate if options.order == "none" else meta.meta_gradient
 
     def step():

@@ -1,6 +1,4 @@
 """The parts of a run put together as its options say: characters, episodes, meta-learner."""
-import mindspore as ms
-
 from src.checkpoint import load
 from src.data_preprocess import load_images
 from src.errors import InputError
@@ -67,8 +65,3 @@ def load_trained(options):
     meta = make_meta(options)
     checkpoint.put_into(meta)
     return meta, checkpoint
-
-
-def as_tensors(batch):
-    """A batch of episodes as MindSpore takes it."""
-    return tuple(map(ms.Tensor, batch))

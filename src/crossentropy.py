@@ -1,9 +1,10 @@
 """Softmax cross-entropy with label smoothing, and its first and second derivatives in closed form."""
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, jit_class, ops
 from mindspore import dtype as mstype
 
 
-class CrossEntropy(nn.Cell):
+@jit_class
+class CrossEntropy:
     """Mean cross-entropy over the images of every task.
 
     Label smoothing moves the share `label_smoothing` of each target's probability to all classes evenly
@@ -11,11 +12,10 @@ class CrossEntropy(nn.Cell):
     """
 
     def __init__(self, label_smoothing=0.0):
-        super().__init__()
         self.on, self.off = Tensor(1.0 - label_smoothing, mstype.float32), Tensor(0.0, mstype.float32)
         self.smoothing = label_smoothing
 
-    def construct(self, logits, labels):
+    def __call__(self, logits, labels):
         """Loss of every task [task] from logits [task, image, class] and labels [task, image]."""
         return self._mean(-(self.targets(logits, labels) * self._log_softmax(logits)).sum(axis=-1))
 

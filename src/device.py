@@ -11,7 +11,32 @@ import mindspore as ms  # noqa: E402
 ACCELERATORS = ("Ascend", "GPU")
 
 
-def set_up(device_target="auto", device_id=0, mode="graph"):
+def set_up_for(options):
+    """Make MindSpore run as a program's options say.
+
+    Returns
+    -------
+    int
+        How many processes are to share a batch of tasks (see `workers.py`).
+
+    Raises
+    ------
+    InputError
+        As `set_up` does, and where processes are to share another device than the CPU.
+    """
+    target = _choose(options.device_target, options.device_id)
+    if target != "CPU" and options.workers > 1:
+        raise InputError(f"--workers {options.workers} on {target}: only the CPU's cores can be shared out; "
+                         f"expected 0 or 1")
+    count = 1
+    if target == "CPU":
+        wanted = options.workers or (_cores() if options.mode == "graph" else 1)   # a debugger sees one process
+        count = min(wanted, options.task_num)
+    set_up(target, options.device_id, options.mode, threads=max(1, _cores() // count))
+    return count
+
+
+def set_up(device_target="auto", device_id=0, mode="graph", threads=0):
     """Make MindSpore run on a device; return the name of the device chosen.
 
     Parameters
@@ -22,22 +47,31 @@ def set_up(device_target="auto", device_id=0, mode="graph"):
         Which of several devices of that kind; the CPU has only one and ignores it.
     mode : str
         "graph" (compiled) or "pynative" (operation by operation).
+    threads : int
+        What an operation on the CPU may use; 0: one a core. MindSpore's own choice is 25, whatever cores there are.
 
     Raises
     ------
     InputError
         Where MindSpore sees no such device.
     """
-    target = _first_present(device_id) if device_target == "auto" else device_target
-    if target != "CPU" and not _is_present(target, device_id):
-        raise InputError(f"--device_target {target} --device_id {device_id}: MindSpore sees no such device here; "
-                         f"use --device_target CPU (launchers: the script whose name ends in _cpu.sh)")
+    target = _choose(device_target, device_id)
     if target == "CPU":
         ms.set_device("CPU")
-        _limit_threads()
+        with contextlib.suppress(RuntimeError):   # MindSpore takes the number only once in a process
+            ms.device_context.cpu.op_tuning.threads_num(threads or _cores())
     else:
         ms.set_device(target, device_id)
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    return target
+
+
+def _choose(target, device_id):
+    """The device itself where `target` is "auto"; refused where MindSpore does not see it."""
+    target = _first_present(device_id) if target == "auto" else target
+    if target != "CPU" and not _is_present(target, device_id):
+        raise InputError(f"--device_target {target} --device_id {device_id}: MindSpore sees no such device here; "
+                         f"use --device_target CPU (launchers: the script whose name ends in _cpu.sh)")
     return target
 
 
@@ -52,10 +86,9 @@ def _is_present(target, device_id):
     return False
 
 
-def _limit_threads():
-    """One thread a core less one: the thread that launches the kernels waits for them in a busy loop."""
-    with contextlib.suppress(RuntimeError):   # MindSpore takes the number only once in a process
-        ms.device_context.cpu.op_tuning.threads_num(max(1, len(os.sched_getaffinity(0)) - 1))
+def _cores():
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ class ImageRows(nn.Cell):
     def __init__(self, task_num, channels, layers=()):
         super().__init__()
         self.zero_row = Tensor(np.zeros((task_num, 1, channels), np.float32))
-        self.layers = nn.CellList(list(layers))
+        self.layers = list(layers)
 
     def construct(self, images):
         rows = images if images.shape[2] == 1 else _transpose(images, (0, 1, 3, 4, 2))
@@ -59,7 +59,6 @@ class FirstConvNorm(Layer):
     """Convolution and batch normalisation of data, from `CentredPatches`; a bias has no effect and no gradient."""
 
     def __init__(self, eps, bias, gamma):
-        super().__init__()
         self.eps, self.bias, self.gamma = eps, bias, gamma
         self.kinds = ("weight",) + bias * ("bias",) + gamma * ("gamma",) + ("beta",)
 

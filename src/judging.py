@@ -1,15 +1,13 @@
 """Tasks judged on their query images: after the last inner step, or before the first and after every one."""
 import numpy as np
 
-from src.assembly import as_tensors
-
 
 def judge_batch(meta, batch, steps, per_step=False):
     """Adapt to a batch of tasks by `steps` inner steps, and judge.
 
     Parameters
     ----------
-    meta : Meta
+    meta : Meta or Workers
     batch : tuple of ndarray
         As `OmniglotIter` yields it.
     steps : int
@@ -23,7 +21,7 @@ def judge_batch(meta, batch, steps, per_step=False):
         Means over tasks and query images, one for each time it judged.
     accuracies : ndarray, [step, task]
     """
-    walk = meta.walk(*as_tensors(batch), steps, first=0 if per_step else steps)
+    walk = meta.walk(*batch, steps, first=0 if per_step else steps)
     losses, accuracies = zip(*((loss.asnumpy(), accuracies.asnumpy()) for loss, accuracies, _ in walk))
     return np.stack(losses), np.stack(accuracies)
 

@@ -12,7 +12,7 @@ Shapes: activations [task, rows, channel] (see `rows.py`), weights [task, in, ou
 Every operation exists on CPU, GPU and Ascend; which ones, and why, is in docs/performance.md.
 """
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, jit_class, ops
 from mindspore import dtype as mstype
 
 from src.rows import takers
@@ -28,13 +28,15 @@ _join_rows, _join_channels = ops.Concat(axis=1), ops.Concat(axis=2)
 _transpose = ops.Transpose()
 
 
-class Layer(nn.Cell):
+@jit_class
+class Layer:
     """What all layers share. `kinds` names the weights the layer takes, in order."""
 
     kinds = ()
 
 
-class RowConstants(nn.Cell):
+@jit_class
+class RowConstants:
     """Constants that reduce over a task's rows, or spread a value to them, as matrix products.
 
     A product with a constant row or column of ones is several times as fast on the CPU as a reduction or
@@ -42,7 +44,6 @@ class RowConstants(nn.Cell):
     """
 
     def __init__(self, task_num, positions, zero_row):
-        super().__init__()
         ones = np.ones((task_num, positions + zero_row, 1), np.float32)
         if zero_row:
             ones[:, -1] = 0
@@ -64,11 +65,11 @@ class RowConstants(nn.Cell):
         return _matmul(self.column, value)
 
 
-class Patches(nn.Cell):
+@jit_class
+class Patches:
     """The rows under every position of a window, side by side, and the adjoint of that."""
 
     def __init__(self, window, grid):
-        super().__init__()
         table = window.rows_under(grid)
         self.shape = (table.shape[0], table.shape[1])           # rows out, taps
         self.index = Tensor(table.reshape(-1))
@@ -88,11 +89,11 @@ class Patches(nn.Cell):
         return total
 
 
-class AsGiven(nn.Cell):
+@jit_class
+class AsGiven:
     """Stands for `Patches` where the layer below already made the rows in the order they are needed."""
 
     def __init__(self, taps):
-        super().__init__()
         self.taps = taps
 
     def take(self, x):
@@ -104,7 +105,8 @@ class AsGiven(nn.Cell):
         return _reshape(gradient, (gradient.shape[0], gradient.shape[1] * self.taps, -1))
 
 
-class PerImage(nn.Cell):
+@jit_class
+class PerImage:
     """Stands for `Patches` in a dense layer: its inputs are one row an image already."""
 
     def take(self, x):
@@ -120,7 +122,6 @@ class Affine(Layer):
     """y = P w + b, where P are the inputs as `patches` lays them out: a convolution or a dense layer."""
 
     def __init__(self, patches, constants, bias, is_first):
-        super().__init__()
         self.patches, self.constants, self.bias, self.is_first = patches, constants, bias, is_first
         self.kinds = ("weight", "bias") if bias else ("weight",)
 
@@ -166,7 +167,6 @@ class BatchNorm(Layer):
     """
 
     def __init__(self, constants, eps, gamma):
-        super().__init__()
         self.constants, self.eps, self.gamma = constants, eps, gamma
         self.kinds = ("gamma", "beta") if gamma else ("beta",)
 
@@ -244,7 +244,6 @@ class MaxPool(Layer):
     """The largest value under every window position; the first one where several are equal."""
 
     def __init__(self, window, grid):
-        super().__init__()
         table = window.rows_under(grid)                                       # [rows out, taps]
         self.under = [Tensor(np.ascontiguousarray(tap)) for tap in table.T]   # each [rows out]
         self.takers = [Tensor(index) for index in takers(table.T, grid.rows)]
@@ -281,7 +280,6 @@ class SpatialMean(Layer):
     """The mean over the positions of every image: [task, rows, channel] -> [task, image, channel]."""
 
     def __init__(self, task_num, grid):
-        super().__init__()
         size = grid.height * grid.width
         average = np.zeros((task_num, grid.images, grid.rows), np.float32)
         average[:, :, :-1] = np.repeat(np.eye(grid.images, dtype=np.float32), size, axis=1) / size
@@ -304,7 +302,6 @@ class Flatten(Layer):
     """All numbers of an image side by side, channels outermost: [task, rows, channel] -> [task, image, numbers]."""
 
     def __init__(self, task_num, grid, channels):
-        super().__init__()
         self.index = Tensor(np.arange(grid.positions, dtype=np.int32))
         self.as_images = (task_num, grid.images, grid.height * grid.width, channels)
         self.as_channels = (task_num, grid.images, channels, grid.height * grid.width)

@@ -1,5 +1,5 @@
 """Learner: one network, run for a batch of tasks at once, every task with weights of its own, passed in."""
-from mindspore import nn
+from mindspore import jit_class
 
 from src.crossentropy import CrossEntropy
 from src.first_layer import CentredPatches, FirstConvNorm, ImageRows
@@ -18,7 +18,8 @@ from src.layers import (
 from src.rows import Grid
 
 
-class Learner(nn.Cell):
+@jit_class
+class Learner:
     """The network for `task_num` tasks of `images` images each.
 
     It holds no parameters: `weights` is a tuple in the order of `Network.parameters`, each
@@ -35,12 +36,11 @@ class Learner(nn.Cell):
     """
 
     def __init__(self, network, task_num, images, label_smoothing=0.0):
-        super().__init__()
         self.prepare, layers = build(network, task_num, images)
-        self.layers = nn.CellList(layers)
+        self.layers = layers
         self.loss = CrossEntropy(label_smoothing)
 
-    def construct(self, weights, x):
+    def __call__(self, weights, x):
         """Logits [task, image, class] of prepared images."""
         return self.forward(weights, x)[0]
 

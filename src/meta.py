@@ -167,8 +167,8 @@ class Meta(nn.Cell):
 
         Parameters
         ----------
-        x_spt, x_qry : Tensor of float32, [task, image, imgc, imgsz, imgsz]
-        y_spt, y_qry : Tensor of int32, [task, image]
+        x_spt, x_qry : Tensor or ndarray of float32, [task, image, imgc, imgsz, imgsz]
+        y_spt, y_qry : Tensor or ndarray of int32, [task, image]
 
         Returns
         -------
@@ -177,6 +177,7 @@ class Meta(nn.Cell):
         gradients : tuple of Tensor
             In the order of `trainable_params()`.
         """
+        x_spt, y_spt, x_qry, y_qry = as_tensors(x_spt, y_spt, x_qry, y_qry)
         support, query = self.passes_for(x_spt), self.passes_for(x_qry)
         second = self.is_second_order()
         step = support.adapt_traced if second else support.adapt
@@ -219,6 +220,7 @@ class Meta(nn.Cell):
         loss, accuracies, predictions : Tensor
             As `evaluate` returns them, after each inner step from number `first` to the last.
         """
+        x_spt, y_spt, x_qry, y_qry = as_tensors(x_spt, y_spt, x_qry, y_qry)
         support, query = self.passes_for(x_spt), self.passes_for(x_qry)
         x, weights, _ = self._start(support, x_spt)
         x_query = _changing(query.prepare(x_qry))
@@ -246,6 +248,11 @@ class Meta(nn.Cell):
         if size not in self._passes:
             self._passes[size] = self.passes_class(self, *size)
         return self._passes[size]
+
+
+def as_tensors(*batch):
+    """A batch of episodes, arrays or tensors, as MindSpore takes it."""
+    return tuple(map(ms.Tensor, batch))
 
 
 def _changing(prepared):

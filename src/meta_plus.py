@@ -9,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.meta import Gather, Meta, Passes, QueryGradient, _changing
+from src.meta import Gather, Meta, Passes, QueryGradient, _changing, as_tensors
 
 SMALLEST_SHARE = 0.03   # of an even share: where the annealed weights of the earlier losses end
 
@@ -153,6 +153,7 @@ class MetaPlus(Meta):
 
     def meta_gradient(self, x_spt, y_spt, x_qry, y_qry):
         """As `Meta.meta_gradient`; the gradients are those of `trainable_params()`: network, rates, shifts."""
+        x_spt, y_spt, x_qry, y_qry = as_tensors(x_spt, y_spt, x_qry, y_qry)
         support, query = self.passes_for(x_spt), self.passes_for(x_qry)
         x, weights, _ = self._start(support, x_spt)
         x_query = _changing(query.prepare(x_qry))

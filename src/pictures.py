@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python src/pictures.py`
 
 from src import device  # noqa: E402
-from src.assembly import as_tensors, load_split, load_trained, make_episodes  # noqa: E402
+from src.assembly import load_split, load_trained, make_episodes  # noqa: E402
 from src.curves import draw_learning_curve, save_figure  # noqa: E402
 from src.errors import run_program  # noqa: E402
 from src.files import make_folder  # noqa: E402
@@ -81,7 +81,7 @@ def judge_task(meta, images, options):
     x_spt, y_spt, x_qry, y_qry = next(iter(make_episodes(images, options, 1)))
     sets = []
     for x, labels in ((x_spt, y_spt), (x_qry, y_qry)):
-        predictions = meta.evaluate(*as_tensors((x_spt, y_spt, x, labels)))[2].asnumpy()
+        predictions = meta.evaluate(x_spt, y_spt, x, labels)[2].asnumpy()
         white_paper = (x - options.ink) / (options.paper - options.ink)
         sets.append((white_paper[0], labels[0], predictions[0]))
     return sets

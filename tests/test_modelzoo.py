@@ -3,7 +3,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.assembly import as_tensors, load_split, make_episodes, make_meta
+from src.assembly import load_split, make_episodes, make_meta
 from src.options import TRAIN, parse
 
 # Small, and several batches: a ReLU on its edge falls to either side by the rounding of correct arithmetic, and the
@@ -89,7 +89,7 @@ def test_it_equals_a_plain_implementation(data_path):
     options, meta = disturbed_meta(data_path)
     batches = list(make_episodes(load_split(options)[0], options, BATCHES))
     assert batches[0][0].max() == 1 and batches[0][0].mean() > 0.7     # the paper is the 1
-    found = [meta.meta_gradient(*as_tensors(batch)) for batch in batches]
+    found = [meta.meta_gradient(*batch) for batch in batches]
     ms.set_context(mode=ms.PYNATIVE_MODE)
     try:
         differences = [compare(ours, plain_meta_gradient(values_of(meta), batch))

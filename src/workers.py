@@ -1,0 +1,177 @@
+"""Workers: the tasks of a batch shared out to processes on the CPU, each running its share on a core of its own.
+
+Tasks need nothing of each other before their gradients are summed. So one process a core, each with short kernels on
+its own share, is faster than one process that starts every kernel on all cores and waits for the slowest.
+"""
+import math
+import mmap
+import os
+import signal
+
+import mindspore.multiprocessing as processes   # what MindSpore needs around a fork is in here
+import numpy as np
+from mindspore import Tensor
+
+from src.errors import InputError
+
+ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
+
+
+def share_out(meta, count):
+    """`meta`, its batches shared by `count` processes, or `meta` itself where that is one.
+
+    Call it before this process has run anything on the device: a process forked later cannot run there.
+    """
+    return Workers(meta, count) if count > 1 else meta
+
+
+class Workers:
+    """As `Meta`: a batch in, its losses, accuracies, predictions or gradients out.
+
+    Parameters
+    ----------
+    meta : Meta
+        Holds the parameters and, in every process, the compiled graphs.
+    count : int
+        Processes.
+    """
+
+    def __init__(self, meta, count):
+        self.meta, self.options = meta, meta.options
+        self.memory = SharedArrays()
+        self.connections = []
+        for number in range(count):
+            self._start(number, count)
+
+    def _start(self, number, count):
+        cores = sorted(os.sched_getaffinity(0))
+        ours, theirs = processes.Pipe()
+        self.connections.append(ours)
+        process = processes.Process(target=_serve, daemon=True, args=(
+            self.meta, theirs, self.memory, cores[number % len(cores)::count], list(self.connections)))
+        process.start()
+        theirs.close()
+
+    @property
+    def epoch(self):
+        """Meta-steps done; whoever trains sets it."""
+        return self.meta.epoch
+
+    @epoch.setter
+    def epoch(self, value):
+        self.meta.epoch = value
+
+    def meta_gradient(self, *batch):
+        """As `Meta.meta_gradient`."""
+        answers, shares = self._ask("meta_gradient", batch)
+        losses, accuracies, gradients = zip(*answers)
+        of_gradients = shares if self.options.meta_loss == "mean" else np.ones_like(shares)
+        return _weighted(shares, losses), _weighted(shares, accuracies), \
+            tuple(_weighted(of_gradients, parts) for parts in zip(*gradients))
+
+    def evaluate(self, *batch):
+        """As `Meta.evaluate`."""
+        steps = self.options.update_step_test
+        return next(self.walk(*batch, steps, first=steps))
+
+    def walk(self, *batch_and_steps, first=0):
+        """As `Meta.walk`."""
+        *batch, steps = batch_and_steps
+        answers, shares = self._ask("walk", batch, steps, first)
+        for judged in zip(*answers):
+            losses, accuracies, predictions = zip(*judged)
+            yield _weighted(shares, losses), Tensor(np.concatenate(accuracies)), Tensor(np.concatenate(predictions))
+
+    def _ask(self, method, batch, *arguments):
+        """Every worker's answer for its share of the batch, and the size of each share as a part of the whole."""
+        values = [parameter.asnumpy() for parameter in self.meta.get_parameters()]
+        self.memory.write([*values, *map(np.asarray, batch)])
+        tasks = len(batch[0])
+        bounds = np.linspace(0, tasks, min(len(self.connections), tasks) + 1).astype(int)
+        answers = []
+        try:
+            for connection, start, stop in zip(self.connections, bounds, bounds[1:]):
+                connection.send((self.memory.layout, slice(start, stop), self.epoch, method, arguments))
+            for connection in self.connections[:len(bounds) - 1]:
+                answers.append(connection.recv())
+        except (EOFError, ConnectionError):
+            raise InputError(f"--workers {len(self.connections)}: one of these processes was killed; expected enough "
+                             f"memory for all (try fewer)") from None
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers, np.diff(bounds) / tasks
+
+
+class SharedArrays:
+    """Arrays that one process writes and those forked from it read."""
+
+    def __init__(self):
+        self.file = os.memfd_create("episodes")
+        self.bytes, self.layout = None, []
+
+    def write(self, arrays):
+        """Put the arrays there, over what was there before; `layout` says where."""
+        self.layout, end = [], 0
+        for array in arrays:
+            self.layout.append((array.shape, array.dtype.str, end))
+            end += math.ceil(max(1, array.nbytes) / ALIGNMENT) * ALIGNMENT
+        if self.bytes is None or end > len(self.bytes):
+            os.ftruncate(self.file, end)
+            self.bytes = mmap.mmap(self.file, end)
+        for array, place in zip(arrays, self._views()):
+            place[...] = array
+
+    def read(self, layout):
+        """The arrays of a layout, as they are there: the next `write` changes them."""
+        self.layout, size = layout, os.fstat(self.file).st_size
+        if self.bytes is None or size > len(self.bytes):
+            self.bytes = mmap.mmap(self.file, size)
+        return self._views()
+
+    def _views(self):
+        return [np.ndarray(shape, dtype, self.bytes, offset) for shape, dtype, offset in self.layout]
+
+
+def _serve(meta, connection, memory, cores, others):
+    """A worker's life: answer until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)   # Ctrl-C reaches all processes; the first one decides
+    for other in others:
+        other.close()                              # or the end of the asking process would not be noticed
+    everywhere = os.sched_getaffinity(0)
+    _move(cores)                                   # products take as many threads as they see cores at first
+    parameters = list(meta.get_parameters())
+    try:
+        while True:
+            layout, share, meta.epoch, method, arguments = connection.recv()
+            arrays = memory.read(layout)
+            for parameter, value in zip(parameters, arrays):
+                parameter.set_data(Tensor(value))
+            batch = [Tensor(array[share]) for array in arrays[len(parameters):]]
+            connection.send(_answer_to(meta, method, batch, arguments))
+            if everywhere:
+                _move(everywhere)                  # from here on the system may find a core that is free
+                everywhere = None
+    except EOFError:
+        os._exit(0)                                # without the interpreter's farewell, which belongs to the first process
+
+
+def _answer_to(meta, method, batch, arguments):
+    try:
+        return _as_arrays(list(meta.walk(*batch, *arguments)) if method == "walk" else meta.meta_gradient(*batch))
+    except Exception as error:   # whatever it is, the asking process shall raise it
+        return error
+
+
+def _as_arrays(value):
+    return tuple(map(_as_arrays, value)) if isinstance(value, (tuple, list)) else np.array(value.asnumpy())
+
+
+def _move(cores):
+    """Let all threads of this process run on `cores` only."""
+    for thread in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(thread), cores)
+
+
+def _weighted(weights, values):
+    return Tensor(sum(weight * value for weight, value in zip(weights, values)).astype(np.float32))

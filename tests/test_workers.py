@@ -1,0 +1,88 @@
+"""Workers: processes that share a batch give what one process gives, and one that dies is reported in one line."""
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# A process that has run a graph cannot share it out any more, so each comparison has a process of its own.
+COMPARE = """
+import sys
+import numpy as np
+from benchmarks.cases import random_batch, read_options
+from src import device
+from src.assembly import make_meta
+from src.workers import share_out
+
+options = read_options("")
+assert device.set_up_for(options) == 3
+meta = make_meta(options)
+workers = share_out(meta, 3)
+batch = random_batch(options)
+for epoch in (0, 1):
+    workers.epoch = epoch
+    (loss, accuracy, found), expected = workers.meta_gradient(*batch), meta.meta_gradient(*batch)
+    np.testing.assert_allclose([loss.asnumpy(), accuracy.asnumpy()], [e.asnumpy() for e in expected[:2]], rtol=1e-5)
+    assert [(a.shape, a.dtype) for a in found] == [(b.shape, b.dtype) for b in expected[2]]
+    whole = [np.concatenate([value.asnumpy().ravel() for value in gradient]) for gradient in (found, expected[2])]
+    assert np.linalg.norm(whole[0] - whole[1]) < 1e-4 * np.linalg.norm(whole[1])
+    for parameter in meta.trainable_params():   # the workers must see what the optimizer does
+        parameter.set_data(parameter * 1.1)
+for found, expected in zip(workers.walk(*batch, 2), meta.walk(*batch, 2)):
+    for a, b in zip(found, expected):
+        np.testing.assert_allclose(a.asnumpy(), b.asnumpy(), atol=1e-4)
+print("equal")
+"""
+SMALL = ("--workers", "3", "--task_num", "4", "--n_way", "3", "--k_spt", "1", "--k_qry", "2", "--update_step", "2")
+
+
+@pytest.mark.parametrize("flags", [
+    ("--order", "second"),
+    ("--preset", "modelzoo", "--order", "first"),     # a sum over the tasks
+    ("--preset", "maml++"),
+])
+def test_workers_give_what_one_process_gives(flags):
+    done = subprocess.run([sys.executable, "-c", COMPARE, *SMALL, *flags], cwd=ROOT, capture_output=True, text=True,
+                          check=False)
+    assert (done.stdout.strip().splitlines()[-1:], done.returncode) == (["equal"], 0), done.stderr
+
+
+def test_a_worker_that_dies_ends_the_training_in_one_line(data_path, tmp_path):
+    training = subprocess.Popen(
+        [sys.executable, str(ROOT / "omniglot_train.py"), "--data_path", str(data_path), "--workers", "2",
+         "--task_num", "2", "--k_qry", "1", "--log_every", "1", "--epoch", "100000", "--output_dir", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "epoch: 2 step" not in training.stdout.readline():
+        assert training.poll() is None
+    worker = children(training.pid)[0]
+    os.kill(worker, signal.SIGKILL)
+    _, complaint = training.communicate(timeout=60)
+    assert (training.returncode, len(complaint.splitlines())) == (2, 1), complaint
+    assert complaint.startswith("error: --workers 2: one of")
+
+
+def test_no_worker_outlives_the_program(data_path, tmp_path):
+    training = subprocess.Popen(
+        [sys.executable, str(ROOT / "omniglot_train.py"), "--data_path", str(data_path), "--workers", "2",
+         "--task_num", "2", "--k_qry", "1", "--log_every", "1", "--epoch", "100000", "--output_dir", str(tmp_path)],
+        stdout=subprocess.PIPE, text=True)
+    while "epoch: 1 step" not in training.stdout.readline():
+        assert training.poll() is None
+    workers = children(training.pid)
+    assert len(workers) == 2
+    training.kill()
+    training.communicate()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline, "a worker still runs"
+        time.sleep(0.1)
+
+
+def children(pid):
+    """Processes started by a process."""
+    return [int(number) for task in Path(f"/proc/{pid}/task").iterdir()
+            for number in (task / "children").read_text().split()]
