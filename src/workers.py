@@ -8,7 +8,7 @@ import mmap
 import os
 import signal
 
-import mindspore.multiprocessing as processes   # what MindSpore needs around a fork is in here
+import mindspore.multiprocessing as processes  # with what MindSpore needs around a fork
 import numpy as np
 from mindspore import Tensor
 
@@ -153,7 +153,7 @@ def _serve(meta, connection, memory, cores, others):
                 _move(everywhere)                  # from here on the system may find a core that is free
                 everywhere = None
     except EOFError:
-        os._exit(0)                                # without the interpreter's farewell, which belongs to the first process
+        os._exit(0)                                # the interpreter's farewell belongs to the first process
 
 
 def _answer_to(meta, method, batch, arguments):
