@@ -2,6 +2,8 @@
 from mindspore import Tensor, jit_class, ops
 from mindspore import dtype as mstype
 
+_softmax = ops.Softmax()
+
 
 @jit_class
 class CrossEntropy:
@@ -22,17 +24,18 @@ class CrossEntropy:
     def targets(self, logits, labels):
         """Target probabilities [task, image, class]."""
         classes = logits.shape[-1]
-        return ops.one_hot(labels, classes, self.on, self.off) + self.smoothing / classes
+        targets = ops.one_hot(labels, classes, self.on, self.off)
+        return targets + self.smoothing / classes if self.smoothing else targets
 
-    def gradient(self, logits, labels):
-        """Gradient of each task's loss with respect to its logits, and the probabilities; both like `logits`."""
-        probability = ops.exp(self._log_softmax(logits))
-        return (probability - self.targets(logits, labels)) / logits.shape[-2], probability
+    def gradient(self, logits, labels, scale):
+        """Gradient of `scale` times each task's loss with respect to its logits, and the probabilities, like it."""
+        probability = _softmax(logits)
+        return (probability - self.targets(logits, labels)) * (scale / logits.shape[-2]), probability
 
-    def gradient_tangent(self, probability, logits_tangent):
+    def gradient_tangent(self, probability, logits_tangent, scale):
         """How the gradient changes when the logits change by `logits_tangent`; all like the logits."""
         weighted = probability * logits_tangent
-        return (weighted - probability * weighted.sum(axis=-1, keepdims=True)) / probability.shape[-2]
+        return (weighted - probability * weighted.sum(axis=-1, keepdims=True)) * (scale / probability.shape[-2])
 
     def _mean(self, image_loss):
         return image_loss.sum(axis=-1) / image_loss.shape[-1]

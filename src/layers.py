@@ -51,6 +51,7 @@ class RowConstants:
         self.column = Tensor(ones)                              # [task, rows, 1]
         self.row = Tensor(ones.transpose(0, 2, 1).copy())       # [task, 1, rows]
         self.mean_row = Tensor(ones.transpose(0, 2, 1) / positions)
+        self.mean_column = Tensor(ones / positions)
 
     def mean(self, x):
         """[task, rows, channel] -> [task, 1, channel]."""
@@ -64,6 +65,10 @@ class RowConstants:
         """[task, 1, channel] -> [task, rows, channel]; the zero row stays zero."""
         return _matmul(self.column, value)
 
+    def spread_evenly(self, total):
+        """As `spread`, of a total that all positions share: each gets its mean."""
+        return _matmul(self.mean_column, total)
+
 
 @jit_class
 class Patches:
@@ -74,6 +79,8 @@ class Patches:
         self.shape = (table.shape[0], table.shape[1])           # rows out, taps
         self.index = Tensor(table.reshape(-1))
         self.takers = [Tensor(index) for index in takers(table, grid.rows)]
+
+    moves = True   # whether `take` copies
 
     def take(self, x):
         """[task, rows, channel] -> [task, rows out, taps x channel]."""
@@ -96,6 +103,8 @@ class AsGiven:
     def __init__(self, taps):
         self.taps = taps
 
+    moves = False
+
     def take(self, x):
         """[task, rows out x taps, channel] -> [task, rows out, taps x channel]."""
         return _reshape(x, (x.shape[0], x.shape[1] // self.taps, self.taps * x.shape[2]))
@@ -108,6 +117,8 @@ class AsGiven:
 @jit_class
 class PerImage:
     """Stands for `Patches` in a dense layer: its inputs are one row an image already."""
+
+    moves = False
 
     def take(self, x):
         """[task, image, in], as it is."""
@@ -130,17 +141,17 @@ class Affine(Layer):
         y = _matmul(p, w[0])
         if self.bias:
             y = _add(y, self.constants.spread(w[1]))
-        return y, (p,)
+        return y, (p if self.patches.moves else x,)   # a copy of what another layer saves would cost memory
 
     def backward(self, w, saved, dy):
-        dw = (_matmul_tn(saved[0], dy),)
+        dw = (_matmul_tn(self._patches_in(saved), dy),)
         if self.bias:
             dw = dw + (self.constants.sum(dy),)
         dx = dy if self.is_first else self.patches.give_back(_matmul_nt(dy, w[0]))   # images have no gradient
         return dx, dw, (dy,)
 
     def forward_tangent(self, w, saved, w_dot, x_dot):
-        y_dot, p_dot = _matmul(saved[0], w_dot[0]), x_dot
+        y_dot, p_dot = _matmul(self._patches_in(saved), w_dot[0]), x_dot
         if not self.is_first:
             p_dot = self.patches.take(x_dot)
             y_dot = _add(y_dot, _matmul(p_dot, w[0]))
@@ -149,7 +160,7 @@ class Affine(Layer):
         return y_dot, (p_dot,)
 
     def backward_tangent(self, w, saved, kept, w_dot, moved, dy_dot):
-        dw_dot, dx_dot = _matmul_tn(saved[0], dy_dot), dy_dot
+        dw_dot, dx_dot = _matmul_tn(self._patches_in(saved), dy_dot), dy_dot
         if not self.is_first:
             dw_dot = _add(dw_dot, _matmul_tn(moved[0], kept[0]))
             both = _matmul_nt(_join_channels((dy_dot, kept[0])), _join_channels((w[0], w_dot[0])))
@@ -157,6 +168,9 @@ class Affine(Layer):
         if self.bias:
             return dx_dot, (dw_dot, self.constants.sum(dy_dot))
         return dx_dot, (dw_dot,)
+
+    def _patches_in(self, saved):
+        return saved[0] if self.patches.moves else self.patches.take(saved[0])
 
 
 class BatchNorm(Layer):
@@ -182,10 +196,11 @@ class BatchNorm(Layer):
         normal, _, scales = saved
         rows = self.constants
         d_beta, d_gamma = rows.sum(dy), rows.sum(_mul(dy, normal))
-        g = self._times_gamma(w, dy)
-        g_mean, g_slope = self._over_positions(w, d_beta), self._over_positions(w, d_gamma)
-        dx = _mul(_sub(_sub(g, rows.spread(g_mean)), _mul(normal, rows.spread(g_slope))), scales)
-        return dx, ((d_gamma, d_beta) if self.gamma else (d_beta,)), (dy, dx, g_slope)
+        g, g_total = self._times_gamma(w, dy), self._scaled(w, d_beta)
+        slope_total = self._scaled(w, d_gamma)
+        dx = _sub(_sub(g, rows.spread_evenly(g_total)), _mul(normal, rows.spread_evenly(slope_total)))
+        dx = _mul(dx, scales)
+        return dx, ((d_gamma, d_beta) if self.gamma else (d_beta,)), (dy, dx, slope_total)
 
     def forward_tangent(self, w, saved, w_dot, x_dot):
         normal, _, scales = saved
@@ -199,28 +214,27 @@ class BatchNorm(Layer):
 
     def backward_tangent(self, w, saved, kept, w_dot, moved, dy_dot):
         normal, scale, scales = saved
-        dy, dx, g_slope = kept
+        dy, dx, slope_total = kept
         normal_dot, slope = moved
         rows = self.constants
         d_beta_dot = rows.sum(dy_dot)
         d_gamma_dot = rows.sum(_add(_mul(dy_dot, normal), _mul(dy, normal_dot)))
-        g_dot, g_mean_dot = self._times_gamma(w, dy_dot), self._over_positions(w, d_beta_dot)
-        g_slope_dot = self._over_positions(w, d_gamma_dot)
+        g_dot, g_total_dot = self._times_gamma(w, dy_dot), self._scaled(w, d_beta_dot)
+        slope_total_dot = self._scaled(w, d_gamma_dot)
         if self.gamma:
             g_dot = _add(g_dot, _mul(dy, rows.spread(w_dot[0])))
-            g_mean_dot = g_mean_dot + w_dot[0] * rows.mean(dy)
-            g_slope_dot = g_slope_dot + w_dot[0] * rows.mean(_mul(dy, normal))
-        inner = _sub(_sub(g_dot, rows.spread(g_mean_dot)), _mul(normal, rows.spread(g_slope_dot)))
-        inner = _sub(inner, _mul(normal_dot, rows.spread(g_slope)))
+            g_total_dot = g_total_dot + w_dot[0] * rows.sum(dy)
+            slope_total_dot = slope_total_dot + w_dot[0] * rows.sum(_mul(dy, normal))
+        inner = _sub(_sub(g_dot, rows.spread_evenly(g_total_dot)), _mul(normal, rows.spread_evenly(slope_total_dot)))
+        inner = _sub(inner, _mul(normal_dot, rows.spread_evenly(slope_total)))
         dx_dot = _sub(_mul(inner, scales), _mul(dx, rows.spread(scale * slope)))   # the scale moves by -scale^2 slope
         return dx_dot, ((d_gamma_dot, d_beta_dot) if self.gamma else (d_beta_dot,))
 
     def _times_gamma(self, w, x):
         return _mul(x, self.constants.spread(w[0])) if self.gamma else x
 
-    def _over_positions(self, w, total):
-        mean = total / self.constants.positions
-        return mean * w[0] if self.gamma else mean
+    def _scaled(self, w, total):
+        return total * w[0] if self.gamma else total
 
 
 class ReLU(Layer):

@@ -75,8 +75,7 @@ class Learner:
             What `curvature` needs of this pass.
         """
         logits, saved = self.forward(weights, x)
-        dy, probability = self.loss.gradient(logits, labels)
-        dy = dy * scale
+        dy, probability = self.loss.gradient(logits, labels, scale)
         gradients, kept, last = (), (), len(weights)
         for i in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[i]
@@ -109,7 +108,7 @@ class Learner:
             last = first + len(layer.kinds)
             y_dot, m = layer.forward_tangent(weights[first:last], saved[i], direction[first:last], y_dot)
             moved, first = moved + (m,), last
-        dy_dot = self.loss.gradient_tangent(probability, y_dot) * scale
+        dy_dot = self.loss.gradient_tangent(probability, y_dot, scale)
         products, last = (), len(weights)
         for i in range(len(self.layers) - 1, -1, -1):
             layer = self.layers[i]

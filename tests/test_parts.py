@@ -49,12 +49,12 @@ def test_cross_entropy_and_its_derivatives(smoothing):
     def along(z):
         return (ms.grad(total)(z) * move).sum()
 
-    slope, probability = loss.gradient(z, y)
+    slope, probability = loss.gradient(z, y, 1.0)
     automatic = ms.grad(total)(z)
     np.testing.assert_allclose(slope.asnumpy(), automatic.asnumpy(), atol=1e-6)
     move = Tensor(draws.normal(size=logits.shape), ms.float32)
     twice = ms.grad(along)(z)
-    np.testing.assert_allclose(loss.gradient_tangent(probability, move).asnumpy(), twice.asnumpy(), atol=1e-6)
+    np.testing.assert_allclose(loss.gradient_tangent(probability, move, 1.0).asnumpy(), twice.asnumpy(), atol=1e-6)
 
 
 def test_cross_entropy_survives_large_logits():
