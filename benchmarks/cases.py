@@ -8,6 +8,7 @@ EXTRA = (
            choices=("first", "second", "none")),
     Option("warmup", 20, "steps before timing; MindSpore tunes its threads in the first 15", int, low=0),
     Option("repeats", 10, "steps timed", int, low=1),
+    Option("threads", 0, "threads of each process; 0: as many as it has cores", int, low=0),
 )
 
 

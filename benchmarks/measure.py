@@ -1,4 +1,5 @@
 """What every benchmark measures, the same way on both sides: first call, steady steps, memory."""
+import os
 import re
 import statistics
 import time
@@ -6,11 +7,22 @@ from pathlib import Path
 
 
 def peak_memory():
-    """Peak resident memory of this program so far, in MiB.
+    """Memory of this program so far, in MiB: its peak, or, of several processes, what they hold together.
 
-    Not `ru_maxrss`: that one a program inherits from whoever started it.
+    What processes share counts once. The peak is not `ru_maxrss`, which a program inherits from whoever started it.
     """
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
+    processes = [os.getpid(), *_children()]
+    if len(processes) == 1:
+        return _kilobytes("/proc/self/status", "VmHWM") / 1024
+    return sum(_kilobytes(f"/proc/{process}/smaps_rollup", "Pss") for process in processes) / 1024
+
+
+def _children():
+    return [int(child) for file in Path("/proc/self/task").glob("*/children") for child in file.read_text().split()]
+
+
+def _kilobytes(file, name):
+    return int(re.search(rf"^{name}:\s+(\d+) kB", Path(file).read_text(), re.M)[1])
 
 
 def measure(step, warmup, repeats, memory_before):

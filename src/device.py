@@ -32,7 +32,7 @@ def set_up_for(options):
     if target == "CPU":
         wanted = options.workers or (_cores() if options.mode == "graph" else 1)   # a debugger sees one process
         count = min(wanted, options.task_num)
-    set_up(target, options.device_id, options.mode, threads=max(1, _cores() // count))
+    set_up(target, options.device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, _cores() // count))
     return count
 
 
