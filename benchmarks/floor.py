@@ -9,7 +9,8 @@ import numpy as np
 from mindspore import nn, ops
 
 from benchmarks.cases import EXTRA
-from benchmarks.compare import CASES, COMMON
+from benchmarks.compare import CASES
+from benchmarks.runs import COMMON, as_arguments
 from src import device
 from src.errors import run_program
 from src.network_list import describe
@@ -100,8 +101,7 @@ def main():
     print(f"batched product {rates[0] / 1e9:.0f} GFLOP/s, copy {rates[1] / 1e9:.0f} GB/s\n")
     print("| case | GFLOP | arithmetic, ms | traffic, ms |\n| --- | --- | --- | --- |")
     for name, (flags, _) in CASES.items():
-        arguments = [text for flag, value in (COMMON | flags).items() for text in (f"--{flag}", str(value))]
-        arithmetic, traffic, work = floor(parse(BENCH, __doc__, arguments, EXTRA), rates)
+        arithmetic, traffic, work = floor(parse(BENCH, __doc__, as_arguments(COMMON | flags), EXTRA), rates)
         print(f"| {name} | {work:.0f} | {arithmetic:.0f} | {traffic:.0f} |")
 
 

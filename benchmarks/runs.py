@@ -1,0 +1,75 @@
+"""Runs of a benchmark's program, each in a process of its own and in turn, and what they ran on."""
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from benchmarks.cases import EXTRA
+from src.errors import InputError
+from src.options import BENCH, Option, options_of, parse
+
+FOLDER = Path(__file__).resolve().parent
+OURS, PEER = "meta_step.py", "torch_meta_step.py"
+COMMON = {"task_num": 32, "n_way": 5, "k_spt": 1, "k_qry": 5, "update_step": 5, "warmup": 20, "repeats": 10}
+ROUNDS = Option("rounds", 3, "how often each point is measured, all points in turn", int, low=1)
+PASSED_ON = [option.name for option in (*options_of(BENCH), *EXTRA) if option.name != "json"]
+
+
+def read_options(description, extra):
+    """The options of a benchmark of several runs; `flags`: those of each run, `COMMON` and what was given by hand."""
+    options = parse(BENCH, description, extra=extra)
+    options.flags = COMMON | {name: getattr(options, name) for name in PASSED_ON if name in options.given}
+    return options
+
+
+def as_arguments(flags):
+    """A command line that gives these flags."""
+    switches = {True: "--", False: "--no_"}
+    return [text for name, value in flags.items()
+            for text in ([switches[value] + name] if isinstance(value, bool) else [f"--{name}", str(value)])]
+
+
+def run(program, flags):
+    """The figures one program prints for one case."""
+    command = [sys.executable, str(FOLDER / program), "--json", "-", *as_arguments(flags)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{program} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def in_turn(runs, rounds):
+    """Medians over the rounds.
+
+    Parameters
+    ----------
+    runs : dict
+        By any name, a function without arguments that returns the figures of one run.
+    rounds : int
+        How often each is called, all in turn: what disturbs the machine for a while then meets all of them.
+
+    Returns
+    -------
+    dict
+        By the same names: the median of each figure, and `rounds_ms`, the median step of every round.
+    """
+    figures = {name: [] for name in runs}
+    for name in tqdm(rounds * list(runs), unit="run", leave=False, disable=None):
+        figures[name].append(runs[name]())
+    return {name: {key: statistics.median(figure[key] for figure in measured)
+                   for key in ("compile_s", "median_ms", "min_ms", "growth_mb")}
+            | {"rounds_ms": [figure["median_ms"] for figure in measured]} for name, measured in figures.items()}
+
+
+def machine(*packages):
+    """What the figures were measured on, with the versions of `packages`."""
+    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), platform.processor())
+    return {"processor": model, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in packages}}
