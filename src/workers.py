@@ -7,12 +7,14 @@ import math
 import mmap
 import os
 import signal
+from multiprocessing import util
 
 import mindspore.multiprocessing as processes  # with what MindSpore needs around a fork
 import numpy as np
 from mindspore import Tensor
 
 from src.errors import InputError
+from src.interruption import SIGNALS
 
 ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
 
@@ -42,6 +44,7 @@ class Workers:
         self.connections = []
         for number in range(count):
             self._start(number, count)
+        util.Finalize(None, _close, args=(self.connections,), exitpriority=1)
 
     def _start(self, number, count):
         cores = sorted(os.sched_getaffinity(0))
@@ -135,7 +138,8 @@ class SharedArrays:
 
 def _serve(meta, connection, memory, cores, others):
     """A worker's life: answer until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)   # Ctrl-C reaches all processes; the first one decides
+    for number in SIGNALS:                         # they may reach all processes; the first one decides
+        signal.signal(number, signal.SIG_IGN)
     for other in others:
         other.close()                              # or the end of the asking process would not be noticed
     everywhere = os.sched_getaffinity(0)
@@ -152,8 +156,14 @@ def _serve(meta, connection, memory, cores, others):
             if everywhere:
                 _move(everywhere)                  # from here on the system may find a core that is free
                 everywhere = None
-    except EOFError:
+    except (EOFError, ConnectionError):
         os._exit(0)                                # the interpreter's farewell belongs to the first process
+
+
+def _close(connections):
+    """Nobody asks any more: the workers end."""
+    for connection in connections:
+        connection.close()
 
 
 def _answer_to(meta, method, batch, arguments):

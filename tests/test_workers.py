@@ -52,12 +52,7 @@ def test_workers_give_what_one_process_gives(flags):
 
 
 def test_a_worker_that_dies_ends_the_training_in_one_line(data_path, tmp_path):
-    training = subprocess.Popen(
-        [sys.executable, str(ROOT / "omniglot_train.py"), "--data_path", str(data_path), "--workers", "2",
-         "--task_num", "2", "--k_qry", "1", "--log_every", "1", "--epoch", "100000", "--output_dir", str(tmp_path)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while "epoch: 2 step" not in training.stdout.readline():
-        assert training.poll() is None
+    training = start(data_path, tmp_path)
     worker = children(training.pid)[0]
     os.kill(worker, signal.SIGKILL)
     _, complaint = training.communicate(timeout=60)
@@ -65,13 +60,17 @@ def test_a_worker_that_dies_ends_the_training_in_one_line(data_path, tmp_path):
     assert complaint.startswith("error: --workers 2: one of")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_still_saves_the_epoch(number, data_path, tmp_path):
+    training = start(data_path, tmp_path)
+    os.killpg(training.pid, number)
+    _, complaint = training.communicate(timeout=60)
+    assert complaint.startswith("interrupted after epoch")
+    assert len(list(tmp_path.glob("maml-*_1.ckpt"))) == 1
+
+
 def test_no_worker_outlives_the_program(data_path, tmp_path):
-    training = subprocess.Popen(
-        [sys.executable, str(ROOT / "omniglot_train.py"), "--data_path", str(data_path), "--workers", "2",
-         "--task_num", "2", "--k_qry", "1", "--log_every", "1", "--epoch", "100000", "--output_dir", str(tmp_path)],
-        stdout=subprocess.PIPE, text=True)
-    while "epoch: 1 step" not in training.stdout.readline():
-        assert training.poll() is None
+    training = start(data_path, tmp_path)
     workers = children(training.pid)
     assert len(workers) == 2
     training.kill()
@@ -80,6 +79,18 @@ def test_no_worker_outlives_the_program(data_path, tmp_path):
     while any(Path(f"/proc/{worker}").exists() for worker in workers):
         assert time.monotonic() < deadline, "a worker still runs"
         time.sleep(0.1)
+
+
+def start(data_path, folder):
+    """A training by two workers that would never end, in its first epochs."""
+    flags = {"data_path": data_path, "output_dir": folder, "workers": 2, "task_num": 2, "k_qry": 1, "log_every": 1,
+             "epoch": 100000}
+    training = subprocess.Popen(
+        [sys.executable, str(ROOT / "omniglot_train.py"), *(f"--{name}={value}" for name, value in flags.items())],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while "epoch: 2 step" not in training.stdout.readline():
+        assert training.poll() is None
+    return training
 
 
 def children(pid):
