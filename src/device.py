@@ -9,6 +9,7 @@ os.environ.setdefault("GLOG_v", "3")   # before MindSpore is imported: errors on
 import mindspore as ms  # noqa: E402
 
 ACCELERATORS = ("Ascend", "GPU")
+TASKS_EACH = 4   # with fewer tasks for each, several processes are slower than one (docs/performance.md)
 
 
 def set_up_for(options):
@@ -30,10 +31,14 @@ def set_up_for(options):
                          f"expected 0 or 1")
     count = 1
     if target == "CPU":
-        wanted = options.workers or (_cores() if options.mode == "graph" else 1)   # a debugger sees one process
-        count = min(wanted, options.task_num)
+        count = min(options.workers, options.task_num) or _worth_starting(options)
     set_up(target, options.device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, _cores() // count))
     return count
+
+
+def _worth_starting(options):
+    """One process a core, if each has enough to do; operation by operation one, which is what a debugger sees."""
+    return max(1, min(_cores(), options.task_num // TASKS_EACH)) if options.mode == "graph" else 1
 
 
 def set_up(device_target="auto", device_id=0, mode="graph", threads=0):
