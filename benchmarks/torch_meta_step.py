@@ -9,7 +9,7 @@ from torch.func import grad, vmap
 
 from benchmarks.cases import random_batch, read_options, result
 from benchmarks.measure import measure, peak_memory
-from src.errors import run_program
+from src.errors import InputError, run_program
 from src.files import write_json
 from src.network_list import describe
 
@@ -70,6 +70,8 @@ def build_step(options):
 
 def main():
     options = read_options(__doc__)
+    if options.learned_steps:
+        raise InputError(f"--preset {options.preset}: the peer has no learned steps; expected a preset without them")
     memory_before = peak_memory()
     step = build_step(options)
     write_json(options.json or "-", result(options, measure(step, options.warmup, options.repeats, memory_before)))
