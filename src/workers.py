@@ -151,7 +151,7 @@ def _serve(meta, connection, memory, cores, others):
             arrays = memory.read(layout)
             for parameter, value in zip(parameters, arrays):
                 parameter.set_data(Tensor(value))
-            batch = [Tensor(array[share]) for array in arrays[len(parameters):]]
+            batch = [array[share] for array in arrays[len(parameters):]]
             connection.send(_answer_to(meta, method, batch, arguments))
             if everywhere:
                 _move(everywhere)                  # from here on the system may find a core that is free
