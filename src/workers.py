@@ -3,6 +3,8 @@
 Tasks need nothing of each other before their gradients are summed. So one process a core, each with short kernels on
 its own share, is faster than one process that starts every kernel on all cores and waits for the slowest.
 """
+import contextlib
+import gc
 import math
 import mmap
 import os
@@ -42,6 +44,7 @@ class Workers:
         self.meta, self.options = meta, meta.options
         self.memory = SharedArrays()
         self.connections = []
+        gc.freeze()   # what is there now stays: no collector walks through it, or copies its pages, in any process
         for number in range(count):
             self._start(number, count)
         util.Finalize(None, _close, args=(self.connections,), exitpriority=1)
@@ -144,6 +147,7 @@ def _serve(meta, connection, memory, cores, others):
         other.close()                              # or the end of the asking process would not be noticed
     everywhere = os.sched_getaffinity(0)
     _move(cores)                                   # products take as many threads as they see cores at first
+    _give_way()
     parameters = list(meta.get_parameters())
     try:
         while True:
@@ -181,6 +185,16 @@ def _move(cores):
     """Let all threads of this process run on `cores` only."""
     for thread in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(thread), cores)
+
+
+def _give_way():
+    """Let no thread of this process interrupt another by waking up.
+
+    MindSpore wakes the calling thread while it holds a lock that this thread spins on: on a busy core, it would spin
+    for as long as its turn lasts.
+    """
+    with contextlib.suppress(OSError):             # not every sandbox allows it
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _weighted(weights, values):
