@@ -2,7 +2,8 @@
 from mindspore import Tensor, jit_class, ops
 from mindspore import dtype as mstype
 
-_softmax = ops.Softmax()
+_softmax, _one_hot, _exp, _log = ops.Softmax(), ops.OneHot(), ops.Exp(), ops.Log()
+_mean, _sum, _largest = ops.ReduceMean(), ops.ReduceSum(keep_dims=True), ops.ReduceMax(keep_dims=True)
 
 
 @jit_class
@@ -19,12 +20,14 @@ class CrossEntropy:
 
     def __call__(self, logits, labels):
         """Loss of every task [task] from logits [task, image, class] and labels [task, image]."""
-        return self._mean(-(self.targets(logits, labels) * self._log_softmax(logits)).sum(axis=-1))
+        shifted = logits - ops.stop_gradient(_largest(logits, -1))
+        log_probability = shifted - _log(_sum(_exp(shifted), -1))
+        return -_mean(_sum(self.targets(logits, labels) * log_probability, -1), (1, 2))
 
     def targets(self, logits, labels):
         """Target probabilities [task, image, class]."""
         classes = logits.shape[-1]
-        targets = ops.one_hot(labels, classes, self.on, self.off)
+        targets = _one_hot(labels, classes, self.on, self.off)
         return targets + self.smoothing / classes if self.smoothing else targets
 
     def gradient(self, logits, labels, scale):
@@ -35,11 +38,4 @@ class CrossEntropy:
     def gradient_tangent(self, probability, logits_tangent, scale):
         """How the gradient changes when the logits change by `logits_tangent`; all like the logits."""
         weighted = probability * logits_tangent
-        return (weighted - probability * weighted.sum(axis=-1, keepdims=True)) * (scale / probability.shape[-2])
-
-    def _mean(self, image_loss):
-        return image_loss.sum(axis=-1) / image_loss.shape[-1]
-
-    def _log_softmax(self, logits):
-        shifted = logits - ops.stop_gradient(logits.max(axis=-1, keepdims=True))
-        return shifted - ops.log(ops.exp(shifted).sum(axis=-1, keepdims=True))
+        return (weighted - probability * _sum(weighted, -1)) * (scale / probability.shape[-2])

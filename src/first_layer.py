@@ -6,15 +6,31 @@ and their covariance C. Then conv + batch normalisation is exactly
     y = [P, 1] [w s; beta]    with s = 1 / sqrt(diag(w^T C w) + eps),
 
 where the normalised activations and their gradients never meet the large rows. The rows are made in the
-order, and as often, as the next convolution takes them, so that one needs no gather.
+order, and as often, as the next convolution takes them, so that one needs no gather. A ReLU that follows belongs to
+the product where the device can do both in one kernel.
 """
+import functools
+
+import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.layers import Layer, Patches, RowConstants, _gather, _matmul, _matmul_tn, _reshape, _rsqrt
+from src.layers import (
+    Layer,
+    Patches,
+    RowConstants,
+    _gather,
+    _matmul,
+    _matmul_tn,
+    _relu,
+    _relu_gradient,
+    _reshape,
+    _rsqrt,
+)
 
 _join_rows, _join_channels = ops.Concat(axis=1), ops.Concat(axis=2)
-_transpose = ops.Transpose()
+_transpose, _slice, _reduce_sum = ops.Transpose(), ops.Slice(), ops.ReduceSum(keep_dims=True)
+_matmul_relu = ops.BatchMatMul().add_prim_attr("with_relu", True)
 
 
 class ImageRows(nn.Cell):
@@ -55,11 +71,37 @@ class CentredPatches(nn.Cell):
         return _gather(with_ones, self.order, 1), covariance
 
 
-class FirstConvNorm(Layer):
-    """Convolution and batch normalisation of data, from `CentredPatches`; a bias has no effect and no gradient."""
+class RectifiedProduct(nn.Cell):
+    """max(a b, 0) of batches of matrices, as one kernel or as two."""
 
-    def __init__(self, eps, bias, gamma):
-        self.eps, self.bias, self.gamma = eps, bias, gamma
+    def __init__(self, one_kernel):
+        super().__init__()
+        self.one_kernel = one_kernel
+
+    def construct(self, a, b):
+        y = _matmul_relu(a, b)
+        return y if self.one_kernel else _relu(y)
+
+
+@functools.cache
+def product_takes_relu(mode):
+    """Whether a product applies a ReLU given as its attribute: on the CPU a compiled one does, others ignore it.
+
+    Asked of the device itself, for MindSpore sets this attribute in its own fusions but does not document it.
+    """
+    one = Tensor(np.ones((1, 1, 1), np.float32))
+    return RectifiedProduct(one_kernel=True)(-one, one).asnumpy().item() == 0
+
+
+class FirstConvNorm(Layer):
+    """Convolution and batch normalisation of data, and a ReLU if `relu`, from `CentredPatches`.
+
+    A bias has no effect and no gradient.
+    """
+
+    def __init__(self, eps, bias, gamma, relu):
+        self.eps, self.bias, self.gamma, self.relu = eps, bias, gamma, relu
+        self.product = RectifiedProduct(product_takes_relu(ms.get_context("mode"))) if relu else _matmul
         self.kinds = ("weight",) + bias * ("bias",) + gamma * ("gamma",) + ("beta",)
 
     def forward(self, w, x):
@@ -67,34 +109,40 @@ class FirstConvNorm(Layer):
         scale = _rsqrt(_sum(w[0] * _matmul(covariance, w[0])) + self.eps)        # [task, 1, filter]
         normal = w[0] * scale                                                    # [task, taps x channel, filter]
         pull = _matmul(covariance, normal)
-        return _matmul(rows, self._with_shift(w, normal)), (rows, covariance, scale, normal, pull)
+        y = self._activations(w, rows, normal)
+        return y, (rows, covariance, scale, normal, pull, y)
 
     def backward(self, w, saved, dy):
-        rows, _, scale, normal, pull = saved
-        dv = _matmul_tn(rows, dy)                                                # [task, taps x channel + 1, filter]
-        d_normal, d_beta = dv[:, :-1], dv[:, -1:]
+        rows, _, scale, normal, pull, y = saved
+        d_normal, d_beta = _apart(_matmul_tn(rows, self._masked(dy, y)))
         g = self._times_gamma(w, d_normal)
         slope = _sum(g * normal)
         dw = scale * (g - pull * slope)
         return dy, self._gradients(dw, _sum(d_normal * normal), d_beta), (d_normal, g, slope, dw)
 
+    def compact(self, saved):
+        return saved[2:5]
+
+    def restore(self, w, x, saved):
+        y = self._activations(w, x[0], saved[1])
+        return y, (*x, *saved, y)
+
     def forward_tangent(self, w, saved, w_dot, x_dot):
-        rows, covariance, scale, normal, pull = saved
+        rows, covariance, scale, normal, pull, y = saved
         step = w_dot[0] * scale
         shrink = _sum(pull * step)                                               # -scale_dot / scale
         normal_dot = step - normal * shrink
         weights = self._times_gamma(w, normal_dot)
         if self.gamma:
             weights = weights + normal * w_dot[-2]
-        y_dot = _matmul(rows, _join_rows((weights, w_dot[-1])))
+        y_dot = self._masked(_matmul(rows, _join_rows((weights, w_dot[-1]))), y)
         return y_dot, (normal_dot, _matmul(covariance, normal_dot), shrink)
 
     def backward_tangent(self, w, saved, kept, w_dot, moved, dy_dot):
-        rows, _, scale, normal, pull = saved
+        rows, _, scale, normal, pull, y = saved
         d_normal, g, slope, dw = kept
         normal_dot, pull_dot, shrink = moved
-        dv_dot = _matmul_tn(rows, dy_dot)
-        d_normal_dot, d_beta_dot = dv_dot[:, :-1], dv_dot[:, -1:]
+        d_normal_dot, d_beta_dot = _apart(_matmul_tn(rows, self._masked(dy_dot, y)))
         g_dot = self._times_gamma(w, d_normal_dot)
         if self.gamma:
             g_dot = g_dot + d_normal * w_dot[-2]
@@ -103,8 +151,11 @@ class FirstConvNorm(Layer):
         d_gamma_dot = _sum(d_normal_dot * normal + d_normal * normal_dot)
         return dy_dot, self._gradients(dw_dot, d_gamma_dot, d_beta_dot)
 
-    def _with_shift(self, w, normal):
-        return _join_rows((self._times_gamma(w, normal), w[-1]))
+    def _activations(self, w, rows, normal):
+        return self.product(rows, _join_rows((self._times_gamma(w, normal), w[-1])))
+
+    def _masked(self, dy, y):
+        return _relu_gradient(dy, y) if self.relu else dy
 
     def _times_gamma(self, w, x):
         return x * w[-2] if self.gamma else x
@@ -112,12 +163,18 @@ class FirstConvNorm(Layer):
     def _gradients(self, dw, d_gamma, d_beta):
         gradients = (dw,)
         if self.bias:
-            gradients = gradients + (ops.zeros_like(d_beta),)
+            gradients = (*gradients, ops.zeros_like(d_beta))
         if self.gamma:
-            gradients = gradients + (d_gamma,)
-        return gradients + (d_beta,)
+            gradients = (*gradients, d_gamma)
+        return (*gradients, d_beta)
+
+
+def _apart(v):
+    """[task, taps x channel + 1, filter] -> all lines but the last, and the last: the weights', and beta's."""
+    tasks, lines, filters = v.shape
+    return _slice(v, (0, 0, 0), (tasks, lines - 1, filters)), _slice(v, (0, lines - 1, 0), (tasks, 1, filters))
 
 
 def _sum(x):
     """[task, taps x channel, filter] -> [task, 1, filter]; the tensor is small."""
-    return x.sum(axis=1, keepdims=True)
+    return _reduce_sum(x, 1)

@@ -30,7 +30,11 @@ _transpose = ops.Transpose()
 
 @jit_class
 class Layer:
-    """What all layers share. `kinds` names the weights the layer takes, in order."""
+    """What all layers share. `kinds` names the weights the layer takes, in order.
+
+    What the first layers save is large, and cheap to have again. They have two methods more: `compact` says what
+    of `saved` has to outlive the inner step, `restore` gives from that and from x (y, saved) for its way back.
+    """
 
     kinds = ()
 
@@ -80,8 +84,6 @@ class Patches:
         self.index = Tensor(table.reshape(-1))
         self.takers = [Tensor(index) for index in takers(table, grid.rows)]
 
-    moves = True   # whether `take` copies
-
     def take(self, x):
         """[task, rows, channel] -> [task, rows out, taps x channel]."""
         taken = _gather(x, self.index, 1)                       # [task, rows out x taps, channel]
@@ -103,8 +105,6 @@ class AsGiven:
     def __init__(self, taps):
         self.taps = taps
 
-    moves = False
-
     def take(self, x):
         """[task, rows out x taps, channel] -> [task, rows out, taps x channel]."""
         return _reshape(x, (x.shape[0], x.shape[1] // self.taps, self.taps * x.shape[2]))
@@ -117,8 +117,6 @@ class AsGiven:
 @jit_class
 class PerImage:
     """Stands for `Patches` in a dense layer: its inputs are one row an image already."""
-
-    moves = False
 
     def take(self, x):
         """[task, image, in], as it is."""
@@ -137,21 +135,26 @@ class Affine(Layer):
         self.kinds = ("weight", "bias") if bias else ("weight",)
 
     def forward(self, w, x):
-        p = self.patches.take(x)
-        y = _matmul(p, w[0])
+        y = _matmul(self.patches.take(x), w[0])
         if self.bias:
             y = _add(y, self.constants.spread(w[1]))
-        return y, (p if self.patches.moves else x,)   # a copy of what another layer saves would cost memory
+        return y, (x,)                                          # its patches are larger, and quick to make again
 
     def backward(self, w, saved, dy):
-        dw = (_matmul_tn(self._patches_in(saved), dy),)
+        dw = (_matmul_tn(self.patches.take(saved[0]), dy),)
         if self.bias:
-            dw = dw + (self.constants.sum(dy),)
+            dw = (*dw, self.constants.sum(dy))
         dx = dy if self.is_first else self.patches.give_back(_matmul_nt(dy, w[0]))   # images have no gradient
         return dx, dw, (dy,)
 
+    def compact(self, saved):
+        return ()
+
+    def restore(self, w, x, saved):
+        return x, (x,)
+
     def forward_tangent(self, w, saved, w_dot, x_dot):
-        y_dot, p_dot = _matmul(self._patches_in(saved), w_dot[0]), x_dot
+        y_dot, p_dot = _matmul(self.patches.take(saved[0]), w_dot[0]), x_dot
         if not self.is_first:
             p_dot = self.patches.take(x_dot)
             y_dot = _add(y_dot, _matmul(p_dot, w[0]))
@@ -160,7 +163,7 @@ class Affine(Layer):
         return y_dot, (p_dot,)
 
     def backward_tangent(self, w, saved, kept, w_dot, moved, dy_dot):
-        dw_dot, dx_dot = _matmul_tn(self._patches_in(saved), dy_dot), dy_dot
+        dw_dot, dx_dot = _matmul_tn(self.patches.take(saved[0]), dy_dot), dy_dot
         if not self.is_first:
             dw_dot = _add(dw_dot, _matmul_tn(moved[0], kept[0]))
             both = _matmul_nt(_join_channels((dy_dot, kept[0])), _join_channels((w[0], w_dot[0])))
@@ -168,9 +171,6 @@ class Affine(Layer):
         if self.bias:
             return dx_dot, (dw_dot, self.constants.sum(dy_dot))
         return dx_dot, (dw_dot,)
-
-    def _patches_in(self, saved):
-        return saved[0] if self.patches.moves else self.patches.take(saved[0])
 
 
 class BatchNorm(Layer):
@@ -270,7 +270,7 @@ class MaxPool(Layer):
         chosen, free = (), 1.0
         for value in under:
             is_largest = _cast(_equal(value, y), mstype.float32) * free
-            chosen, free = chosen + (is_largest,), free - is_largest
+            chosen, free = (*chosen, is_largest), free - is_largest
         return y, chosen
 
     def backward(self, w, saved, dy):

@@ -38,6 +38,7 @@ class Learner:
     def __init__(self, network, task_num, images, label_smoothing=0.0):
         self.prepare, layers = build(network, task_num, images)
         self.layers = layers
+        self.repeated = 1 + any(isinstance(getattr(layer, "patches", None), AsGiven) for layer in layers[1:2])
         self.loss = CrossEntropy(label_smoothing)
 
     def __call__(self, weights, x):
@@ -50,7 +51,7 @@ class Learner:
         for layer in self.layers:
             last = first + len(layer.kinds)
             x, kept = layer.forward(weights[first:last], x)
-            saved, first = saved + (kept,), last
+            saved, first = (*saved, kept), last
         return x, saved
 
     def gradient(self, weights, x, labels, scale):
@@ -81,16 +82,18 @@ class Learner:
             layer = self.layers[i]
             first = last - len(layer.kinds)
             dy, dw, k = layer.backward(weights[first:last], saved[i], dy)
-            gradients, kept, last = dw + gradients, (k,) + kept, first
-        return logits, gradients, (saved, kept, probability)
+            gradients, kept, last = (*dw, *gradients), (k, *kept), first
+        return logits, gradients, (self._compact(saved), kept, probability)
 
-    def curvature(self, weights, trace, direction, scale):
+    def curvature(self, weights, x, trace, direction, scale):
         """Hessian of `scale` times each task's loss, times `direction`: how `gradient` moves along it.
 
         Parameters
         ----------
         weights, direction : tuple of Tensor
             Every task's weights, and numbers like them.
+        x : tuple of Tensor
+            Images, as `prepare` makes them.
         trace : tuple
             From `gradient` at these weights.
         scale : float
@@ -102,12 +105,13 @@ class Learner:
             Like `weights`.
         """
         saved, kept, probability = trace
+        saved = self._restore(weights, x, saved)
         y_dot, moved, first = (), (), 0
         for i in range(len(self.layers)):
             layer = self.layers[i]
             last = first + len(layer.kinds)
             y_dot, m = layer.forward_tangent(weights[first:last], saved[i], direction[first:last], y_dot)
-            moved, first = moved + (m,), last
+            moved, first = (*moved, m), last
         dy_dot = self.loss.gradient_tangent(probability, y_dot, scale)
         products, last = (), len(weights)
         for i in range(len(self.layers) - 1, -1, -1):
@@ -115,8 +119,22 @@ class Learner:
             first = last - len(layer.kinds)
             dy_dot, dw_dot = layer.backward_tangent(weights[first:last], saved[i], kept[i], direction[first:last],
                                                     moved[i], dy_dot)
-            products, last = dw_dot + products, first
+            products, last = (*dw_dot, *products), first
         return products
+
+    def _compact(self, saved):
+        compact = ()
+        for i in range(self.repeated):
+            compact = (*compact, self.layers[i].compact(saved[i]))
+        return (*compact, *saved[self.repeated:])
+
+    def _restore(self, weights, x, compact):
+        saved, first = (), 0
+        for i in range(self.repeated):
+            last = first + len(self.layers[i].kinds)
+            x, kept = self.layers[i].restore(weights[first:last], x, compact[i])
+            saved, first = (*saved, kept), last
+        return (*saved, *compact[self.repeated:])
 
 
 def build(network, task_num, images):
@@ -135,13 +153,14 @@ def build(network, task_num, images):
 
 
 def _build_fused(specs, channels, task_num, images):
-    """The first convolution and its normalisation in one, making its rows as the next convolution takes them."""
+    """The first convolution, its normalisation and ReLU in one, making its rows as the next convolution takes them."""
     conv, norm, *rest = specs
-    follower = next((spec for spec in rest if spec.kind != "relu"), None)
-    follower = follower if follower is not None and follower.kind == "conv2d" else None
+    relu = [spec.kind for spec in rest[:1]] == ["relu"]
+    rest = rest[relu:]
+    follower = rest[0] if rest and rest[0].kind == "conv2d" else None
     prepare = CentredPatches(task_num, channels, _grid(conv.shape_in, images), conv.window,
                              follower and follower.window)
-    layers = [FirstConvNorm(norm.eps, conv.bias, norm.gamma)]
+    layers = [FirstConvNorm(norm.eps, conv.bias, norm.gamma, relu)]
     return prepare, layers + [_layer(spec, task_num, images, rows_as_given=spec is follower) for spec in rest]
 
 

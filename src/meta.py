@@ -9,10 +9,15 @@ with H the Hessian of the support loss. First order leaves the Hessian out: l_0 
 compiled graph that all inner steps share, so neither compile time nor graph size grows with their number.
 """
 import mindspore as ms
-from mindspore import nn, ops
+import numpy as np
+from mindspore import Tensor, nn, ops
 
 from src.learner import Learner
 from src.network import to_parameter, to_rows
+
+_each = ops.HyperMap()   # a function of each of a tuple's tensors, compiled faster than a loop
+_matmul, _reshape, _sub, _mean = ops.MatMul(), ops.Reshape(), ops.Sub(), ops.ReduceMean()
+_argmax, _equal, _cast = ops.Argmax(axis=-1, output_type=ms.int32), ops.Equal(), ops.Cast()
 
 
 class Spread(nn.Cell):
@@ -20,16 +25,16 @@ class Spread(nn.Cell):
 
     def __init__(self, task_num):
         super().__init__()
-        self.ones, self.matmul = ops.ones((task_num, 1), ms.float32), ops.MatMul()
+        self.ones = Tensor(np.ones((task_num, 1), np.float32))
 
     def construct(self, parameters):
         """Parameters in checkpoint form -> [task, in, out] each."""
-        weights = ()
-        for value in parameters:
-            rows = to_rows(value)
-            copies = self.matmul(self.ones, rows.reshape((1, -1)))      # [task, in x out]
-            weights = weights + (copies.reshape((-1,) + rows.shape),)
-        return weights
+        return _each(self._copies, parameters)
+
+    def _copies(self, value):
+        rows = to_rows(value)
+        copies = _matmul(self.ones, _reshape(rows, (1, -1)))            # [task, in x out]
+        return _reshape(copies, (-1, *rows.shape))
 
 
 class Gather(nn.Cell):
@@ -37,16 +42,15 @@ class Gather(nn.Cell):
 
     def __init__(self, task_num, factor, shapes):
         super().__init__()
-        self.factor = factor
-        self.factors, self.matmul = ops.full((1, task_num), factor, dtype=ms.float32), ops.MatMul()
-        self.shapes = shapes
+        self.factor, self.shapes = factor, shapes
+        self.factors = Tensor(np.full((1, task_num), factor, np.float32))
 
     def construct(self, gradients):
         """[task, in, out] each -> like the parameters."""
         totals = ()
         for i in range(len(self.shapes)):
-            total = self.matmul(self.factors, gradients[i].reshape((gradients[i].shape[0], -1)))
-            totals = totals + (to_parameter(total, self.shapes[i]),)
+            total = _matmul(self.factors, _reshape(gradients[i], (gradients[i].shape[0], -1)))
+            totals = (*totals, to_parameter(total, self.shapes[i]))
         return totals
 
 
@@ -60,10 +64,7 @@ class InnerStep(nn.Cell):
     def construct(self, weights, x, labels):
         """Returns the next weights, and the trace that `BackStep` needs."""
         _, steps, trace = self.learner.gradient(weights, x, labels, self.update_lr)
-        moved = ()
-        for i in range(len(self.adapted)):
-            moved = moved + ((weights[i] - steps[i] if self.adapted[i] else weights[i]),)
-        return moved, (trace if self.keep_trace else ())
+        return _each(_moved, weights, steps, self.adapted), (trace if self.keep_trace else ())
 
 
 class BackStep(nn.Cell):
@@ -73,16 +74,23 @@ class BackStep(nn.Cell):
         super().__init__()
         self.learner, self.update_lr, self.adapted = learner, update_lr, adapted
 
-    def construct(self, weights, trace, gradients):
+    def construct(self, weights, x, trace, gradients):
         """[task, in, out] each, with respect to the weights after the step -> before it."""
-        direction = ()
-        for i in range(len(self.adapted)):
-            direction = direction + ((gradients[i] if self.adapted[i] else ops.zeros_like(gradients[i])),)
-        products = self.learner.curvature(weights, trace, direction, self.update_lr)
-        earlier = ()
-        for i in range(len(products)):
-            earlier = earlier + (gradients[i] - products[i],)
-        return earlier
+        direction = _each(_or_zeros, gradients, self.adapted)
+        return _each(_sub, gradients, self.learner.curvature(weights, x, trace, direction, self.update_lr))
+
+
+def _moved(weight, step, adapted):
+    return _sub(weight, step) if adapted else weight
+
+
+def _is_right(predictions, labels):
+    """1 for every image whose class was found, else 0 (float32)."""
+    return _cast(_equal(predictions, labels), ms.float32)
+
+
+def _or_zeros(gradient, adapted):
+    return gradient if adapted else ops.zeros_like(gradient)
 
 
 class QueryGradient(nn.Cell):
@@ -95,8 +103,7 @@ class QueryGradient(nn.Cell):
     def construct(self, weights, x, labels):
         """Returns the loss and the accuracy, means over the tasks, and the gradients [task, in, out]."""
         logits, gradients, _ = self.learner.gradient(weights, x, labels, 1.0)
-        right = (ops.argmax(logits, dim=-1).astype(ms.int32) == labels).astype(ms.float32)
-        return self.learner.loss(logits, labels).mean(), right.mean(), gradients
+        return _mean(self.learner.loss(logits, labels)), _mean(_is_right(_argmax(logits), labels)), gradients
 
 
 class Judge(nn.Cell):
@@ -109,9 +116,8 @@ class Judge(nn.Cell):
     def construct(self, weights, x, labels):
         """Returns the mean loss, accuracies [task] and predictions [task, image] (int32)."""
         logits = self.learner(weights, x)
-        predictions = ops.argmax(logits, dim=-1).astype(ms.int32)
-        return self.learner.loss(logits, labels).mean(), (predictions == labels).astype(ms.float32).mean(axis=-1), \
-            predictions
+        predictions = _argmax(logits)
+        return _mean(self.learner.loss(logits, labels)), _mean(_is_right(predictions, labels), -1), predictions
 
 
 class Passes:
@@ -185,7 +191,7 @@ class Meta(nn.Cell):
         for _ in range(self.options.update_step):
             moved, trace = step(weights, x, y_spt)
             if second:
-                path.append((weights, ms.mutable(trace)))
+                path.append((weights, x, ms.mutable(trace)))
             weights = ms.mutable(moved)
         loss, accuracy, gradients = query.query_gradient(weights, _changing(query.prepare(x_qry)), y_qry)
         while path:

@@ -44,7 +44,7 @@ def shifted(weights, shifts, places):
         value = weights[i]
         if i in places:
             value, used = value + shifts[used], used + 1
-        result = result + (value,)
+        result = (*result, value)
     return result
 
 
@@ -60,7 +60,7 @@ class LearnedStep(nn.Cell):
         _, gradients, trace = self.learner.gradient(shifted(weights, shifts, self.places), x, labels, 1.0)
         moved = ()
         for i in range(len(self.adapted)):
-            moved = moved + ((weights[i] - rates[i] * gradients[i] if self.adapted[i] else weights[i]),)
+            moved = (*moved, (weights[i] - rates[i] * gradients[i] if self.adapted[i] else weights[i]))
         return moved, gradients, trace
 
 
@@ -71,24 +71,24 @@ class LearnedBackStep(nn.Cell):
         super().__init__()
         self.learner, self.adapted, self.places, self.second = learner, adapted, places, second
 
-    def construct(self, weights, shifts, rates, gradients, trace, later):
+    def construct(self, weights, shifts, rates, x, gradients, trace, later):
         """`later` is the outer gradient at the weights after the step; returns it before, at shifts, and at rates."""
         direction, d_rates = (), ()
         for i in range(len(self.adapted)):
             used = later[i] if self.adapted[i] else ops.zeros_like(later[i])
-            d_rates = d_rates + (-(used * gradients[i]).sum(),)
-            direction = direction + (used * rates[i],)
+            d_rates = (*d_rates, -(used * gradients[i]).sum())
+            direction = (*direction, used * rates[i])
         if not self.second:
             d_shifts = ()
             for place in self.places:
-                d_shifts = d_shifts + (ops.zeros_like(later[place]),)
+                d_shifts = (*d_shifts, ops.zeros_like(later[place]))
             return later, d_shifts, ops.stack(d_rates)
-        products = self.learner.curvature(shifted(weights, shifts, self.places), trace, direction, 1.0)
+        products = self.learner.curvature(shifted(weights, shifts, self.places), x, trace, direction, 1.0)
         earlier, d_shifts = (), ()
         for i in range(len(products)):
-            earlier = earlier + (later[i] - products[i],)
+            earlier = (*earlier, later[i] - products[i])
         for place in self.places:
-            d_shifts = d_shifts + (-products[place],)
+            d_shifts = (*d_shifts, -products[place])
         return earlier, d_shifts, ops.stack(d_rates)
 
 
@@ -111,7 +111,7 @@ class AddWeighted(nn.Cell):
         """Tuples of as many tensors."""
         result = ()
         for i in range(len(a)):
-            result = result + (a[i] + weight * b[i],)
+            result = (*result, a[i] + weight * b[i])
         return result
 
 
@@ -166,19 +166,19 @@ class MetaPlus(Meta):
             path.append((step, ms.mutable(gradients), ms.mutable(trace), share, judged))
             losses.append(share * judged[0] if share else 0.0)
         accuracy = path[-1][-1][1]
-        return sum(losses), accuracy, self._way_back(support, path)
+        return sum(losses), accuracy, self._way_back(support, x, path)
 
-    def _way_back(self, support, path):
+    def _way_back(self, support, x, path):
         """Gradients with respect to everything trainable, from the last step to the first."""
         d_rates, d_shifts, later = [], [], None
         back = support.back[self.is_second_order()]
-        for (weights, shifts, rates), gradients, trace, share, judged in reversed(path):
+        for step, gradients, trace, share, judged in reversed(path):
             direct = None
             if share:
                 zero = later or ms.mutable(tuple(map(ops.zeros_like, judged[2])))
                 later = ms.mutable(self.add_weighted(zero, ms.mutable(judged[2]), Tensor(share, ms.float32)))
                 direct = [share * judged[2][i] for i in self.places]
-            earlier, at_shifts, at_rates = back(weights, shifts, rates, gradients, trace, later)
+            earlier, at_shifts, at_rates = back(*step, x, gradients, trace, later)
             at_shifts = [a + b for a, b in zip(at_shifts, direct)] if direct else at_shifts
             d_shifts.append(support.gather_shifts(ms.mutable(tuple(at_shifts))))
             d_rates.append(at_rates * support.gather.factor)

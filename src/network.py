@@ -2,11 +2,13 @@
 import math
 
 import numpy as np
-from mindspore import Parameter, ParameterTuple, Tensor, nn
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
 from src.KaimingNormal import KaimingNormal
 from src.network_list import describe
+
+_reshape, _transpose = ops.Reshape(), ops.Transpose()
 
 
 class Network(nn.Cell):
@@ -47,15 +49,15 @@ class Network(nn.Cell):
 def to_rows(value):
     """A parameter in the form the layers take: [in, out] (a window's taps outermost), or [1, out] for a shift."""
     if value.ndim == 4:                                                # [out, in, k, k] -> [k x k x in, out]
-        return value.transpose((2, 3, 1, 0)).reshape((-1, value.shape[0]))
-    return value.transpose((1, 0)) if value.ndim == 2 else value.reshape((1, -1))
+        return _reshape(_transpose(value, (2, 3, 1, 0)), (-1, value.shape[0]))
+    return _transpose(value, (1, 0)) if value.ndim == 2 else _reshape(value, (1, -1))
 
 
 def to_parameter(value, shape):
     """The inverse of `to_rows`, for a parameter of `shape`."""
     if len(shape) == 4:
-        return value.reshape((shape[2], shape[3], shape[1], shape[0])).transpose((3, 2, 0, 1))
-    return value.reshape((shape[1], shape[0])).transpose((1, 0)) if len(shape) == 2 else value.reshape(shape)
+        return _transpose(_reshape(value, (shape[2], shape[3], shape[1], shape[0])), (3, 2, 0, 1))
+    return _transpose(_reshape(value, (shape[1], shape[0])), (1, 0)) if len(shape) == 2 else _reshape(value, shape)
 
 
 def initial_values(spec, seed):
