@@ -11,10 +11,12 @@ import os
 import signal
 from multiprocessing import util
 
+import mindspore as ms
 import mindspore.multiprocessing as processes  # with what MindSpore needs around a fork
 import numpy as np
 from mindspore import Tensor
 
+from src import device
 from src.errors import InputError
 from src.interruption import SIGNALS
 
@@ -26,7 +28,11 @@ def share_out(meta, count):
 
     Call it before this process has run anything on the device: a process forked later cannot run there.
     """
-    return Workers(meta, count) if count > 1 else meta
+    if count > 1:
+        return Workers(meta, count)
+    if ms.get_context("device_target") == "CPU":
+        device.use_large_pages()
+    return meta
 
 
 class Workers:
@@ -148,6 +154,7 @@ def _serve(meta, connection, memory, cores, others):
     everywhere = os.sched_getaffinity(0)
     _move(cores)                                   # products take as many threads as they see cores at first
     _give_way()
+    device.use_large_pages()
     parameters = list(meta.get_parameters())
     try:
         while True:

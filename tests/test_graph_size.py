@@ -1,6 +1,7 @@
 """A guard for speed that times nothing: how many operations the compiled steps hold."""
 import re
 
+import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor
@@ -41,6 +42,23 @@ def test_graphs_stay_small(found):
     bounds = {"inner step": 77, "way back": 110, "query gradient": 90, "prepare": 14}
     assert {name: size for name, size in found.items() if size > bounds[name]} == {}
     assert min(found.values()) > 5
+
+
+def test_an_inner_step_hands_on_no_first_activations():
+    """They are its largest tensors, and the way back makes them again."""
+    net = network(NETWORKS["strided"])
+    support = Meta(net, options()).passes_for(np.zeros((2, WAYS, 1, SIZE, SIZE)))
+    images = Tensor(np.random.default_rng(0).random((2, WAYS, 1, SIZE, SIZE), dtype=np.float32))
+    x = ms.mutable(support.prepare(images))
+    weights = ms.mutable(support.spread(ms.mutable(tuple(net.parameters))))
+    _, trace = support.adapt_traced(weights, x, Tensor(np.tile(np.arange(WAYS, dtype=np.int32), (2, 1))))
+    rows, filters = x[0].shape[1], net.parameters[0].shape[0]
+    assert max(tensor.size for tensor in tensors_of(trace)) < 2 * rows * filters
+
+
+def tensors_of(nested):
+    """All tensors of tuples of tuples."""
+    return [nested] if isinstance(nested, Tensor) else [found for value in nested for found in tensors_of(value)]
 
 
 def test_graphs_do_not_grow_with_tasks_or_steps(found):
