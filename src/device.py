@@ -13,7 +13,7 @@ import mindspore as ms  # noqa: E402
 
 ACCELERATORS = ("Ascend", "GPU")
 POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from
-TASKS_EACH = 4   # with fewer tasks for each, several processes are slower than one (docs/performance.md)
+TASKS_EACH = 2   # with fewer tasks for each, starting kernels is nearly all that a process does (docs/performance.md)
 
 
 def set_up_for(options):

@@ -120,7 +120,7 @@ OPTIONS = (
            choices=("auto", "CPU", "GPU", "Ascend")),
     Option("device_id", 0, "which of several devices", int, low=0),
     Option("mode", "graph", "compiled graphs, or operation by operation", choices=("graph", "pynative")),
-    Option("workers", 0, "processes that share a batch's tasks, on the CPU; 0: one a core, with at least 4 tasks each",
+    Option("workers", 0, "processes that share a batch's tasks, on the CPU; 0: one a core, with at least 2 tasks each",
            int, low=0),
     Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH),
     # The data set

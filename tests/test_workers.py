@@ -1,5 +1,6 @@
 """Workers: processes that share a batch give what one process gives, and one that dies is reported in one line."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from src import device
 
 ROOT = Path(__file__).parent.parent
 # A process that has run a graph cannot share it out any more, so each comparison has a process of its own.
@@ -97,3 +100,10 @@ def children(pid):
     """Processes started by a process."""
     return [int(number) for task in Path(f"/proc/{pid}/task").iterdir()
             for number in (task / "children").read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="a system without large pages")
+def test_tensors_lie_where_large_pages_were_asked_for():
+    device.use_large_pages()
+    mappings = re.findall(r"^Size: +(\d+) kB.*?^VmFlags:(.*?)$", Path("/proc/self/smaps").read_text(), re.M | re.S)
+    assert max((int(size) for size, flags in mappings if " hg" in flags), default=0) * 1024 >= device.POOL
