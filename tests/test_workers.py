@@ -46,6 +46,7 @@ SMALL = ("--workers", "2", "--task_num", "3", "--n_way", "3", "--k_spt", "1", "-
 
 
 @pytest.mark.parametrize("flags", [
+    ("--order", "second"),
     ("--preset", "modelzoo", "--order", "first"),     # a sum over the tasks
     ("--preset", "maml++"),
 ])
