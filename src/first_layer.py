@@ -20,16 +20,18 @@ from src.layers import (
     Patches,
     RowConstants,
     _gather,
+    _join_channels,
+    _join_rows,
     _matmul,
     _matmul_tn,
     _relu,
     _relu_gradient,
     _reshape,
     _rsqrt,
+    _transpose,
 )
 
-_join_rows, _join_channels = ops.Concat(axis=1), ops.Concat(axis=2)
-_transpose, _slice, _reduce_sum = ops.Transpose(), ops.Slice(), ops.ReduceSum(keep_dims=True)
+_slice, _reduce_sum = ops.Slice(), ops.ReduceSum(keep_dims=True)
 _matmul_relu = ops.BatchMatMul().add_prim_attr("with_relu", True)
 
 

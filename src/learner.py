@@ -36,9 +36,8 @@ class Learner:
     """
 
     def __init__(self, network, task_num, images, label_smoothing=0.0):
-        self.prepare, layers = build(network, task_num, images)
+        self.prepare, layers, self.repeated = build(network, task_num, images)
         self.layers = layers
-        self.repeated = 1 + any(isinstance(getattr(layer, "patches", None), AsGiven) for layer in layers[1:2])
         self.loss = CrossEntropy(label_smoothing)
 
     def __call__(self, weights, x):
@@ -140,7 +139,8 @@ class Learner:
 def build(network, task_num, images):
     """What prepares the images, and the layers, of a network for `task_num` tasks of `images` images each.
 
-    Layers before the first weights see data only: they belong to the preparation.
+    Layers before the first weights see data only: they belong to the preparation. The third value is how many of the
+    layers repeat on the way back what they would otherwise have to save (`compact` and `restore`).
     """
     specs, channels = network.specs, network.image_shape[0]
     if [spec.kind for spec in specs[:2]] == ["conv2d", "bn"]:
@@ -149,7 +149,7 @@ def build(network, task_num, images):
     before = [_layer(spec, task_num, images) for spec in specs[:first]]
     layers = [_layer(specs[first], task_num, images, is_first=True)]
     layers += [_layer(spec, task_num, images) for spec in specs[first + 1:]]
-    return ImageRows(task_num, channels, before), layers
+    return ImageRows(task_num, channels, before), layers, 1
 
 
 def _build_fused(specs, channels, task_num, images):
@@ -161,7 +161,8 @@ def _build_fused(specs, channels, task_num, images):
     prepare = CentredPatches(task_num, channels, _grid(conv.shape_in, images), conv.window,
                              follower and follower.window)
     layers = [FirstConvNorm(norm.eps, conv.bias, norm.gamma, relu)]
-    return prepare, layers + [_layer(spec, task_num, images, rows_as_given=spec is follower) for spec in rest]
+    layers += [_layer(spec, task_num, images, rows_as_given=spec is follower) for spec in rest]
+    return prepare, layers, 2 if follower else 1   # a follower takes the first activations as they are
 
 
 def _grid(shape, images):

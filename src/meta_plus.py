@@ -9,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.meta import Gather, Meta, Passes, QueryGradient, _changing, as_tensors
+from src.meta import Gather, Meta, Passes, QueryGradient, _changing, _each, _or_zeros, _sub, as_tensors
 
 SMALLEST_SHARE = 0.03   # of an even share: where the annealed weights of the earlier losses end
 
@@ -75,7 +75,7 @@ class LearnedBackStep(nn.Cell):
         """`later` is the outer gradient at the weights after the step; returns it before, at shifts, and at rates."""
         direction, d_rates = (), ()
         for i in range(len(self.adapted)):
-            used = later[i] if self.adapted[i] else ops.zeros_like(later[i])
+            used = _or_zeros(later[i], self.adapted[i])
             d_rates = (*d_rates, -(used * gradients[i]).sum())
             direction = (*direction, used * rates[i])
         if not self.second:
@@ -84,12 +84,10 @@ class LearnedBackStep(nn.Cell):
                 d_shifts = (*d_shifts, ops.zeros_like(later[place]))
             return later, d_shifts, ops.stack(d_rates)
         products = self.learner.curvature(shifted(weights, shifts, self.places), x, trace, direction, 1.0)
-        earlier, d_shifts = (), ()
-        for i in range(len(products)):
-            earlier = (*earlier, later[i] - products[i])
+        d_shifts = ()
         for place in self.places:
             d_shifts = (*d_shifts, -products[place])
-        return earlier, d_shifts, ops.stack(d_rates)
+        return _each(_sub, later, products), d_shifts, ops.stack(d_rates)
 
 
 class ShiftedQuery(nn.Cell):
