@@ -1,9 +1,11 @@
 """The one place that chooses the device, the mode and the number of threads MindSpore runs with."""
 import contextlib
 import ctypes
+import math
 import mmap
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 from src.errors import InputError
 
@@ -13,7 +15,9 @@ import mindspore as ms  # noqa: E402
 
 ACCELERATORS = ("Ascend", "GPU")
 POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from
+IMAGES_AT_ONCE = 60   # query images a thread; more take more memory, and no less time (docs/performance.md)
 TASKS_EACH = 2   # with fewer tasks for each, starting kernels is nearly all that a process does (docs/performance.md)
+_running = SimpleNamespace(threads=1)   # what `set_up` set; MindSpore does not tell
 
 
 def set_up_for(options):
@@ -69,10 +73,28 @@ def set_up(device_target="auto", device_id=0, mode="graph", threads=0):
         ms.set_device("CPU")
         with contextlib.suppress(RuntimeError):   # MindSpore takes the number only once in a process
             ms.device_context.cpu.op_tuning.threads_num(threads or _cores())
+            _running.threads = threads or _cores()
     else:
         ms.set_device(target, device_id)
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
     return target
+
+
+def tasks_at_once(tasks, images):
+    """How many tasks' query images to work on at a time, a divisor of `tasks`.
+
+    On the CPU that is few, for their tensors to be small, but two for each thread: with one it would wait.
+
+    Parameters
+    ----------
+    tasks, images : int
+        Tasks there are, and query images of each.
+    """
+    if ms.get_context("device_target") != "CPU":
+        return tasks
+    fewest, aim = min(2 * _running.threads, tasks), IMAGES_AT_ONCE * _running.threads
+    divisors = [count for count in range(fewest, tasks + 1) if tasks % count == 0]
+    return min(divisors, key=lambda count: abs(math.log(count * images / aim)))
 
 
 def use_large_pages():

@@ -12,12 +12,14 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.device import tasks_at_once
 from src.learner import Learner
 from src.network import to_parameter, to_rows
 
 _each = ops.HyperMap()   # a function of each of a tuple's tensors, compiled faster than a loop
 _matmul, _reshape, _sub, _mean = ops.MatMul(), ops.Reshape(), ops.Sub(), ops.ReduceMean()
 _argmax, _equal, _cast = ops.Argmax(axis=-1, output_type=ms.int32), ops.Equal(), ops.Cast()
+_gather, _join_tasks = ops.Gather(), ops.Concat(axis=0)
 
 
 class Spread(nn.Cell):
@@ -93,35 +95,58 @@ def _or_zeros(gradient, adapted):
     return gradient if adapted else ops.zeros_like(gradient)
 
 
+def weights_of(tasks, weights):
+    """All tasks' weights [task, in, out] -> those of some, by their numbers."""
+    chosen = ()
+    for value in weights:
+        chosen = (*chosen, _gather(value, tasks, 0))
+    return chosen
+
+
 class QueryGradient(nn.Cell):
-    """The query loss of every task, its accuracy, and the loss's gradient at the adapted weights."""
+    """The query loss of some tasks, its accuracy, and the loss's gradient at their adapted weights."""
 
     def __init__(self, learner):
         super().__init__()
         self.learner = learner
 
-    def construct(self, weights, x, labels):
-        """Returns the loss and the accuracy, means over the tasks, and the gradients [task, in, out]."""
-        logits, gradients, _ = self.learner.gradient(weights, x, labels, 1.0)
+    def construct(self, weights, tasks, x, labels):
+        """Weights of all tasks, the numbers of some, and their images and labels.
+
+        Returns the loss and the accuracy, means over these tasks, and their gradients [task, in, out].
+        """
+        logits, gradients, _ = self.learner.gradient(weights_of(tasks, weights), x, labels, 1.0)
         return _mean(self.learner.loss(logits, labels)), _mean(_is_right(_argmax(logits), labels)), gradients
 
 
 class Judge(nn.Cell):
-    """The query loss, accuracy and predictions of every task, without gradients."""
+    """The query loss, accuracy and predictions of some tasks, without gradients."""
 
     def __init__(self, learner):
         super().__init__()
         self.learner = learner
 
-    def construct(self, weights, x, labels):
-        """Returns the mean loss, accuracies [task] and predictions [task, image] (int32)."""
-        logits = self.learner(weights, x)
+    def construct(self, weights, tasks, x, labels):
+        """As `QueryGradient`; returns the mean loss, accuracies [task] and predictions [task, image] (int32)."""
+        logits = self.learner(weights_of(tasks, weights), x)
         predictions = _argmax(logits)
         return _mean(self.learner.loss(logits, labels)), _mean(_is_right(predictions, labels), -1), predictions
 
 
+class Join(nn.Cell):
+    """Tensors of some tasks each -> tensors of all of them."""
+
+    def construct(self, parts):
+        """Tuples of as many tensors each, all of them [task, ...]."""
+        return _each(_all_tasks, *parts)
+
+
+def _all_tasks(*values):
+    return _join_tasks(values)
+
+
 class Passes:
-    """The compiled graphs for one size of batch."""
+    """The compiled graphs for one number of tasks and of images a task."""
 
     def __init__(self, meta, task_num, images):
         options = meta.options
@@ -162,6 +187,7 @@ class Meta(nn.Cell):
         self.net = net
         self.options = options
         self.epoch = 0
+        self.join = Join()
         self._passes = {}
 
     def is_second_order(self):
@@ -183,17 +209,16 @@ class Meta(nn.Cell):
         gradients : tuple of Tensor
             In the order of `trainable_params()`.
         """
-        x_spt, y_spt, x_qry, y_qry = as_tensors(x_spt, y_spt, x_qry, y_qry)
-        support, query = self.passes_for(x_spt), self.passes_for(x_qry)
         second = self.is_second_order()
-        step = support.adapt_traced if second else support.adapt
-        x, weights, path = self._start(support, x_spt)
+        support, weights, x, y_spt = self._start(x_spt, y_spt)
+        step, path = support.adapt_traced if second else support.adapt, []
         for _ in range(self.options.update_step):
             moved, trace = step(weights, x, y_spt)
             if second:
                 path.append((weights, x, ms.mutable(trace)))
             weights = ms.mutable(moved)
-        loss, accuracy, gradients = query.query_gradient(weights, _changing(query.prepare(x_qry)), y_qry)
+        query, parts = self._query_parts(x_qry, y_qry)
+        loss, accuracy, gradients = self._outer(query.query_gradient, parts, weights)
         while path:
             gradients = support.step_back(*path.pop(), ms.mutable(gradients))
         return loss, accuracy, support.gather(ms.mutable(gradients))
@@ -226,39 +251,61 @@ class Meta(nn.Cell):
         loss, accuracies, predictions : Tensor
             As `evaluate` returns them, after each inner step from number `first` to the last.
         """
-        x_spt, y_spt, x_qry, y_qry = as_tensors(x_spt, y_spt, x_qry, y_qry)
-        support, query = self.passes_for(x_spt), self.passes_for(x_qry)
-        x, weights, _ = self._start(support, x_spt)
-        x_query = _changing(query.prepare(x_qry))
+        support, weights, x, y_spt = self._start(x_spt, y_spt)
+        query, parts = self._query_parts(x_qry, y_qry)
         for done in range(steps + 1):
             if done:
                 weights = ms.mutable(self._adapt(support, weights, done, x, y_spt))
             if done >= first:
-                yield self._judge(query, weights, done, x_query, y_qry)
+                losses, accuracies, predictions = zip(*(self._judge(query, weights, done, *part) for part in parts))
+                yield _mean_of(losses), _all_of(accuracies), _all_of(predictions)
+
+    def _start(self, x_spt, y_spt):
+        """The graphs for the support images, every task's copy of the parameters, the images prepared, and labels."""
+        support = self.passes_for(*x_spt.shape[:2])
+        weights = ms.mutable(support.spread(ms.mutable(tuple(self.net.parameters))))
+        return support, weights, _changing(support.prepare(Tensor(x_spt))), Tensor(y_spt)
+
+    def _query_parts(self, x_qry, y_qry):
+        """The graphs for the query images, and the batch in parts: numbers of tasks, images prepared, labels."""
+        count = tasks_at_once(*x_qry.shape[:2])
+        query, parts = self.passes_for(count, x_qry.shape[1]), []
+        for first in range(0, len(x_qry), count):
+            part = slice(first, first + count)
+            tasks = Tensor(np.arange(first, first + count, dtype=np.int32))
+            parts.append((tasks, _changing(query.prepare(Tensor(x_qry[part]))), Tensor(y_qry[part])))
+        return query, parts
+
+    def _outer(self, graph, parts, *weights):
+        """The outer loss, the accuracy and the gradients [task, in, out], by a query gradient's graph."""
+        losses, accuracies, gradients = zip(*(graph(*weights, *part) for part in parts))
+        return _mean_of(losses), _mean_of(accuracies), \
+            self.join(ms.mutable(gradients)) if len(parts) > 1 else gradients[0]
 
     def _adapt(self, support, weights, number, x, labels):
         """The weights after inner step `number`, counted from 1."""
         return support.adapt(weights, x, labels)[0]
 
-    def _judge(self, query, weights, done, x, labels):
-        """What `walk` yields after `done` inner steps."""
-        return query.judge(weights, x, labels)
+    def _judge(self, query, weights, done, tasks, x, labels):
+        """What `walk` yields after `done` inner steps, for a part of the tasks."""
+        return query.judge(weights, tasks, x, labels)
 
-    def _start(self, support, x_spt):
-        weights = ms.mutable(support.spread(ms.mutable(tuple(self.net.parameters))))
-        return _changing(support.prepare(x_spt)), weights, []
-
-    def passes_for(self, images):
-        """The compiled graphs for a batch of images [task, image, ...]."""
-        size = images.shape[:2]
+    def passes_for(self, task_num, images):
+        """The compiled graphs for `task_num` tasks of `images` images each."""
+        size = task_num, images
         if size not in self._passes:
             self._passes[size] = self.passes_class(self, *size)
         return self._passes[size]
 
 
-def as_tensors(*batch):
-    """A batch of episodes, arrays or tensors, as MindSpore takes it."""
-    return tuple(map(ms.Tensor, batch))
+def _mean_of(values):
+    """The mean of scalars of as many tasks each."""
+    return values[0] if len(values) == 1 else Tensor(np.mean([value.asnumpy() for value in values]))
+
+
+def _all_of(values):
+    """Tensors of some tasks each, as one."""
+    return values[0] if len(values) == 1 else Tensor(np.concatenate([value.asnumpy() for value in values]))
 
 
 def _changing(prepared):

@@ -9,7 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.meta import Gather, Meta, Passes, QueryGradient, _changing, _each, _or_zeros, _sub, as_tensors
+from src.meta import Gather, Meta, Passes, QueryGradient, _each, _or_zeros, _sub
 
 SMALLEST_SHARE = 0.03   # of an even share: where the annealed weights of the earlier losses end
 
@@ -97,9 +97,9 @@ class ShiftedQuery(nn.Cell):
         super().__init__()
         self.query, self.places = query, places
 
-    def construct(self, weights, shifts, x, labels):
+    def construct(self, weights, shifts, tasks, x, labels):
         """As the wrapped cell."""
-        return self.query(shifted(weights, shifts, self.places), x, labels)
+        return self.query(shifted(weights, shifts, self.places), tasks, x, labels)
 
 
 class AddWeighted(nn.Cell):
@@ -151,16 +151,14 @@ class MetaPlus(Meta):
 
     def meta_gradient(self, x_spt, y_spt, x_qry, y_qry):
         """As `Meta.meta_gradient`; the gradients are those of `trainable_params()`: network, rates, shifts."""
-        x_spt, y_spt, x_qry, y_qry = as_tensors(x_spt, y_spt, x_qry, y_qry)
-        support, query = self.passes_for(x_spt), self.passes_for(x_qry)
-        x, weights, _ = self._start(support, x_spt)
-        x_query = _changing(query.prepare(x_qry))
+        support, weights, x, y_spt = self._start(x_spt, y_spt)
+        query, parts = self._query_parts(x_qry, y_qry)
         path, losses = [], []
         for k, share in enumerate(loss_weights(self.options.update_step, self.epoch, self.options.multi_step_epochs)):
-            step = (weights, *self._step(k, x_spt.shape[0]))
+            step = (weights, *self._step(k, len(x_spt)))
             moved, gradients, trace = support.learned_step(*step, x, y_spt)
             weights = ms.mutable(moved)
-            judged = query.shifted_gradient(weights, step[1], x_query, y_qry) if share else None
+            judged = self._outer(query.shifted_gradient, parts, weights, step[1]) if share else None
             path.append((step, ms.mutable(gradients), ms.mutable(trace), share, judged))
             losses.append(share * judged[0] if share else 0.0)
         accuracy = path[-1][-1][1]
@@ -189,12 +187,12 @@ class MetaPlus(Meta):
     def _adapt(self, support, weights, number, x, labels):
         return support.learned_step(weights, *self._step(number - 1, labels.shape[0]), x, labels)[0]
 
-    def _judge(self, query, weights, done, x, labels):
-        shifts, _ = self._step(done - 1, labels.shape[0])   # those of the step that led here
-        return query.shifted_judge(weights, shifts, x, labels)
+    def _judge(self, query, weights, done, tasks, x, labels):
+        shifts, _ = self._step(done - 1, weights[0].shape[0])   # those of the step that led here
+        return query.shifted_judge(weights, shifts, tasks, x, labels)
 
     def _step(self, number, task_num):
         """Shifts [task, 1, channel] and rates of one inner step; beyond the trained ones, those of the last."""
         row = max(0, min(number, self.rates.shape[0] - 1))
-        shifts = tuple(ops.tile(shift[row].reshape((1, 1, -1)), (task_num, 1, 1)) for shift in self.shifts)
-        return ms.mutable(shifts), self.rates[row]
+        shifts = tuple(Tensor(np.tile(shift.asnumpy()[row], (task_num, 1, 1))) for shift in self.shifts)
+        return ms.mutable(shifts), Tensor(self.rates.asnumpy()[row])

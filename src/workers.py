@@ -9,6 +9,8 @@ import math
 import mmap
 import os
 import signal
+import tempfile
+from dataclasses import dataclass, replace
 from multiprocessing import util
 
 import mindspore as ms
@@ -21,6 +23,7 @@ from src.errors import InputError
 from src.interruption import SIGNALS
 
 ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
+REHEARSED = 700  # images of a share; beyond, graphs are little of a process's memory, and a rehearsal takes long
 
 
 def share_out(meta, count):
@@ -33,6 +36,32 @@ def share_out(meta, count):
     if ms.get_context("device_target") == "CPU":
         device.use_large_pages()
     return meta
+
+
+@dataclass(frozen=True)
+class Request:
+    """A method of `Meta`, asked for a share of the tasks.
+
+    Attributes
+    ----------
+    layout : list
+        Where in the shared memory the parameters and the batch are.
+    share : slice
+        Of the tasks.
+    epoch : int
+    method : str
+    arguments : tuple of int
+        Those that follow the batch: numbers of steps.
+    exchanges_graphs : bool
+        Whether to write compiled graphs into the workers' folder, and to read those that are there.
+    """
+
+    layout: list
+    share: slice
+    epoch: int
+    method: str
+    arguments: tuple
+    exchanges_graphs: bool = False
 
 
 class Workers:
@@ -50,9 +79,11 @@ class Workers:
         self.meta, self.options = meta, meta.options
         self.memory = SharedArrays()
         self.connections = []
+        self.graphs = tempfile.TemporaryDirectory(prefix="graphs-")
         gc.freeze()   # what is there now stays: no collector walks through it, or copies its pages, in any process
         for number in range(count):
             self._start(number, count)
+        self.rehearser = self._start(0, count), self.connections.pop()
         util.Finalize(None, _close, args=(self.connections,), exitpriority=1)
 
     def _start(self, number, count):
@@ -60,9 +91,11 @@ class Workers:
         ours, theirs = processes.Pipe()
         self.connections.append(ours)
         process = processes.Process(target=_serve, daemon=True, args=(
-            self.meta, theirs, self.memory, cores[number % len(cores)::count], list(self.connections)))
+            self.meta, theirs, self.memory, self.graphs.name, cores[number % len(cores)::count],
+            list(self.connections)))
         process.start()
         theirs.close()
+        return process
 
     @property
     def epoch(self):
@@ -100,19 +133,43 @@ class Workers:
         self.memory.write([*values, *map(np.asarray, batch)])
         tasks = len(batch[0])
         bounds = np.linspace(0, tasks, min(len(self.connections), tasks) + 1).astype(int)
-        answers = []
+        requests = [Request(self.memory.layout, slice(start, stop), self.epoch, method, arguments)
+                    for start, stop in zip(bounds, bounds[1:])]
+        if self.rehearser:
+            requests = self._rehearse(requests, np.diff(bounds) * (batch[0].shape[1] + batch[2].shape[1]))
         try:
-            for connection, start, stop in zip(self.connections, bounds, bounds[1:]):
-                connection.send((self.memory.layout, slice(start, stop), self.epoch, method, arguments))
-            for connection in self.connections[:len(bounds) - 1]:
-                answers.append(connection.recv())
+            answers = _exchange(self.connections, requests)
         except (EOFError, ConnectionError):
             raise InputError(f"--workers {len(self.connections)}: one of these processes was killed; expected enough "
                              f"memory for all (try fewer)") from None
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
+        self.graphs.cleanup()
         return answers, np.diff(bounds) / tasks
+
+    def _rehearse(self, requests, images):
+        """Have the graphs of the first batch compiled by a process of its own, which then ends.
+
+        What compiling leaves behind ends with it. The workers find these graphs by their number, in the order of
+        compiling. So this is for the first batch alone, and for one of which all get as many `images`.
+        """
+        (process, connection), self.rehearser = self.rehearser, None
+        if len(images) == len(self.connections) and len(set(images)) == 1 and images[0] <= REHEARSED:
+            shared = [replace(request, exchanges_graphs=True) for request in requests]
+            with contextlib.suppress(EOFError, ConnectionError):
+                [answer] = _exchange([connection], shared[:1])
+                requests = requests if isinstance(answer, Exception) else shared
+        connection.close()
+        process.join()
+        return requests
+
+
+def _exchange(connections, requests):
+    """The answers to as many requests, in their order."""
+    for connection, request in zip(connections, requests):
+        connection.send(request)
+    return [connection.recv() for connection in connections[:len(requests)]]
 
 
 class SharedArrays:
@@ -145,7 +202,7 @@ class SharedArrays:
         return [np.ndarray(shape, dtype, self.bytes, offset) for shape, dtype, offset in self.layout]
 
 
-def _serve(meta, connection, memory, cores, others):
+def _serve(meta, connection, memory, graphs, cores, others):
     """A worker's life: answer until nobody asks any more."""
     for number in SIGNALS:                         # they may reach all processes; the first one decides
         signal.signal(number, signal.SIG_IGN)
@@ -155,15 +212,12 @@ def _serve(meta, connection, memory, cores, others):
     _move(cores)                                   # products take as many threads as they see cores at first
     _give_way()
     device.use_large_pages()
-    parameters = list(meta.get_parameters())
+    os.environ["MS_COMPILER_CACHE_PATH"] = graphs  # MindSpore reads both whenever it compiles
     try:
         while True:
-            layout, share, meta.epoch, method, arguments = connection.recv()
-            arrays = memory.read(layout)
-            for parameter, value in zip(parameters, arrays):
-                parameter.set_data(Tensor(value))
-            batch = [array[share] for array in arrays[len(parameters):]]
-            connection.send(_answer_to(meta, method, batch, arguments))
+            request = connection.recv()
+            os.environ["MS_COMPILER_CACHE_ENABLE"] = str(int(request.exchanges_graphs))
+            connection.send(_answer_to(meta, request, memory.read(request.layout)))
             if everywhere:
                 _move(everywhere)                  # from here on the system may find a core that is free
                 everywhere = None
@@ -177,9 +231,14 @@ def _close(connections):
         connection.close()
 
 
-def _answer_to(meta, method, batch, arguments):
+def _answer_to(meta, request, arrays):
+    parameters = list(meta.get_parameters())
+    for parameter, value in zip(parameters, arrays):
+        parameter.set_data(Tensor(value))
+    meta.epoch, batch = request.epoch, [array[request.share] for array in arrays[len(parameters):]]
     try:
-        return _as_arrays(list(meta.walk(*batch, *arguments)) if method == "walk" else meta.meta_gradient(*batch))
+        answer = meta.walk(*batch, *request.arguments) if request.method == "walk" else meta.meta_gradient(*batch)
+        return _as_arrays(list(answer))
     except Exception as error:   # whatever it is, the asking process shall raise it
         return error
 

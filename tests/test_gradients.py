@@ -127,6 +127,18 @@ def test_summed_outer_loss_scales_the_gradient_alone():
     assert relative_error(total, {name: TASKS * g for name, g in mean.items()}) < 1e-6
 
 
+def test_query_images_in_parts_change_nothing(monkeypatch):
+    net, batch = network(NETWORKS["strided"]), batch_of()
+    loss, whole = meta_gradient(net, batch)
+    [judged] = Meta(net, options()).walk(*batch, 1, first=1)
+    monkeypatch.setattr("src.meta.tasks_at_once", lambda tasks, images: 1)
+    in_parts_loss, in_parts = meta_gradient(net, batch)
+    assert in_parts_loss == pytest.approx(loss, rel=1e-6)
+    assert relative_error(in_parts, whole) < 1e-5
+    for found, expected in zip(next(Meta(net, options()).walk(*batch, 1, first=1)), judged):
+        np.testing.assert_allclose(found.asnumpy(), expected.asnumpy(), rtol=1e-5)
+
+
 def test_every_parameter_gets_a_gradient():
     net = network(NETWORKS["pooled"])
     _, gradients = meta_gradient(net, batch_of())

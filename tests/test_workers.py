@@ -42,18 +42,33 @@ for found, expected in zip(workers.walk(*batch, 2), meta.walk(*batch, 2)):
         np.testing.assert_allclose(a.asnumpy(), b.asnumpy(), atol=1e-4)
 print("equal")
 """
-SMALL = ("--workers", "2", "--task_num", "3", "--n_way", "3", "--k_spt", "1", "--k_qry", "2", "--update_step", "2")
+SMALL = ("--workers", "2", "--n_way", "3", "--k_spt", "1", "--k_qry", "2", "--update_step", "2")
+READING = "Use the compilation cache"   # MindSpore's warning where it reads a graph
 
 
-@pytest.mark.parametrize("flags", [
-    ("--order", "second"),
-    ("--preset", "modelzoo", "--order", "first"),     # a sum over the tasks
-    ("--preset", "maml++"),
+@pytest.mark.parametrize(("flags", "read_graphs"), [
+    (("--order", "second", "--task_num", "4"), True),
+    (("--preset", "maml++", "--task_num", "4"), True),
+    (("--preset", "modelzoo", "--order", "first", "--task_num", "3"), False),     # a sum over the tasks; unequal shares
 ])
-def test_workers_give_what_one_process_gives(flags):
-    done = subprocess.run([sys.executable, "-c", COMPARE, *SMALL, *flags], cwd=ROOT, capture_output=True, text=True,
-                          check=False)
+def test_workers_give_what_one_process_gives(flags, read_graphs, tmp_path):
+    program = tmp_path / "compare.py"
+    program.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{COMPARE}")
+    done = compare([str(program)], flags)
+    assert (READING in done.stderr) == read_graphs
+
+
+def test_workers_compile_for_themselves_where_mindspore_finds_no_program_file():
+    done = compare(["-c", COMPARE], ("--order", "first", "--task_num", "4"))
+    assert READING not in done.stderr
+
+
+def compare(program, flags):
+    """Run a comparison with MindSpore's warnings."""
+    done = subprocess.run([sys.executable, *program, *SMALL, *flags], cwd=ROOT, capture_output=True, text=True,
+                          check=False, env={**os.environ, "GLOG_v": "2"})
     assert (done.stdout.strip().splitlines()[-1:], done.returncode) == (["equal"], 0), done.stderr
+    return done
 
 
 def test_a_worker_that_dies_ends_the_training_in_one_line(data_path, tmp_path):
@@ -101,6 +116,14 @@ def children(pid):
     """Processes started by a process."""
     return [int(number) for task in Path(f"/proc/{pid}/task").iterdir()
             for number in (task / "children").read_text().split()]
+
+
+@pytest.mark.parametrize(("threads", "tasks", "images", "expected"), [
+    (1, 8, 25, 2), (1, 8, 2, 8), (1, 7, 75, 7), (1, 1, 75, 1), (4, 32, 25, 8), (4, 32, 75, 8), (4, 6, 75, 6),
+])
+def test_parts_are_small_but_leave_no_thread_idle(threads, tasks, images, expected, monkeypatch):
+    monkeypatch.setattr(device._running, "threads", threads)
+    assert device.tasks_at_once(tasks, images) == expected
 
 
 @pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="a system without large pages")
