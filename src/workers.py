@@ -52,8 +52,8 @@ class Request:
     method : str
     arguments : tuple of int
         Those that follow the batch: numbers of steps.
-    exchanges_graphs : bool
-        Whether to write compiled graphs into the workers' folder, and to read those that are there.
+    graphs : str
+        Folder to write compiled graphs to, and to read those from that are there; empty: neither.
     """
 
     layout: list
@@ -61,7 +61,7 @@ class Request:
     epoch: int
     method: str
     arguments: tuple
-    exchanges_graphs: bool = False
+    graphs: str = ""
 
 
 class Workers:
@@ -79,7 +79,6 @@ class Workers:
         self.meta, self.options = meta, meta.options
         self.memory = SharedArrays()
         self.connections = []
-        self.graphs = tempfile.TemporaryDirectory(prefix="graphs-")
         gc.freeze()   # what is there now stays: no collector walks through it, or copies its pages, in any process
         for number in range(count):
             self._start(number, count)
@@ -91,8 +90,7 @@ class Workers:
         ours, theirs = processes.Pipe()
         self.connections.append(ours)
         process = processes.Process(target=_serve, daemon=True, args=(
-            self.meta, theirs, self.memory, self.graphs.name, cores[number % len(cores)::count],
-            list(self.connections)))
+            self.meta, theirs, self.memory, cores[number % len(cores)::count], list(self.connections)))
         process.start()
         theirs.close()
         return process
@@ -135,8 +133,32 @@ class Workers:
         bounds = np.linspace(0, tasks, min(len(self.connections), tasks) + 1).astype(int)
         requests = [Request(self.memory.layout, slice(start, stop), self.epoch, method, arguments)
                     for start, stop in zip(bounds, bounds[1:])]
-        if self.rehearser:
-            requests = self._rehearse(requests, np.diff(bounds) * (batch[0].shape[1] + batch[2].shape[1]))
+        with self._rehearsed(requests, np.diff(bounds) * (batch[0].shape[1] + batch[2].shape[1])) as requests:
+            answers = self._answers(requests)
+        return answers, np.diff(bounds) / tasks
+
+    @contextlib.contextmanager
+    def _rehearsed(self, requests, images):
+        """The requests, where they are the first ones after their graphs are compiled by a process of its own.
+
+        What compiling leaves behind ends with that process. The workers find these graphs by their number, in the
+        order of compiling. So this is for the first batch alone, and for one of which all get as many `images`.
+        """
+        if not self.rehearser:
+            yield requests
+            return
+        (process, connection), self.rehearser = self.rehearser, None
+        with tempfile.TemporaryDirectory(prefix="graphs-") as folder:
+            if len(images) == len(self.connections) and len(set(images)) == 1 and images[0] <= REHEARSED:
+                shared = [replace(request, graphs=folder) for request in requests]
+                with contextlib.suppress(EOFError, ConnectionError):
+                    [answer] = _exchange([connection], shared[:1])
+                    requests = requests if isinstance(answer, Exception) else shared
+            connection.close()
+            process.join()
+            yield requests
+
+    def _answers(self, requests):
         try:
             answers = _exchange(self.connections, requests)
         except (EOFError, ConnectionError):
@@ -145,24 +167,7 @@ class Workers:
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
-        self.graphs.cleanup()
-        return answers, np.diff(bounds) / tasks
-
-    def _rehearse(self, requests, images):
-        """Have the graphs of the first batch compiled by a process of its own, which then ends.
-
-        What compiling leaves behind ends with it. The workers find these graphs by their number, in the order of
-        compiling. So this is for the first batch alone, and for one of which all get as many `images`.
-        """
-        (process, connection), self.rehearser = self.rehearser, None
-        if len(images) == len(self.connections) and len(set(images)) == 1 and images[0] <= REHEARSED:
-            shared = [replace(request, exchanges_graphs=True) for request in requests]
-            with contextlib.suppress(EOFError, ConnectionError):
-                [answer] = _exchange([connection], shared[:1])
-                requests = requests if isinstance(answer, Exception) else shared
-        connection.close()
-        process.join()
-        return requests
+        return answers
 
 
 def _exchange(connections, requests):
@@ -202,7 +207,7 @@ class SharedArrays:
         return [np.ndarray(shape, dtype, self.bytes, offset) for shape, dtype, offset in self.layout]
 
 
-def _serve(meta, connection, memory, graphs, cores, others):
+def _serve(meta, connection, memory, cores, others):
     """A worker's life: answer until nobody asks any more."""
     for number in SIGNALS:                         # they may reach all processes; the first one decides
         signal.signal(number, signal.SIG_IGN)
@@ -212,11 +217,11 @@ def _serve(meta, connection, memory, graphs, cores, others):
     _move(cores)                                   # products take as many threads as they see cores at first
     _give_way()
     device.use_large_pages()
-    os.environ["MS_COMPILER_CACHE_PATH"] = graphs  # MindSpore reads both whenever it compiles
     try:
         while True:
             request = connection.recv()
-            os.environ["MS_COMPILER_CACHE_ENABLE"] = str(int(request.exchanges_graphs))
+            os.environ["MS_COMPILER_CACHE_ENABLE"] = str(int(bool(request.graphs)))   # read whenever it compiles
+            os.environ["MS_COMPILER_CACHE_PATH"] = request.graphs
             connection.send(_answer_to(meta, request, memory.read(request.layout)))
             if everywhere:
                 _move(everywhere)                  # from here on the system may find a core that is free
