@@ -17,7 +17,7 @@ ACCELERATORS = ("Ascend", "GPU")
 POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from
 IMAGES_AT_ONCE = 60   # query images a thread; more take more memory, and no less time (docs/performance.md)
 TASKS_EACH = 2   # with fewer tasks for each, starting kernels is nearly all that a process does (docs/performance.md)
-_running = SimpleNamespace(threads=1)   # what `set_up` set; MindSpore does not tell
+_running = SimpleNamespace(threads=len(os.sched_getaffinity(0)))   # what `set_up` set; MindSpore does not tell
 
 
 def set_up_for(options):

@@ -97,10 +97,11 @@ def _or_zeros(gradient, adapted):
 
 def weights_of(tasks, weights):
     """All tasks' weights [task, in, out] -> those of some, by their numbers."""
-    chosen = ()
-    for value in weights:
-        chosen = (*chosen, _gather(value, tasks, 0))
-    return chosen
+    return _each(ops.partial(_chosen, tasks), weights)
+
+
+def _chosen(tasks, weight):
+    return _gather(weight, tasks, 0)
 
 
 class QueryGradient(nn.Cell):
