@@ -17,7 +17,7 @@ ACCELERATORS = ("Ascend", "GPU")
 POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from
 IMAGES_AT_ONCE = 60   # query images a thread; more take more memory, and no less time (docs/performance.md)
 TASKS_EACH = 2   # with fewer tasks for each, starting kernels is nearly all that a process does (docs/performance.md)
-_running = SimpleNamespace(threads=len(os.sched_getaffinity(0)))   # what `set_up` set; MindSpore does not tell
+_running = SimpleNamespace(threads=0)   # what `set_up` set, 0 before it; MindSpore does not tell
 
 
 def set_up_for(options):
@@ -71,9 +71,10 @@ def set_up(device_target="auto", device_id=0, mode="graph", threads=0):
     target = _choose(device_target, device_id)
     if target == "CPU":
         ms.set_device("CPU")
+        threads = threads or _cores()
         with contextlib.suppress(RuntimeError):   # MindSpore takes the number only once in a process
-            ms.device_context.cpu.op_tuning.threads_num(threads or _cores())
-            _running.threads = threads or _cores()
+            ms.device_context.cpu.op_tuning.threads_num(threads)
+            _running.threads = threads
     else:
         ms.set_device(target, device_id)
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
@@ -92,7 +93,8 @@ def tasks_at_once(tasks, images):
     """
     if ms.get_context("device_target") != "CPU":
         return tasks
-    fewest, aim = min(2 * _running.threads, tasks), IMAGES_AT_ONCE * _running.threads
+    threads = _running.threads or _cores()
+    fewest, aim = min(2 * threads, tasks), IMAGES_AT_ONCE * threads
     divisors = [count for count in range(fewest, tasks + 1) if tasks % count == 0]
     return min(divisors, key=lambda count: abs(math.log(count * images / aim)))
 

@@ -131,11 +131,12 @@ class Workers:
         self.memory.write([*values, *map(np.asarray, batch)])
         tasks = len(batch[0])
         bounds = np.linspace(0, tasks, min(len(self.connections), tasks) + 1).astype(int)
+        sizes = np.diff(bounds)
         requests = [Request(self.memory.layout, slice(start, stop), self.epoch, method, arguments)
                     for start, stop in zip(bounds, bounds[1:])]
-        with self._rehearsed(requests, np.diff(bounds) * (batch[0].shape[1] + batch[2].shape[1])) as requests:
+        with self._rehearsed(requests, sizes * (batch[0].shape[1] + batch[2].shape[1])) as requests:
             answers = self._answers(requests)
-        return answers, np.diff(bounds) / tasks
+        return answers, sizes / tasks
 
     @contextlib.contextmanager
     def _rehearsed(self, requests, images):
