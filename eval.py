@@ -9,15 +9,15 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from src import device
-from src.assembly import load_split, load_trained, make_episodes
-from src.errors import run_program
-from src.files import write_json
-from src.judging import by_step, judge_batch
-from src.metrics import step_lines
-from src.options import EVAL, parse
-from src.results import bracketed, summarize, summary_line
-from src.workers import share_out
+from src.cli.atomic_files import write_json
+from src.cli.command_line import parse
+from src.cli.errors import run_program
+from src.cli.options import EVAL
+from src.devices import device
+from src.devices.shares import share_out
+from src.training.evaluation import bracketed, by_step, evaluate_batch, summarize, summary_line
+from src.training.from_options import load_split, load_trained, make_episodes
+from src.training.run_log import step_lines
 
 
 def main():
@@ -39,7 +39,7 @@ def evaluate(options, workers=1):
     episodes = make_episodes(test_images, options, options.test_batches)
     accuracies, losses = [], []
     for batch in tqdm(episodes, unit="batch", disable=None):   # None: a bar only on a terminal
-        batch_losses, batch_accuracies = judge_batch(runner, batch, options.update_step_test, options.per_step)
+        batch_losses, batch_accuracies = evaluate_batch(runner, batch, options.update_step_test, options.per_step)
         losses.append(batch_losses)
         accuracies.append(batch_accuracies)
         tqdm.write(bracketed(batch_accuracies[-1].mean()))

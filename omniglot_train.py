@@ -10,21 +10,23 @@ import sys
 import textwrap
 import time
 
-from src import device
-from src.assembly import hold_out, load_split, make_episodes, make_meta
-from src.checkpoint import BEST_NAME, load, save
-from src.curves import RunPicture
-from src.errors import InputError, run_program
-from src.files import make_folder, replacing
-from src.interruption import Interruption
-from src.judging import by_step, judge_batch
-from src.metrics import TEST, VALIDATION, Reporter
-from src.options import TRAIN, as_yaml, options_of, parse
-from src.outer import outer_optimizer
-from src.probe import Probe
-from src.profiling import profile_step
-from src.schedule import learning_rates
-from src.workers import share_out
+from src.cli.atomic_files import make_folder, replacing
+from src.cli.command_line import parse
+from src.cli.errors import InputError, run_program
+from src.cli.options import TRAIN, options_of
+from src.cli.presets import as_yaml
+from src.devices import device
+from src.devices.profiling import profile_step
+from src.devices.shares import share_out
+from src.pictures.curves import RunPicture
+from src.training.checkpoint import BEST_NAME, load, save
+from src.training.evaluation import by_step, evaluate_batch
+from src.training.from_options import hold_out, load_split, make_episodes, make_meta
+from src.training.interruption import Interruption
+from src.training.optimizer import outer_optimizer
+from src.training.run_log import TEST, VALIDATION, Reporter
+from src.training.schedule import learning_rates
+from src.training.validation import ValidationPass
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
 OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "workers", "data_path", "ckpt", "output_dir", "profile")
@@ -43,15 +45,16 @@ def main():
     train_images, test_images = load_split(options)
     train_images, val_images = hold_out(train_images, options)
     episodes = make_episodes(train_images, options, options.epoch)
-    probe = None
+    validation = None
     if options.eval_every:
-        probe = Probe(VALIDATION, val_images, options) if options.val_classes else Probe(TEST, test_images, options)
+        held_out = (VALIDATION, val_images) if options.val_classes else (TEST, test_images)
+        validation = ValidationPass(*held_out, options)
     meta = make_meta(options)
     runner = share_out(meta, workers)
     optimizer = outer_optimizer(meta.trainable_params(), options)
     if checkpoint:
         start_from(checkpoint, meta, optimizer, episodes, options)
-    return train(meta, runner, optimizer, episodes, probe, options)
+    return train(meta, runner, optimizer, episodes, validation, options)
 
 
 def start_from(checkpoint, meta, optimizer, episodes, options):
@@ -65,13 +68,13 @@ def start_from(checkpoint, meta, optimizer, episodes, options):
     print(f"starting from {checkpoint.path}, at epoch {done + 1}", flush=True)
 
 
-def train(meta, runner, optimizer, episodes, probe, options):
+def train(meta, runner, optimizer, episodes, validation, options):
     """Train `meta`, its steps taken by `runner`, to the last epoch or until a signal; returns the exit status."""
     folder = make_folder(options.output_dir, "--output_dir")
     rates = learning_rates(options)
     done = episodes.state["drawn"]
-    if probe:
-        probe.resume(folder, done)
+    if validation:
+        validation.resume(folder, done)
 
     def keep(epoch, **name):
         return save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state, **name)
@@ -84,16 +87,16 @@ def train(meta, runner, optimizer, episodes, probe, options):
             profile(meta, episodes, folder)
         start = time.perf_counter()
         for epoch, batch in enumerate(episodes, done + 1):
-            probed = probe is not None and probe.is_due(epoch)
-            reported = probed or (epoch - 1) % options.log_every == 0
+            validated = validation is not None and validation.is_due(epoch)
+            reported = validated or (epoch - 1) % options.log_every == 0
             began = time.perf_counter()
             figures = inner_curve(runner, batch) if reported and options.per_step else {}
             start += time.perf_counter() - began   # what is measured besides is no part of the step's time
             loss, accuracy = take_step(runner, optimizer, batch, epoch)
             milliseconds = 1000 * (time.perf_counter() - start)
-            if probed:
-                figures |= probe.measure(runner)
-                if probe.update_best(figures):
+            if validated:
+                figures |= validation.measure(runner)
+                if validation.update_best(figures):
                     keep(epoch, name=BEST_NAME)   # first: a run killed here measures this epoch again
             if reported:
                 reporter.report({"step": epoch, "loss": loss, "accuracy": accuracy, "milliseconds": milliseconds,
@@ -103,7 +106,7 @@ def train(meta, runner, optimizer, episodes, probe, options):
             ends = received or epoch == options.epoch
             if saved := ends or epoch % options.save_every == 0:
                 path = keep(epoch)
-            if saved or probed:
+            if saved or validated:
                 picture.refresh(at_once=ends)
             if received and epoch < options.epoch:
                 print(f"interrupted after epoch {epoch}; --ckpt {path} goes on from there", file=sys.stderr)
@@ -130,7 +133,7 @@ def profile(meta, episodes, folder):
 
 def inner_curve(meta, batch):
     """Accuracies and losses of a training batch by inner step, for its record."""
-    losses, accuracies = judge_batch(meta, batch, meta.options.update_step, per_step=True)
+    losses, accuracies = evaluate_batch(meta, batch, meta.options.update_step, per_step=True)
     return by_step([losses], [accuracies])
 
 

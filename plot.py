@@ -5,10 +5,11 @@ files in RUN that eval.py --per_step --json wrote.
 """
 from pathlib import Path
 
-from src.curves import draw_runs, read_runs
-from src.errors import InputError, run_program
-from src.files import make_folder
-from src.options import PLOT, parse
+from src.cli.atomic_files import make_folder
+from src.cli.command_line import parse
+from src.cli.errors import InputError, run_program
+from src.cli.options import PLOT
+from src.pictures.curves import draw_runs, read_runs
 
 FORMATS = (".png", ".jpg", ".pdf", ".svg")
 

@@ -2,11 +2,9 @@
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import omniglot_train
-from src.errors import run_program
+from src.cli.errors import run_program
 
 EPOCHS, WARM_UP = 300, 50
 

@@ -1,7 +1,8 @@
 """The options of a benchmark and its batch: random images, for the time does not depend on what they show."""
 import numpy as np
 
-from src.options import BENCH, Option, parse
+from src.cli.command_line import parse
+from src.cli.options import BENCH, Option
 
 EXTRA = (
     Option("order", "second", "meta-gradient of first or second order; none: evaluation",

@@ -1,14 +1,11 @@
 """Our meta-step beside the peer's, in turn, each in a process of its own: a table, one JSON line, results.json."""
 import argparse
 import json
-import sys
 from functools import partial
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.runs import COMMON, FOLDER, OURS, PEER, in_turn, machine, run
-from src.errors import run_program
-from src.files import write_json
+from src.cli.atomic_files import write_json
+from src.cli.errors import run_program
 
 CASES = {   # name -> flags, and the ratio to stay under
     "1-shot, 5 steps, first order": ({"order": "first"}, 0.45),

@@ -1,9 +1,6 @@
 """The floor under each case: its arithmetic and its unavoidable traffic, over what this machine reaches right now."""
-import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
@@ -11,10 +8,11 @@ from mindspore import nn, ops
 from benchmarks.cases import EXTRA
 from benchmarks.compare import CASES
 from benchmarks.runs import COMMON, as_arguments
-from src import device
-from src.errors import run_program
-from src.network_list import describe
-from src.options import BENCH, parse
+from src.cli.command_line import parse
+from src.cli.errors import run_program
+from src.cli.options import BENCH
+from src.devices import device
+from src.layers.description import describe
 
 # Products of a layer's size: one forward and two back; along a tangent, twice that
 PASSES = {"gradient": 3, "curvature": 6}

@@ -1,18 +1,16 @@
 """How a meta-step's time grows with tasks and inner steps: tables, growth.json and docs/growth.png."""
-import sys
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from benchmarks.cases import EXTRA
 from benchmarks.runs import FOLDER, OURS, ROUNDS, in_turn, machine, read_options, run
-from src.errors import InputError, run_program
-from src.files import make_folder, replacing, write_json
-from src.options import Option
+from src.cli.atomic_files import make_folder, replacing, write_json
+from src.cli.errors import InputError, run_program
+from src.cli.options import Option
 
 OWN = (
     Option("order", "first,second", "orders of the meta-gradient, separated by commas", choices=("first", "second"),

@@ -1,15 +1,12 @@
 """Time one meta-gradient (or, with --order none, one evaluation): no optimizer, no sampling."""
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.cases import random_batch, read_options, result
 from benchmarks.measure import measure, peak_memory
-from src import device
-from src.assembly import make_meta
-from src.errors import run_program
-from src.files import write_json
-from src.workers import share_out
+from src.cli.atomic_files import write_json
+from src.cli.errors import run_program
+from src.devices import device
+from src.devices.shares import share_out
+from src.training.from_options import make_meta
 
 
 def main():

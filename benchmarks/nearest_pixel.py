@@ -1,14 +1,12 @@
 """How far comparing pixels gets on the test tasks: each query image takes the class of the nearest support image."""
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
-from src.assembly import load_split, make_episodes
-from src.errors import run_program
-from src.options import EVAL, parse
-from src.results import summarize, summary_line
+from src.cli.command_line import parse
+from src.cli.errors import run_program
+from src.cli.options import EVAL
+from src.training.evaluation import summarize, summary_line
+from src.training.from_options import load_split, make_episodes
 
 
 def nearest_labels(x_spt, y_spt, x_qry):

@@ -11,8 +11,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks.cases import EXTRA
-from src.errors import InputError
-from src.options import BENCH, Option, options_of, parse
+from src.cli.command_line import parse
+from src.cli.errors import InputError
+from src.cli.options import BENCH, Option, options_of
 
 FOLDER = Path(__file__).resolve().parent
 OURS, PEER = "meta_step.py", "torch_meta_step.py"

@@ -1,14 +1,11 @@
 """One process with MindSpore's own 25 threads, one with a thread a core, or a process a core: on 2 and all cores."""
 import os
-import sys
 from functools import partial
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.cases import EXTRA
 from benchmarks.runs import FOLDER, OURS, ROUNDS, in_turn, machine, read_options, run
-from src.errors import run_program
-from src.files import write_json
+from src.cli.atomic_files import write_json
+from src.cli.errors import run_program
 
 WAYS = {   # how the cores are used -> flags
     "one process, 25 threads": {"workers": 1, "threads": 25},

@@ -1,17 +1,14 @@
 """The peer: the same meta-gradient (or evaluation) in PyTorch, all tasks at once by torch.func's vmap."""
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 import torch.nn.functional as F
 from torch.func import grad, vmap
 
 from benchmarks.cases import random_batch, read_options, result
 from benchmarks.measure import measure, peak_memory
-from src.errors import InputError, run_program
-from src.files import write_json
-from src.network_list import describe
+from src.cli.atomic_files import write_json
+from src.cli.errors import InputError, run_program
+from src.layers.description import describe
 
 
 def logits(specs, weights, x):

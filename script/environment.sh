@@ -21,6 +21,8 @@ make_environment() {
         echo "== environment: installing $1 (the first time about a gigabyte)"
         "$PYTHON" -m pip install --disable-pip-version-check --no-input -r "$project/$1" \
             || fail "installing $1 failed; pip says why above"
+        "$PYTHON" -m pip install --disable-pip-version-check --no-input --quiet --no-deps -e "$project" \
+            || fail "installing the project itself failed; pip says why above"
         wanted "$1" >"$stamp"
     fi
 }

@@ -65,6 +65,6 @@ fi
 
 if [[ ! -f learning_curve.png || ! -f test_task.png ]]; then
     echo "== pictures"
-    "$PYTHON" "$project/src/pictures.py" --device_target CPU --data_path "$data" --ckpt "$checkpoint" --pictures "$out"
+    "$PYTHON" "$project/src/pictures/task.py" --device_target CPU --data_path "$data" --ckpt "$checkpoint" --pictures "$out"
 fi
 echo "== ready after $SECONDS s: accuracy.json, learning_curve.png and test_task.png are in $out"

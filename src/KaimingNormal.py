@@ -4,7 +4,7 @@ import math
 import numpy as np
 from mindspore.common.initializer import Initializer
 
-from src.errors import InputError
+from src.cli.errors import InputError
 
 
 def fans(shape):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from src.archives import OFFICIAL, TOP_FOLDERS
-from src.errors import InputError
+from src.cli.errors import InputError
+from src.data.archives import OFFICIAL, TOP_FOLDERS
 
 FILE_NAME = "omniglot.npy"
 NPY, FOLDERS, ARCHIVES = "npy", "folders", "archives"

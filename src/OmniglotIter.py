@@ -1,7 +1,7 @@
 """Episodes: which characters, which drawings, which labels. Seeded, and able to go on where a run stopped."""
 import numpy as np
 
-from src.errors import InputError
+from src.cli.errors import InputError
 
 OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES = 1623, 1200   # the split of the MAML paper (Finn et al., 2017, section 5.2)
 

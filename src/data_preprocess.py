@@ -9,10 +9,12 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python src/data_preprocess.py`
 
-from src.archives import OFFICIAL, download, unpack  # noqa: E402
-from src.errors import InputError, run_program  # noqa: E402
-from src.files import filling, make_folder, replacing  # noqa: E402
-from src.glyphs import ALPHABET, draw_glyphs  # noqa: E402
+from src.cli.atomic_files import filling, make_folder, replacing  # noqa: E402
+from src.cli.command_line import parse  # noqa: E402
+from src.cli.errors import InputError, run_program  # noqa: E402
+from src.cli.options import DATA  # noqa: E402
+from src.data.archives import OFFICIAL, download, unpack  # noqa: E402
+from src.data.glyphs import ALPHABET, draw_glyphs  # noqa: E402
 from src.Omniglot import (  # noqa: E402
     ARCHIVES,
     FILE_NAME,
@@ -26,7 +28,6 @@ from src.Omniglot import (  # noqa: E402
     search,
     with_ink_high,
 )
-from src.options import DATA, parse  # noqa: E402
 
 OMNIGLOT_COUNTS = (50, 1623, 32460)       # alphabets, characters, images
 RANDOM_SHAPE = (1623, 20, 1, 28, 28)      # as the PyTorch tutorial's stand-in for the data

@@ -2,8 +2,9 @@
 from mindspore import jit_class
 
 from src.crossentropy import CrossEntropy
-from src.first_layer import CentredPatches, FirstConvNorm, ImageRows
-from src.layers import (
+from src.layers.fused_first import CentredPatches, FirstConvNorm, ImageRows
+from src.layers.geometry import Grid
+from src.layers.layers import (
     Affine,
     AsGiven,
     BatchNorm,
@@ -15,7 +16,6 @@ from src.layers import (
     RowConstants,
     SpatialMean,
 )
-from src.rows import Grid
 
 
 @jit_class

@@ -12,9 +12,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.device import tasks_at_once
+from src.devices.device import tasks_at_once
+from src.layers.network import to_parameter, to_rows
 from src.learner import Learner
-from src.network import to_parameter, to_rows
 
 _each = ops.HyperMap()   # a function of each of a tuple's tensors, compiled faster than a loop
 _matmul, _reshape, _sub, _mean = ops.MatMul(), ops.Reshape(), ops.Sub(), ops.ReduceMean()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src import device
+from src.devices import device
 
 device.set_up("CPU")
 

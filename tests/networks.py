@@ -4,7 +4,7 @@ import argparse
 import numpy as np
 from mindspore import Tensor
 
-from src.network import Network
+from src.layers.network import Network
 
 WAYS, SIZE = 3, 12
 

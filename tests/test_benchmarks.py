@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmarks.growth import by_steps, by_tasks
 from benchmarks.runs import as_arguments, in_turn
-from src.options import read_preset
+from src.cli.presets import read_preset
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--task_num", "2", "--n_way", "3", "--k_qry", "2", "--update_step", "2", "--warmup", "0", "--repeats", "2"]

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from networks import NETWORKS
 
-from src import checkpoint
-from src.assembly import make_meta
-from src.errors import InputError
-from src.options import EVAL, TRAIN, parse
-from src.outer import outer_optimizer
+from src.cli.command_line import parse
+from src.cli.errors import InputError
+from src.cli.options import EVAL, TRAIN
+from src.training import checkpoint
+from src.training.from_options import make_meta
+from src.training.optimizer import outer_optimizer
 
 EPISODES = {"seed": 1, "drawn": 3}
 STORED = {"n_way": 3, "update_lr": 0.3, "k_qry": 2, "network": NETWORKS["strided"]}

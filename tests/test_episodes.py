@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from src.errors import InputError
+from src.cli.errors import InputError
 from src.OmniglotIter import OmniglotIter, split_classes
 
 N_WAY, K_SPT, K_QRY, TASKS = 5, 2, 3, 16

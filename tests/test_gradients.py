@@ -6,9 +6,9 @@ from mindspore import Tensor, nn, ops
 from networks import NETWORKS, SIZE, STRIDED, WAYS, network, options
 from reference import directional_derivative, first_order_gradient, logits, outer_loss
 
+from src.layers.network import to_rows
 from src.learner import Learner
 from src.meta import Meta
-from src.network import to_rows
 
 TASKS = 2
 

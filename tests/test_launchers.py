@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src import device
+from src.devices import device
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINERS = [f"run_standalone_train_{name}.sh" for name in ("gpu", "ascend", "cpu")]

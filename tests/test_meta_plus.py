@@ -6,8 +6,8 @@ from mindspore import Tensor
 from networks import NETWORKS, network, options
 from test_gradients import TASKS, batch_of, in_double, weights_of
 
+from src.algorithms.maml_plus_plus import MetaPlus, loss_weights
 from src.meta import Meta
-from src.meta_plus import MetaPlus, loss_weights
 
 STEPS, EPOCH, ANNEALED = 2, 3, 10
 PLUS = {"adapt": "weight,bias", "multi_step_epochs": ANNEALED, "first_order_epochs": 0, "update_step": STEPS}

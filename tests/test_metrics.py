@@ -4,9 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from src.errors import InputError
-from src.metrics import Reporter, log_lines, read_metrics
-from src.results import bracketed, mean_and_interval
+from src.cli.errors import InputError
+from src.training.evaluation import bracketed, mean_and_interval
+from src.training.run_log import Reporter, log_lines, read_metrics
 
 
 def record(step, loss=1.5):

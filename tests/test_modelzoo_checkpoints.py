@@ -5,10 +5,11 @@ import pytest
 from mindspore import Tensor
 
 import eval as evaluation
-from src import checkpoint
-from src.assembly import make_meta
-from src.errors import InputError
-from src.options import EVAL, TRAIN, parse
+from src.cli.command_line import parse
+from src.cli.errors import InputError
+from src.cli.options import EVAL, TRAIN
+from src.training import checkpoint
+from src.training.from_options import make_meta
 
 FILTERS = 64
 TEST = ("--preset", "modelzoo", "--test_batches", "2", "--task_num", "2")

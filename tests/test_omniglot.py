@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src import archives, data_preprocess
+from src import data_preprocess
+from src.cli.errors import InputError
+from src.data import archives
 from src.data_preprocess import load_images
-from src.errors import InputError
 from src.Omniglot import TOP_FOLDERS, archives_in, find
 
 DRAWINGS = 3

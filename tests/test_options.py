@@ -2,8 +2,10 @@
 import pytest
 import yaml
 
-from src.errors import InputError, run_program
-from src.options import EVAL, OPTIONS, PRESET_FOLDER, TRAIN, as_yaml, options_of, parse, read_preset
+from src.cli.command_line import parse
+from src.cli.errors import InputError, run_program
+from src.cli.options import EVAL, OPTIONS, TRAIN, options_of
+from src.cli.presets import PRESET_FOLDER, as_yaml, read_preset
 
 DATA = ["--data_path", "data"]
 

@@ -1,18 +1,18 @@
-"""The small parts of the learner: initial values, the loss, the list of layers, rows and their takers."""
+"""The small parts of the learner: initial values, the loss, the list of layers, rows and their adjoint_index."""
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, ops
 from mindspore.common.initializer import initializer
 
+from src.cli.errors import InputError
+from src.cli.presets import PRESET_FOLDER, read_preset
 from src.crossentropy import CrossEntropy
-from src.errors import InputError
-from src.first_layer import RectifiedProduct, product_takes_relu
 from src.KaimingNormal import KaimingNormal
-from src.network import Network, to_parameter, to_rows
-from src.network_list import describe
-from src.options import PRESET_FOLDER, read_preset
-from src.rows import Grid, Window, takers
+from src.layers.description import describe
+from src.layers.fused_first import RectifiedProduct, product_takes_relu
+from src.layers.geometry import Grid, Window, adjoint_index
+from src.layers.network import Network, to_parameter, to_rows
 
 
 @pytest.mark.parametrize("mode, nonlinearity, slope, expected", [
@@ -101,7 +101,7 @@ def test_rows_and_takers_are_adjoint(window):
     x, places = draws.normal(size=grid.rows), draws.normal(size=table.size)
     x[-1] = 0                                            # the zero row
     places.reshape(table.shape)[-1] = 0
-    back = sum(places[index] for index in takers(table, grid.rows))
+    back = sum(places[index] for index in adjoint_index(table, grid.rows))
     assert (x[table.reshape(-1)] * places).sum() == pytest.approx((x * back).sum())
 
 

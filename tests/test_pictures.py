@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from src.pictures import RIGHT, WRONG, draw_task
+from src.pictures.task import RIGHT, WRONG, draw_task
 
 N_WAY, K_SPT, K_QRY = 3, 1, 2
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.network_list import LAYERS, describe
-from src.option_tables import READMES, with_tables
-from src.options import DATA, EVAL, PLOT, TRAIN, markdown_table, parse, read_preset
+from src.cli.command_line import parse
+from src.cli.option_tables import READMES, markdown_table, with_tables
+from src.cli.options import DATA, EVAL, PLOT, TRAIN
+from src.cli.presets import read_preset
+from src.layers.description import LAYERS, describe
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (*READMES, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
@@ -38,7 +40,7 @@ def readme(request):
 
 
 def test_tables_are_those_of_the_options(readme):
-    assert with_tables(readme) == readme, "run python src/option_tables.py"
+    assert with_tables(readme) == readme, "run python src/cli/option_tables.py"
     for program in (TRAIN, EVAL, DATA):
         assert readme.count(markdown_table(program)) == 1
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from src.options import TRAIN, parse
-from src.outer import OuterAdam
-from src.schedule import learning_rates
+from src.cli.command_line import parse
+from src.cli.options import TRAIN
+from src.training.optimizer import OuterAdam
+from src.training.schedule import learning_rates
 
 
 def rates(*arguments):

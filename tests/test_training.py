@@ -13,9 +13,9 @@ import pytest
 
 import eval as evaluation
 import omniglot_train
-from src import checkpoint, data_preprocess
-from src.errors import InputError
-from src.metrics import read_metrics
+from src.cli.errors import InputError
+from src.training import checkpoint, data_preprocess
+from src.training.run_log import read_metrics
 
 ROOT = Path(__file__).parent.parent
 EPOCHS, SAVE_EVERY, LOG_EVERY = 200, 190, 4

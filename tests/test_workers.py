@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from src import device
+from src.devices import device
 
 ROOT = Path(__file__).parent.parent
 # A process that has run a graph cannot share it out any more, so each comparison has a process of its own.
@@ -17,9 +17,9 @@ COMPARE = """
 import sys
 import numpy as np
 from benchmarks.cases import random_batch, read_options
-from src import device
-from src.assembly import make_meta
-from src.workers import share_out
+from src.devices import device
+from src.training.from_options import make_meta
+from src.devices.shares import share_out
 
 options = read_options("")
 assert device.set_up_for(options) == 2

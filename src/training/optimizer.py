@@ -1,7 +1,7 @@
 """The outer optimizer: Adam on the meta-gradient, with decoupled weight decay where a preset asks for it."""
 from mindspore import nn, ops
 
-from src.schedule import learning_rates
+from src.training.schedule import learning_rates
 
 
 class OuterAdam(nn.Adam):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from src.errors import InputError
+from src.cli.errors import InputError
 
 FILE_NAME = "metrics.jsonl"
 TEST, VALIDATION = "test_", "val_"   # what the keys of a pass on other characters begin with
@@ -79,7 +79,7 @@ def read_metrics(path):
     list of dict
         `step`, `loss`, `accuracy` (0 to 1), `milliseconds` and `learning_rate` of each reported step; with
         --per_step the lists `accuracies` and `losses`, from inner step 0 to the last. Where a test pass followed the
-        step, its figures too, as `Probe.measure` names them.
+        step, its figures too, as `ValidationPass.measure` names them.
 
     Raises
     ------

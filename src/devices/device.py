@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
-from src.errors import InputError
+from src.cli.errors import InputError
 
 os.environ.setdefault("GLOG_v", "3")   # before MindSpore is imported: errors only, no warnings on the screen
 

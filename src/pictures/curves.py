@@ -15,9 +15,9 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.ticker import MaxNLocator, PercentFormatter  # noqa: E402
 
-from src.errors import InputError  # noqa: E402
-from src.files import replacing  # noqa: E402
-from src.metrics import FILE_NAME, PASSES, read_metrics  # noqa: E402
+from src.cli.atomic_files import replacing  # noqa: E402
+from src.cli.errors import InputError  # noqa: E402
+from src.training.run_log import FILE_NAME, PASSES, read_metrics  # noqa: E402
 
 PICTURE = "maml-accs.png"
 KINDS = {"": "training"} | {prefix: name.lower() for prefix, name in PASSES.items()}   # by what their keys begin with

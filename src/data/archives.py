@@ -12,8 +12,8 @@ from pathlib import PurePosixPath
 
 from tqdm import tqdm
 
-from src.errors import InputError
-from src.files import filling, make_folder, replacing
+from src.cli.atomic_files import filling, make_folder, replacing
+from src.cli.errors import InputError
 
 # Archives of github.com/brendenlake/omniglot (python/) and their md5, as published there
 OFFICIAL = {

@@ -1,4 +1,4 @@
-"""The figures of an evaluation: accuracies of batches, their mean, its interval."""
+"""Evaluation: tasks adapted and judged on their query images, the mean accuracy, and its interval."""
 import math
 
 import numpy as np
@@ -53,3 +53,47 @@ def summary_line(results):
     return (f"accuracy {results['mean']:.4f} +- {results['interval_95']:.4f} (95 % interval): "
             f"{results['tasks']} tasks, {results['n_way']}-way {results['k_spt']}-shot, "
             f"{results['k_qry']} query images a class, {results['update_step_test']} inner steps")
+
+
+def evaluate_batch(meta, batch, steps, per_step=False):
+    """Adapt to a batch of tasks by `steps` inner steps, and judge.
+
+    Parameters
+    ----------
+    meta : Meta or Workers
+    batch : tuple of ndarray
+        As `OmniglotIter` yields it.
+    steps : int
+        Inner steps.
+    per_step : bool
+        Whether to judge before adapting and after every step too.
+
+    Returns
+    -------
+    losses : ndarray, [step]
+        Means over tasks and query images, one for each time it judged.
+    accuracies : ndarray, [step, task]
+    """
+    walk = meta.walk(*batch, steps, first=0 if per_step else steps)
+    losses, accuracies = zip(*((loss.asnumpy(), accuracies.asnumpy()) for loss, accuracies, _ in walk))
+    return np.stack(losses), np.stack(accuracies)
+
+
+def evaluate_batches(meta, batches, steps, per_step=False):
+    """What `evaluate_batch` returns for each of the batches: losses [batch, step], accuracies [batch, step, task]."""
+    losses, accuracies = zip(*(evaluate_batch(meta, batch, steps, per_step) for batch in batches))
+    return np.stack(losses), np.stack(accuracies)
+
+
+def by_step(losses, accuracies, prefix=""):
+    """The means over batches and tasks, in lists by inner step that JSON keeps.
+
+    Parameters
+    ----------
+    losses : array_like, [batch, step]
+    accuracies : array_like, [batch, step, task]
+    prefix : str
+        Begins the names: `accuracies` and `losses`.
+    """
+    return {f"{prefix}accuracies": np.mean(accuracies, axis=(0, 2), dtype=np.float64).tolist(),
+            f"{prefix}losses": np.mean(losses, axis=0, dtype=np.float64).tolist()}

@@ -15,7 +15,7 @@ import numpy as np
 from mindspore import Tensor, jit_class, ops
 from mindspore import dtype as mstype
 
-from src.rows import takers
+from src.layers.geometry import adjoint_index
 
 _add, _sub, _mul = ops.Add(), ops.Sub(), ops.Mul()
 _matmul = ops.BatchMatMul()
@@ -82,7 +82,7 @@ class Patches:
         table = window.rows_under(grid)
         self.shape = (table.shape[0], table.shape[1])           # rows out, taps
         self.index = Tensor(table.reshape(-1))
-        self.takers = [Tensor(index) for index in takers(table, grid.rows)]
+        self.adjoint_index = [Tensor(index) for index in adjoint_index(table, grid.rows)]
 
     def take(self, x):
         """[task, rows, channel] -> [task, rows out, taps x channel]."""
@@ -90,10 +90,10 @@ class Patches:
         return _reshape(taken, (x.shape[0], self.shape[0], self.shape[1] * x.shape[2]))
 
     def give_back(self, gradient):
-        """[task, rows out, taps x channel] -> [task, rows, channel]: every row gets the sum over its takers."""
+        """[task, rows out, taps x channel] -> [task, rows, channel]: every row gets the sum over its adjoint_index."""
         places = _reshape(gradient, (gradient.shape[0], self.shape[0] * self.shape[1], -1))
-        total = _gather(places, self.takers[0], 1)
-        for index in self.takers[1:]:
+        total = _gather(places, self.adjoint_index[0], 1)
+        for index in self.adjoint_index[1:]:
             total = _add(total, _gather(places, index, 1))
         return total
 
@@ -260,7 +260,7 @@ class MaxPool(Layer):
     def __init__(self, window, grid):
         table = window.rows_under(grid)                                       # [rows out, taps]
         self.under = [Tensor(np.ascontiguousarray(tap)) for tap in table.T]   # each [rows out]
-        self.takers = [Tensor(index) for index in takers(table.T, grid.rows)]
+        self.adjoint_index = [Tensor(index) for index in adjoint_index(table.T, grid.rows)]
 
     def forward(self, w, x):
         under = [_gather(x, index, 1) for index in self.under]                # each [task, rows out, channel]
@@ -275,8 +275,8 @@ class MaxPool(Layer):
 
     def backward(self, w, saved, dy):
         places = _join_rows(tuple(_mul(dy, is_largest) for is_largest in saved))   # [task, taps x rows out, channel]
-        dx = _gather(places, self.takers[0], 1)
-        for index in self.takers[1:]:
+        dx = _gather(places, self.adjoint_index[0], 1)
+        for index in self.adjoint_index[1:]:
             dx = _add(dx, _gather(places, index, 1))
         return dx, (), ()
 

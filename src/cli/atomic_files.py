@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from src.errors import InputError
+from src.cli.errors import InputError
 
 
 def make_folder(path, flag):

@@ -6,7 +6,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
 from src.KaimingNormal import KaimingNormal
-from src.network_list import describe
+from src.layers.description import describe
 
 _reshape, _transpose = ops.Reshape(), ops.Transpose()
 

@@ -15,7 +15,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.layers import (
+from src.layers.layers import (
     Layer,
     Patches,
     RowConstants,

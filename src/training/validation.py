@@ -1,15 +1,14 @@
-"""Probe: how well the network does in the middle of its training, on characters that it does not train on."""
+"""The validation pass: how well the network does during its training, on characters it does not train on."""
 import argparse
 from pathlib import Path
 
-from src.assembly import make_episodes
-from src.judging import by_step, judge_batches
-from src.metrics import FILE_NAME, VALIDATION, read_metrics
-from src.options import BY_NAME, EVAL
-from src.results import mean_and_interval
+from src.cli.options import BY_NAME, EVAL
+from src.training.evaluation import by_step, evaluate_batches, mean_and_interval
+from src.training.from_options import make_episodes
+from src.training.run_log import FILE_NAME, VALIDATION, read_metrics
 
 
-class Probe:
+class ValidationPass:
     """Measures on the same tasks every time, so that the figures compare.
 
     They are the first that eval.py would draw from these characters with the training's --task_num, and as there the
@@ -49,7 +48,7 @@ class Probe:
             `accuracy` (0 to 1), `interval_95` (see `mean_and_interval`) and `loss` after the last inner step; with
             --per_step the lists `accuracies` and `losses` too. Each name begins with `prefix`.
         """
-        losses, accuracies = judge_batches(meta, self.episodes, self.options.update_step_test, self.options.per_step)
+        losses, accuracies = evaluate_batches(meta, self.episodes, self.options.update_step_test, self.options.per_step)
         mean, interval = mean_and_interval(accuracies[:, -1])
         figures = {f"{self.prefix}accuracy": mean, f"{self.prefix}interval_95": interval,
                    f"{self.prefix}loss": float(losses[:, -1].mean())}

@@ -9,9 +9,9 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 
-from src.errors import InputError
-from src.files import replacing
-from src.options import check_values, read_preset
+from src.cli.atomic_files import replacing
+from src.cli.errors import InputError
+from src.cli.presets import check_values, read_preset
 
 FILE_NAME = "maml-{}_1.ckpt"
 BEST_NAME = "maml-best.ckpt"   # of a folder's checkpoints it is taken only where it is named

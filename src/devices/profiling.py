@@ -8,9 +8,9 @@ from pathlib import Path
 
 import mindspore as ms
 
-from src.device import silenced
-from src.errors import InputError
-from src.files import replacing
+from src.cli.atomic_files import replacing
+from src.cli.errors import InputError
+from src.devices.device import silenced
 
 FILE_NAME = "kernels.csv"
 WARM_UP = 20   # steps; MindSpore tries thread counts in the first 15 or so

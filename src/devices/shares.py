@@ -18,9 +18,9 @@ import mindspore.multiprocessing as processes  # with what MindSpore needs aroun
 import numpy as np
 from mindspore import Tensor
 
-from src import device
-from src.errors import InputError
-from src.interruption import SIGNALS
+from src.cli.errors import InputError
+from src.devices import device
+from src.training.interruption import SIGNALS
 
 ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
 REHEARSED = 700  # images of a share; beyond, graphs are little of a process's memory, and a rehearsal takes long

@@ -3,22 +3,19 @@
 The curve is drawn from the metrics.jsonl beside the checkpoint. The task is the first that eval.py would draw with
 one task in a batch.
 """
-import sys
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python src/pictures.py`
-
-from src import device  # noqa: E402
-from src.assembly import load_split, load_trained, make_episodes  # noqa: E402
-from src.curves import draw_learning_curve, save_figure  # noqa: E402
-from src.errors import run_program  # noqa: E402
-from src.files import make_folder  # noqa: E402
-from src.metrics import FILE_NAME, read_metrics  # noqa: E402
-from src.options import EVAL, Option, parse  # noqa: E402
+from src.cli.atomic_files import make_folder
+from src.cli.command_line import parse
+from src.cli.errors import run_program
+from src.cli.options import EVAL, Option
+from src.devices import device
+from src.pictures.curves import draw_learning_curve, save_figure
+from src.training.from_options import load_split, load_trained, make_episodes
+from src.training.run_log import FILE_NAME, read_metrics
 
 RIGHT, WRONG = "tab:green", "tab:red"
 ROW_HEIGHT = 1.4   # in image heights: the rest holds the predicted class

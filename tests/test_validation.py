@@ -1,14 +1,15 @@
-"""The probe: the same tasks every time, from characters that training does not see; and which epoch was the best."""
+"""The validation pass: the same tasks every time, from characters not trained on; and which epoch was the best."""
 import json
 
 import numpy as np
 import pytest
 
-from src.assembly import hold_out
-from src.errors import InputError
-from src.metrics import FILE_NAME, VALIDATION
-from src.options import TRAIN, parse
-from src.probe import Probe
+from src.cli.command_line import parse
+from src.cli.errors import InputError
+from src.cli.options import TRAIN
+from src.training.from_options import hold_out
+from src.training.run_log import FILE_NAME, VALIDATION
+from src.training.validation import ValidationPass
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (12, 20, 1, 4, 4), np.uint8)
 
@@ -19,17 +20,17 @@ def options(*arguments):
 
 
 def test_it_draws_the_same_tasks_every_time_in_the_way_of_the_evaluation():
-    probe = Probe(VALIDATION, IMAGES, options("--k_qry", "2", "--rotate"))
-    first, second = list(probe.episodes), list(probe.episodes)
+    validation = ValidationPass(VALIDATION, IMAGES, options("--k_qry", "2", "--rotate"))
+    first, second = list(validation.episodes), list(validation.episodes)
     assert len(first) == 2
     for batch, again in zip(first, second, strict=True):
         assert all((one == other).all() for one, other in zip(batch, again, strict=True))
     assert first[0][3].shape == (2, 5 * 15)
-    assert not probe.episodes.rotate
+    assert not validation.episodes.rotate
 
 
 def test_as_many_query_images_as_the_drawings_leave():
-    assert Probe(VALIDATION, IMAGES, options("--k_spt", "8")).episodes.k_qry == 12
+    assert ValidationPass(VALIDATION, IMAGES, options("--k_spt", "8")).episodes.k_qry == 12
 
 
 def test_held_out_characters_are_the_last_and_no_longer_trained_on():
@@ -49,11 +50,11 @@ def test_the_best_is_the_highest_of_the_epochs_this_run_goes_on_from(tmp_path):
     accuracies = {3: 0.5, 6: 0.7, 9: 0.6, 12: 0.9}
     (tmp_path / FILE_NAME).write_text("".join(
         json.dumps({"step": step, "val_accuracy": accuracy}) + "\n" for step, accuracy in accuracies.items()))
-    probe = Probe(VALIDATION, IMAGES, options())
+    validation = ValidationPass(VALIDATION, IMAGES, options())
     for done, best in ((11, 0.7), (12, 0.9), (0, 0.0)):
-        probe.resume(tmp_path, done)
-        assert probe.best == best
-    probe.resume(tmp_path / "empty", 11)
-    improved = [probe.update_best({"val_accuracy": accuracy}) for accuracy in (0.4, 0.4, 0.3, 0.5)]
+        validation.resume(tmp_path, done)
+        assert validation.best == best
+    validation.resume(tmp_path / "empty", 11)
+    improved = [validation.update_best({"val_accuracy": accuracy}) for accuracy in (0.4, 0.4, 0.3, 0.5)]
     assert improved == [True, False, False, True]
-    assert not probe.update_best({"test_accuracy": 1.0})
+    assert not validation.update_best({"test_accuracy": 1.0})

@@ -1,12 +1,12 @@
 """The parts of a run put together as its options say: characters, episodes, meta-learner."""
-from src.checkpoint import load
+from src.algorithms.maml_plus_plus import MetaPlus
+from src.cli.errors import InputError
+from src.cli.options import EVAL, options_of
 from src.data_preprocess import load_images
-from src.errors import InputError
+from src.layers.network import Network
 from src.meta import Meta
-from src.meta_plus import MetaPlus
-from src.network import Network
 from src.OmniglotIter import OmniglotIter, split_classes
-from src.options import EVAL, options_of
+from src.training.checkpoint import load
 
 
 def load_split(options):

@@ -67,7 +67,7 @@ class Window:
         return np.arange(count)[:, None] * self.stride - self.padding + np.arange(self.kernel)   # [count, kernel]
 
 
-def takers(table, rows):
+def adjoint_index(table, rows):
     """The adjoint of a table of rows: for every row, the places of `table` (flattened) that take it.
 
     Parameters

@@ -2,8 +2,8 @@
 import math
 from dataclasses import dataclass
 
-from src.errors import InputError
-from src.rows import Grid, Window
+from src.cli.errors import InputError
+from src.layers.geometry import Grid, Window
 
 # Every kind of layer, with its properties: (kind of value, default, smallest value). None: no default.
 INITS = ("kaiming_fan_in", "kaiming_fan_out", "uniform", "ones")

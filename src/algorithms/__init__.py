@@ -1,0 +1,1 @@
+"""Algorithms beside MAML that share its inner loop."""

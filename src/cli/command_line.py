@@ -1,0 +1,100 @@
+"""The command line of every program: defaults, then the preset, then the flags given by hand."""
+import argparse
+
+from src.cli.errors import InputError
+from src.cli.options import BY_NAME, LEARNING, OPERANDS, REQUIRED, TRAIN, options_of
+from src.cli.presets import PRESET_FOLDER, read_preset
+
+
+def parse(program, description, arguments=None, extra=()):
+    """The options of one run: defaults, then the preset, then what the command line says.
+
+    Parameters
+    ----------
+    program : str
+        One of `TRAIN`, `EVAL`, `DATA`, `BENCH`, `PLOT`.
+    description : str
+        The first lines of `--help`.
+    arguments : list of str, optional
+        The command line without the program's name; by default the process's own.
+    extra : sequence of Option
+        Options of this one program alone (a benchmark's repeats).
+
+    Returns
+    -------
+    argparse.Namespace
+        Every option by name; `given`, the names given by hand; where the program learns, `network` too; where it
+        takes `OPERANDS`, these as `operands`, a list of str.
+
+    Raises
+    ------
+    InputError
+        On a value outside its range or an unknown key in a preset.
+    """
+    options = options_of(program) + list(extra)
+    typed = vars(_parser(program, description, options).parse_args(arguments))
+    operands = {"operands": typed.pop("operands")} if program in OPERANDS else {}
+    by_name = {option.name: option for option in options}
+    given = {name: by_name[name].convert(value, f"--{name}") for name, value in typed.items() if value is not None}
+    values = starting_values(program, options, given) | given
+    missing = [name for name, value in values.items() if value is REQUIRED]
+    if missing:
+        raise InputError(f"--{missing[0]} is missing; expected {by_name[missing[0]].help}")
+    return argparse.Namespace(**values, **operands, given=frozenset(given))
+
+
+def starting_values(program, options, given):
+    """What a run starts from before `given`, the options given by hand: the defaults, then the preset."""
+    values = {option.name: option.default_for(program) for option in options}
+    if "preset" in values:
+        default = read_preset(values["preset"])
+        values["network"] = default["network"]   # for a preset of the user's own that lists none
+        values.update(_for_program(read_preset(given["preset"]) if "preset" in given else default, options))
+    return values
+
+
+def _for_program(content, options):
+    names = {option.name for option in options} | {"network"}
+    return {key: value for key, value in content.items() if key in names}
+
+
+def _parser(program, description, options):
+    parser = _OneLineParser(description=description, allow_abbrev=False,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    if program in LEARNING:
+        parser.add_argument("--list_presets", "--list-presets", action=_ListPresets, nargs=0,
+                            help="print a table of the presets, and end")
+    if program in OPERANDS:
+        name, text = OPERANDS[program]
+        parser.add_argument("operands", nargs="+", metavar=name, help=text)
+    for option in options:
+        names = list(dict.fromkeys((f"--{option.name}", f"--{option.name.replace('_', '-')}")))
+        default = option.default_for(program)
+        text = option.help.replace("%", "%%")
+        text += "" if default in (REQUIRED, "") else f" (default {default})"
+        if option.kind is bool:
+            parser.add_argument(*names, dest=option.name, action="store_true", default=None, help=text)
+            negative = dict.fromkeys(("--no_" + option.name, "--no-" + option.name.replace("_", "-")))
+            parser.add_argument(*negative, dest=option.name, action="store_false", help=argparse.SUPPRESS)
+        else:
+            metavar = "{" + ",".join(map(str, option.choices)) + "}" if option.choices else option.name.upper()
+            parser.add_argument(*names, dest=option.name, metavar=metavar, help=text)
+    return parser
+
+
+class _ListPresets(argparse.Action):
+    """Print a table of the presets, and end the program."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        columns = ("order", "n_way", "k_spt", "task_num", "update_step", "update_lr", "meta_lr")
+        print(f"{'preset':12}" + "".join(f"{name:>12}" for name in columns) + "  description")
+        for path in sorted(PRESET_FOLDER.glob("*.yaml")):
+            preset = read_preset(path)
+            values = [preset.get(name, BY_NAME[name].default_for(TRAIN)) for name in columns]
+            print(f"{path.stem:12}" + "".join(f"{value!s:>12}" for value in values) + f"  {preset['description']}")
+        parser.exit()
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    def error(self, message):
+        raise InputError(f"{message} (--help lists the flags)")

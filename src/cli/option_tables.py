@@ -1,0 +1,41 @@
+"""The option tables of the documentation, written between marker lines: `python -m src.cli.option_tables`."""
+import re
+from pathlib import Path
+
+from src.cli.atomic_files import replacing
+from src.cli.command_line import starting_values
+from src.cli.options import REQUIRED, options_of
+
+ROOT = Path(__file__).resolve().parents[2]
+READMES = ("README.md", "README_CN.md")
+TABLE = re.compile(r"(<!-- options of (\w+) -->\n).*?(<!-- end of options -->)", re.DOTALL)
+
+
+def markdown_table(program):
+    """The README's table of the options of `program`, with the values that a run without flags has."""
+    options = options_of(program)
+    defaults = starting_values(program, options, {})
+    lines = ["| flag | default | meaning |", "| --- | --- | --- |"]
+    for option in options:
+        default = defaults[option.name]
+        shown = "required" if default is REQUIRED else f"`{default}`" if default not in ("", []) else ""
+        choices = f" ({', '.join(map(str, option.choices))})" if option.choices else ""
+        lines.append(f"| `--{option.name}` | {shown} | {option.help}{choices} |")
+    return "\n".join(lines)
+
+
+def with_tables(text):
+    """`text` with the table of each `<!-- options of PROGRAM -->` as the options are now."""
+    return TABLE.sub(lambda match: f"{match[1]}\n{markdown_table(match[2])}\n\n{match[3]}", text)
+
+
+def main():
+    for name in READMES:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        with replacing(path) as temporary:
+            temporary.write_text(with_tables(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

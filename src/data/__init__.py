@@ -1,0 +1,1 @@
+"""Where images come from: the official archives, and the built-in glyphs."""

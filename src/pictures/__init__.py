@@ -1,0 +1,1 @@
+"""Pictures: the curves of trainings, and one task."""

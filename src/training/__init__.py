@@ -1,0 +1,1 @@
+"""What a training run is made of: its parts, their optimizer, evaluation, checkpoints and log."""
