@@ -10,65 +10,28 @@ from pathlib import Path
 import pytest
 
 from src.devices import device
+from src.devices.batch_share import Share
 
 ROOT = Path(__file__).parent.parent
-# A process that has run a graph cannot share it out any more, so each comparison has a process of its own.
-COMPARE = """
-import sys
-import numpy as np
-from benchmarks.cases import random_batch, read_options
-from src.devices import device
-from src.training.from_options import make_meta
-from src.devices.shares import share_out
-
-options = read_options("")
-assert device.set_up_for(options) == 2
-meta = make_meta(options)
-workers = share_out(meta, 2)
-batch = random_batch(options)
-for epoch in (0, 1):
-    workers.epoch = epoch
-    (loss, accuracy, found), expected = workers.meta_gradient(*batch), meta.meta_gradient(*batch)
-    np.testing.assert_allclose([loss.asnumpy(), accuracy.asnumpy()], [e.asnumpy() for e in expected[:2]], rtol=1e-5)
-    assert [(a.shape, a.dtype) for a in found] == [(b.shape, b.dtype) for b in expected[2]]
-    whole = [np.concatenate([value.asnumpy().ravel() for value in gradient]) for gradient in (found, expected[2])]
-    # On noise a ReLU may lie on its edge, which one sum in another order pushes over: a wrong share would be far off.
-    difference = np.linalg.norm(whole[0] - whole[1]) / np.linalg.norm(whole[1])
-    assert difference < 1e-2, difference
-    for parameter in meta.trainable_params():   # the workers must see what the optimizer does
-        parameter.set_data(parameter * 1.1)
-for found, expected in zip(workers.walk(*batch, 2), meta.walk(*batch, 2)):
-    for a, b in zip(found, expected):
-        np.testing.assert_allclose(a.asnumpy(), b.asnumpy(), atol=1e-4)
-print("equal")
-"""
-SMALL = ("--workers", "2", "--n_way", "3", "--k_spt", "1", "--k_qry", "2", "--update_step", "2")
-READING = "Use the compilation cache"   # MindSpore's warning where it reads a graph
 
 
-@pytest.mark.parametrize(("flags", "read_graphs"), [
-    (("--order", "second", "--task_num", "4"), True),
-    (("--preset", "maml++", "--task_num", "4"), True),
-    (("--preset", "modelzoo", "--order", "first", "--task_num", "3"), False),     # a sum over the tasks; unequal shares
-])
-def test_workers_give_what_one_process_gives(flags, read_graphs, tmp_path):
-    program = tmp_path / "compare.py"
-    program.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{COMPARE}")
-    done = compare([str(program)], flags)
-    assert (READING in done.stderr) == read_graphs
+@pytest.mark.parametrize("workers", [3])
+def test_workers_give_what_one_process_gives(workers, data_path):
+    done = subprocess.run([sys.executable, str(ROOT / "tests" / "compare_shares.py"), str(data_path), str(workers)],
+                          cwd=ROOT, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.stdout.strip().splitlines()[-1:], done.returncode) == (["equal"], 0), done.stdout + done.stderr
 
 
-def test_workers_compile_for_themselves_where_mindspore_finds_no_program_file():
-    done = compare(["-c", COMPARE], ("--order", "first", "--task_num", "4"))
-    assert READING not in done.stderr
-
-
-def compare(program, flags):
-    """Run a comparison with MindSpore's warnings."""
-    done = subprocess.run([sys.executable, *program, *SMALL, *flags], cwd=ROOT, capture_output=True, text=True,
-                          check=False, env={**os.environ, "GLOG_v": "2"})
-    assert (done.stdout.strip().splitlines()[-1:], done.returncode) == (["equal"], 0), done.stderr
-    return done
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 9])
+def test_every_task_is_in_one_share_and_shares_are_even(count):
+    shares = Share(10, 17, 32).split(count)
+    assert [task for share in shares for task in range(share.start, share.stop)] == list(range(10, 17))
+    sizes = [share.stop - share.start for share in shares]
+    assert len(shares) == min(count, 7)
+    assert max(sizes) - min(sizes) <= 1
+    assert sum(share.part for share in shares) == pytest.approx(7 / 32)
+    assert shares[-1].within(Share(10, 17, 32)) == slice(7 - sizes[-1], 7)
 
 
 def test_a_worker_that_dies_ends_the_training_in_one_line(data_path, tmp_path):
@@ -77,7 +40,7 @@ def test_a_worker_that_dies_ends_the_training_in_one_line(data_path, tmp_path):
     os.kill(worker, signal.SIGKILL)
     _, complaint = training.communicate(timeout=60)
     assert (training.returncode, len(complaint.splitlines())) == (2, 1), complaint
-    assert complaint.startswith("error: --workers 2: one of")
+    assert complaint.startswith("error: --workers 2: worker 1 was killed by SIGKILL; ")
 
 
 def test_a_signal_to_all_processes_still_saves_the_epoch(data_path, tmp_path):

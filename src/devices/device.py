@@ -26,7 +26,7 @@ def set_up_for(options):
     Returns
     -------
     int
-        How many processes are to share a batch of tasks (see `workers.py`).
+        How many processes are to share a batch of tasks (see `shares.py`).
 
     Raises
     ------

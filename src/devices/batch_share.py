@@ -1,0 +1,153 @@
+"""A share of a batch's tasks, and how the results of all shares add up to those of the batch.
+
+Tasks need nothing of each other before their gradients are summed. So a batch can be shared out in any way: to
+forked processes, to ranks of msrun, and each rank's share to forked processes again.
+"""
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from mindspore import Tensor
+
+from src.cli.errors import InputError
+
+
+class LostProcessError(InputError):
+    """A process that had a share of the batch is gone; what the asking process holds can still be saved."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Tasks number `start` to `stop` - 1 of a batch of `tasks`."""
+
+    start: int
+    stop: int
+    tasks: int
+
+    @property
+    def part(self):
+        """The size of the share as a part of the batch."""
+        return np.float32((self.stop - self.start) / self.tasks)
+
+    def split(self, count):
+        """This share in `count` shares whose sizes differ by one at most, or in one a task where those are fewer."""
+        bounds = np.linspace(self.start, self.stop, min(count, self.stop - self.start) + 1).astype(int).tolist()
+        return [Share(start, stop, self.tasks) for start, stop in zip(bounds, bounds[1:])]
+
+    def within(self, outer):
+        """Where this share's tasks are among those of `outer`, which it is a share of."""
+        return slice(self.start - outer.start, self.stop - outer.start)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A method of `Meta` to call with a batch.
+
+    Attributes
+    ----------
+    method : str
+        "meta_gradient" or "walk".
+    arguments : tuple of int
+        Those that follow the batch.
+    epoch : int
+        Meta-steps done.
+    """
+
+    method: str
+    arguments: tuple = ()
+    epoch: int = 0
+
+
+def contribution(meta, call, batch, share):
+    """What a share of the tasks adds to the results of the whole batch.
+
+    Parameters
+    ----------
+    meta : Meta
+    call : Call
+    batch : sequence of ndarray
+        The share's tasks alone.
+    share : Share
+
+    Returns
+    -------
+    list of ndarray
+        Summed over all shares they are the batch's loss, accuracy and gradients, or, for `walk`, the loss,
+        accuracies and predictions of each inner step. A mean over tasks counts by the size of the share; what is
+        of one task stands in its place among zeros.
+    """
+    meta.epoch = call.epoch
+    results = getattr(meta, call.method)(*batch, *call.arguments)
+    if call.method == "meta_gradient":
+        loss, accuracy, gradients = results
+        of_gradients = np.float32(1) if meta.options.meta_loss == "sum" else share.part
+        return [share.part * loss.asnumpy(), share.part * accuracy.asnumpy(),
+                *(of_gradients * gradient.asnumpy() for gradient in gradients)]
+    return [value for loss, *of_tasks in results
+            for value in (share.part * loss.asnumpy(), *(_among_zeros(values, share) for values in of_tasks))]
+
+
+def _among_zeros(values, share):
+    """[task of the share, ...] -> [task of the batch, ...]."""
+    whole = np.zeros((share.tasks, *values.shape[1:]), values.asnumpy().dtype)
+    whole[share.start:share.stop] = values.asnumpy()
+    return whole
+
+
+class Shared(ABC):
+    """As `Meta`, for a batch that is shared out.
+
+    Parameters
+    ----------
+    meta : Meta
+        Holds the parameters.
+
+    Attributes
+    ----------
+    epoch : int
+        Meta-steps done; whoever trains sets it.
+    """
+
+    def __init__(self, meta):
+        self.meta, self.options, self.epoch = meta, meta.options, 0
+
+    @abstractmethod
+    def total(self, call, batch, share):
+        """What a share of the tasks adds to the batch's results, as `contribution`, however many processes find it."""
+
+    def meta_gradient(self, *batch):
+        """As `Meta.meta_gradient`."""
+        loss, accuracy, *gradients = self._of_all(Call("meta_gradient", (), self.epoch), batch)
+        return loss, accuracy, tuple(gradients)
+
+    def evaluate(self, *batch):
+        """As `Meta.evaluate`."""
+        steps = self.options.update_step_test
+        return next(self.walk(*batch, steps, first=steps))
+
+    def walk(self, *batch_and_steps, first=0):
+        """As `Meta.walk`; all inner steps are done when the first one's results come."""
+        *batch, steps = batch_and_steps
+        values = self._of_all(Call("walk", (steps, first), self.epoch), batch)
+        yield from zip(values[::3], values[1::3], values[2::3])
+
+    def _of_all(self, call, batch):
+        tasks = len(batch[0])
+        return [Tensor(value) for value in self.total(call, list(map(np.asarray, batch)), Share(0, tasks, tasks))]
+
+
+class Alone(Shared):
+    """One process, whose results are the batch's."""
+
+    def __init__(self, meta):
+        super().__init__(meta)
+        self.walk, self.evaluate = meta.walk, meta.evaluate
+
+    def meta_gradient(self, *batch):
+        """As `Meta.meta_gradient`."""
+        self.meta.epoch = self.epoch
+        return self.meta.meta_gradient(*batch)
+
+    def total(self, call, batch, share):
+        """As `contribution`."""
+        return contribution(self.meta, call, batch, share)

@@ -1,0 +1,177 @@
+"""Workers: processes forked from this one that share a batch's tasks on the CPU, each on a core of its own.
+
+One process a core, each with short kernels on its own share, is faster than one process that starts every kernel on
+all cores and waits for the slowest.
+"""
+import contextlib
+import gc
+import math
+import mmap
+import os
+import signal
+from dataclasses import dataclass
+from multiprocessing import connection, util
+
+import mindspore.multiprocessing as processes  # with what MindSpore needs around a fork
+import numpy as np
+from mindspore import Tensor
+
+from src.devices import device
+from src.devices.batch_share import Call, LostProcessError, Share, Shared, contribution
+
+ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)   # they may reach all processes; the first one decides
+TO_END = 5   # seconds that a process whose connection is closed may take to end
+
+
+@dataclass(frozen=True)
+class Request:
+    """A share of a call's tasks.
+
+    Attributes
+    ----------
+    call : Call
+    share : Share
+    tasks : slice
+        Where the share's tasks are in the shared memory.
+    layout : list
+        Where in the shared memory the parameters and the batch are.
+    """
+
+    call: Call
+    share: Share
+    tasks: slice
+    layout: list
+
+
+class Forked(Shared):
+    """`count` processes, each with compiled graphs of its own; make it before this process runs on the device."""
+
+    def __init__(self, meta, count):
+        super().__init__(meta)
+        self.memory, self.pipes, self.processes = SharedArrays(), [], []
+        gc.freeze()   # what is there now stays: no collector walks through it, or copies its pages, in any process
+        for number in range(count):
+            self._start(number, count)
+        util.Finalize(None, _close, args=(self.pipes,), exitpriority=1)
+
+    def _start(self, number, count):
+        cores = sorted(os.sched_getaffinity(0))
+        ours, theirs = processes.Pipe()
+        self.pipes.append(ours)
+        process = processes.Process(target=_serve, daemon=True, args=(
+            self.meta, theirs, self.memory, cores[number % len(cores)::count], list(self.pipes)))
+        process.start()
+        theirs.close()
+        self.processes.append(process)
+
+    def total(self, call, batch, share):
+        """The sum of the workers' contributions."""
+        self.memory.write([*(parameter.asnumpy() for parameter in self.meta.get_parameters()), *batch])
+        shares = share.split(len(self.processes))
+        try:
+            for pipe, part in zip(self.pipes, shares):
+                pipe.send(Request(call, part, part.within(share), self.memory.layout))
+            answers = [pipe.recv() for pipe in self.pipes[:len(shares)]]
+        except (EOFError, ConnectionError):
+            raise self._loss() from None
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return [sum(values[1:], start=values[0]) for values in zip(*answers)]
+
+    def _loss(self):
+        """What to say where a worker does not answer: which one, and how it ended."""
+        connection.wait([process.sentinel for process in self.processes], TO_END)
+        ends = [f"worker {number} {_how_it_ended(process.exitcode)}"
+                for number, process in enumerate(self.processes, 1) if process.exitcode is not None]
+        return LostProcessError(f"--workers {len(self.processes)}: {', '.join(ends) or 'a worker does not answer'}; "
+                                f"expected all to work to the end (where memory ran out, try fewer)")
+
+
+def _how_it_ended(code):
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+class SharedArrays:
+    """Arrays that one process writes and those forked from it read."""
+
+    def __init__(self):
+        self.file = os.memfd_create("episodes")
+        self.bytes, self.layout = None, []
+
+    def write(self, arrays):
+        """Put the arrays there, over what was there before; `layout` says where."""
+        self.layout, end = [], 0
+        for array in arrays:
+            self.layout.append((array.shape, array.dtype.str, end))
+            end += math.ceil(max(1, array.nbytes) / ALIGNMENT) * ALIGNMENT
+        if self.bytes is None or end > len(self.bytes):
+            os.ftruncate(self.file, end)
+            self.bytes = mmap.mmap(self.file, end)
+        for array, place in zip(arrays, self._views()):
+            place[...] = array
+
+    def read(self, layout):
+        """The arrays of a layout, as they are there: the next `write` changes them."""
+        self.layout, size = layout, os.fstat(self.file).st_size
+        if self.bytes is None or size > len(self.bytes):
+            self.bytes = mmap.mmap(self.file, size)
+        return self._views()
+
+    def _views(self):
+        return [np.ndarray(shape, dtype, self.bytes, offset) for shape, dtype, offset in self.layout]
+
+
+def _serve(meta, pipe, memory, cores, others):
+    """A worker's life: answer until nobody asks any more."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    for other in others:
+        other.close()                              # or the end of the asking process would not be noticed
+    everywhere = os.sched_getaffinity(0)
+    _move(cores)                                   # products take as many threads as they see cores at first
+    _give_way()
+    device.use_large_pages()
+    try:
+        while True:
+            request = pipe.recv()
+            pipe.send(_answer_to(meta, request, memory.read(request.layout)))
+            if everywhere:
+                _move(everywhere)                  # from here on the system may find a core that is free
+                everywhere = None
+    except (EOFError, ConnectionError):
+        os._exit(0)                                # what ends an interpreter belongs to the first process
+
+
+def _close(pipes):
+    """Nobody asks any more: the workers end."""
+    for pipe in pipes:
+        pipe.close()
+
+
+def _answer_to(meta, request, arrays):
+    parameters = list(meta.get_parameters())
+    for parameter, value in zip(parameters, arrays):
+        parameter.set_data(Tensor(value))
+    try:
+        return contribution(meta, request.call, [array[request.tasks] for array in arrays[len(parameters):]],
+                            request.share)
+    except Exception as error:   # whatever it is, the asking process shall raise it
+        return error
+
+
+def _move(cores):
+    """Let all threads of this process run on `cores` only."""
+    for thread in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(thread), cores)
+
+
+def _give_way():
+    """Let no thread of this process interrupt another by waking up.
+
+    MindSpore wakes the calling thread while it holds a lock that this thread spins on: on a busy core, it would spin
+    for as long as its turn lasts.
+    """
+    with contextlib.suppress(OSError):             # not every sandbox allows it
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
