@@ -5,6 +5,7 @@ options too: the run goes on behind that epoch, up to --epoch, with the options 
 flag is given, and its result is that of a run never interrupted. One that holds weights only starts at epoch 1.
 Ctrl-C finishes the epoch at hand and saves it first.
 """
+import contextlib
 import math
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from src.cli.errors import InputError, run_program
 from src.cli.options import TRAIN, options_of
 from src.cli.presets import as_yaml
 from src.devices import device
+from src.devices.batch_share import LostProcessError
 from src.devices.profiling import profile_step
 from src.devices.shares import share_out
 from src.pictures.curves import RunPicture
@@ -79,9 +81,17 @@ def train(meta, runner, optimizer, episodes, validation, options):
     def keep(epoch, **name):
         return save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state, **name)
 
+    def keep_what_is_done():
+        epoch = int(optimizer.global_step.asnumpy()[0])
+        if epoch == done:
+            return "no epoch was done"
+        episodes.state = episodes.state | {"drawn": epoch}   # the batch at hand is not learned from
+        return f"saved after epoch {epoch}: --ckpt {keep(epoch)} goes on from there"
+
     picture = RunPicture(folder)
     display_epoch = options.display_epoch and max(1, options.display_epoch // options.task_num)
-    with Reporter(folder, done, options.epoch, display_epoch) as reporter, Interruption() as interruption:
+    with Reporter(folder, done, options.epoch, display_epoch) as reporter, Interruption() as interruption, \
+            saved_before_loss(keep_what_is_done):
         record_options(folder, options)
         if options.profile:
             profile(meta, episodes, folder)
@@ -90,7 +100,7 @@ def train(meta, runner, optimizer, episodes, validation, options):
             validated = validation is not None and validation.is_due(epoch)
             reported = validated or (epoch - 1) % options.log_every == 0
             began = time.perf_counter()
-            figures = inner_curve(runner, batch) if reported and options.per_step else {}
+            figures = inner_curve(runner, batch, options.update_step) if reported and options.per_step else {}
             start += time.perf_counter() - began   # what is measured besides is no part of the step's time
             loss, accuracy = take_step(runner, optimizer, batch, epoch)
             milliseconds = 1000 * (time.perf_counter() - start)
@@ -115,6 +125,15 @@ def train(meta, runner, optimizer, episodes, validation, options):
     return 0
 
 
+@contextlib.contextmanager
+def saved_before_loss(keep):
+    """Where a process that shares the work is lost, `keep()` first; then end with what it says about that."""
+    try:
+        yield
+    except LostProcessError as loss:
+        raise LostProcessError(f"{loss}; {keep()}") from None
+
+
 def record_options(folder, options):
     """Print the options this run has, and keep them beside its checkpoints."""
     text = as_yaml(options)
@@ -131,9 +150,9 @@ def profile(meta, episodes, folder):
         print(f"{kernel:20} {calls:6} calls {milliseconds:10.3f} ms {100 * share:5.1f} %")
 
 
-def inner_curve(meta, batch):
+def inner_curve(meta, batch, steps):
     """Accuracies and losses of a training batch by inner step, for its record."""
-    losses, accuracies = evaluate_batch(meta, batch, meta.options.update_step, per_step=True)
+    losses, accuracies = evaluate_batch(meta, batch, steps, per_step=True)
     return by_step([losses], [accuracies])
 
 

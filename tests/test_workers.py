@@ -11,6 +11,8 @@ import pytest
 
 from src.devices import device
 from src.devices.batch_share import Share
+from src.training import checkpoint
+from src.training.run_log import read_metrics
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,13 +36,16 @@ def test_every_task_is_in_one_share_and_shares_are_even(count):
     assert shares[-1].within(Share(10, 17, 32)) == slice(7 - sizes[-1], 7)
 
 
-def test_a_worker_that_dies_ends_the_training_in_one_line(data_path, tmp_path):
+def test_a_worker_that_dies_is_named_and_what_was_learned_is_saved(data_path, tmp_path):
     training = start(data_path, tmp_path)
-    worker = children(training.pid)[0]
-    os.kill(worker, signal.SIGKILL)
+    os.kill(children(training.pid)[1], signal.SIGKILL)
     _, complaint = training.communicate(timeout=60)
     assert (training.returncode, len(complaint.splitlines())) == (2, 1), complaint
-    assert complaint.startswith("error: --workers 2: worker 1 was killed by SIGKILL; ")
+    assert complaint.startswith("error: --workers 2: worker 2 was killed by SIGKILL; ")
+    saved = checkpoint.load(tmp_path)
+    last = read_metrics(tmp_path / "metrics.jsonl")[-1]["step"]
+    assert (saved.epoch, saved.episodes["drawn"], int(saved.tensors["global_step"].asnumpy()[0])) == (last, last, last)
+    assert f"saved after epoch {last}: --ckpt {saved.path} goes on from there" in complaint
 
 
 def test_a_signal_to_all_processes_still_saves_the_epoch(data_path, tmp_path):
