@@ -1,4 +1,6 @@
 """Options: one definition, three sources, and one line for what does not fit."""
+import os
+
 import pytest
 import yaml
 
@@ -6,6 +8,7 @@ from src.cli.command_line import parse
 from src.cli.errors import InputError, run_program
 from src.cli.options import EVAL, OPTIONS, TRAIN, options_of
 from src.cli.presets import PRESET_FOLDER, as_yaml, read_preset
+from src.cli.reading import read_text
 
 DATA = ["--data_path", "data"]
 
@@ -37,7 +40,7 @@ def test_a_flag_wins_over_the_preset_and_the_preset_over_the_default(tmp_path):
     (["--n_way", "1"], "--n_way is '1'; expected a whole number from 2"),
     (["--n_way", "2.5"], "--n_way is '2.5'"),
     (["--update_lr", "nan"], "--update_lr is 'nan'"),
-    (["--update_lr", "-1"], "at least 0"),
+    (["--update_lr", "-1"], "a number from 0 to 1e.38"),
     (["--order", "third"], "one of first, second"),
     (["--imgc", "2"], "one of 1, 3"),
     (["--adapt", "weight,wieght"], "wieght"),
@@ -45,6 +48,12 @@ def test_a_flag_wins_over_the_preset_and_the_preset_over_the_default(tmp_path):
     (["--bogus", "1"], "--bogus"),
     (["--epoch"], "--epoch"),
     (["--preset", "nonesuch"], "nonesuch"),
+    (["--epoch", "10000000000"], "--epoch is '10000000000'; expected a whole number from 1 to 1e.06"),
+    (["--device_id", "9" * 5000], "--device_id is '999"),
+    (["--preset", "x" * 300], "--preset is 'xxx.*255 in each name"),
+    (["--ckpt", "a/" * 3000], "--ckpt is 'a/a.* 4095 bytes"),
+    (["--ckpt", "a\0b"], r"--ckpt is 'a.x00b'"),
+    (["--lr_milestones", "1," * 2000], "at most 1000 whole numbers"),
 ])
 def test_what_does_not_fit_is_named(arguments, words):
     with pytest.raises(InputError, match=words) as error:
@@ -62,12 +71,50 @@ def test_a_missing_required_flag_is_named():
     ("n_way: many", "n_way is 'many'"),
     ("- 1", "expected a mapping"),
     ("a: [", "not readable as YAML"),
+    ("k_spt: 2001-99-99", "not readable as YAML"),
+    ("k_spt: 2001-09-09", "k_spt is datetime.date"),
+    ("k_spt: 0x_", "not readable as YAML"),
+    ("k_spt: !!float x", "not readable as YAML"),
+    ("k_spt: !!python/name:os.system", "not readable as YAML"),
+    ("1: 2\nk_spt: 3\nx: 4", "unknown key 1"),
+    ("2001-01-01: 2", "unknown key datetime.date"),
+    ("? [a, b]\n: 1", "not readable as YAML"),
+    ("k_spt: &x [*x]", "stands for nothing, or for what it stands in"),
+    ("a: &a [x, x]\n" + "".join(f"{b}: &{b} [{', '.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi")),
+     "more than 10000 values"),
+    ("[" * 50000, "more than 20 deep"),
+    ("k_spt: " + "1:" * 20000 + "1", "k_spt is a int too long to show"),
+    ("k_spt: [1]", "k_spt is .1.; expected a whole number"),
+    ("order: [first]", "order is .'first'."),
+    ("description: [a]", "description is"),
+    ("description: " + "x" * 200000, "more than 100000 bytes"),
+    ("network: 3", "network is 3; expected a list of 1 to 200 layers"),
+    ("network: [{layer: [conv2d]}]", "layer 0 is"),
+    ("network: [{1: conv2d}]", "layer 0 is"),
+    ("network: [{layer: conv2d, filters: .inf}]", "layer 0: filters is inf"),
+    ("network: [{layer: conv2d, filters: {a: 1}}]", "layer 0: filters is {'a': 1}"),
+    ("network: [{layer: residual, layers: [{layer: bn, eps: .nan}]}]", "layer 0: layers: layer 0: eps is nan"),
 ])
 def test_presets_are_checked(tmp_path, content, words):
     path = tmp_path / "own.yaml"
     path.write_text(content)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=words) as error:
         read_preset(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_pipe_is_no_preset(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="no such preset or file"):
+        read_preset(tmp_path / "pipe")
+    with pytest.raises(InputError, match="a pipe, not a regular file"):
+        read_text(tmp_path / "pipe", "--flag")
+
+
+def test_aliases_may_repeat_layers(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("network: [&conv {layer: conv2d, filters: 4}, *conv, {layer: flatten}, {layer: linear}]")
+    assert read_preset(path)["network"][0] == read_preset(path)["network"][1]
 
 
 def test_the_printed_options_are_a_preset_that_gives_them_again(tmp_path):

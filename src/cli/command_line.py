@@ -2,7 +2,7 @@
 import argparse
 
 from src.cli.errors import InputError
-from src.cli.options import BY_NAME, LEARNING, OPERANDS, REQUIRED, TRAIN, options_of
+from src.cli.options import BY_NAME, LEARNING, OPERANDS, REQUIRED, TRAIN, Option, options_of
 from src.cli.presets import PRESET_FOLDER, read_preset
 
 
@@ -33,7 +33,8 @@ def parse(program, description, arguments=None, extra=()):
     """
     options = options_of(program) + list(extra)
     typed = vars(_parser(program, description, options).parse_args(arguments))
-    operands = {"operands": typed.pop("operands")} if program in OPERANDS else {}
+    operands = {"operands": [_checked_operand(program, text) for text in typed.pop("operands")]} \
+        if program in OPERANDS else {}
     by_name = {option.name: option for option in options}
     given = {name: by_name[name].convert(value, f"--{name}") for name, value in typed.items() if value is not None}
     values = starting_values(program, options, given) | given
@@ -41,6 +42,11 @@ def parse(program, description, arguments=None, extra=()):
     if missing:
         raise InputError(f"--{missing[0]} is missing; expected {by_name[missing[0]].help}")
     return argparse.Namespace(**values, **operands, given=frozenset(given))
+
+
+def _checked_operand(program, text):
+    name, meaning = OPERANDS[program]
+    return Option(name, REQUIRED, meaning).convert(text, name)
 
 
 def starting_values(program, options, given):

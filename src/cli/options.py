@@ -3,14 +3,20 @@
 Presets (`config/<name>.yaml`), command lines, the tables of the documentation and all checks come from `OPTIONS`.
 """
 import math
+import os
 from dataclasses import dataclass
 
-from src.cli.errors import InputError
+from src.cli.errors import InputError, shown
 
 TRAIN, EVAL, DATA, BENCH, PLOT = "train", "eval", "preprocess", "bench", "plot"
 LEARNING = (TRAIN, EVAL, BENCH)   # programs that build the network and its episodes
 REQUIRED = "required"
 OPERANDS = {PLOT: ("RUN", "folder of a training")}   # what a program takes without a flag, one or more: name and help
+
+LARGEST = {int: 10**9, list: 10**9, float: 1e38}   # where an option says no less; MindSpore has 32 bits
+MOST_NUMBERS = 1000      # in a list
+LONGEST_TEXT = 4095      # bytes, as a path may have
+LONGEST_NAME = 255       # bytes of each part of it
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Option:
     kind : type
         int, float, str, bool, or list (numbers separated by commas).
     low, high : float
-        The valid range, both ends included.
+        The valid range, both ends included; `LARGEST` ends it where no `high` does.
     stored : bool
         Whether the value belongs to the trained model: it travels in the checkpoint.
     several : bool
@@ -51,11 +57,15 @@ class Option:
         """What a valid value is, in words."""
         if self.choices:
             return ("some of " if self.several else "one of ") + ", ".join(map(str, self.choices))
-        words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text",
-                 list: "whole numbers separated by commas"}[self.kind]
-        if self.low > -math.inf and self.high < math.inf:
-            return f"{words} from {self.low:g} to {self.high:g}"
-        return f"{words} of at least {self.low:g}" if self.low > -math.inf else words
+        words = {int: "a whole number", float: "a number", bool: "true or false",
+                 str: f"a text of at most {LONGEST_TEXT} bytes, {LONGEST_NAME} in each name of a path",
+                 list: f"at most {MOST_NUMBERS} whole numbers separated by commas"}[self.kind]
+        return f"{words} from {self.low:g} to {self.highest:g}" if self.low > -math.inf else words
+
+    @property
+    def highest(self):
+        """The largest valid number."""
+        return LARGEST[self.kind] if self.high == math.inf else self.high
 
     def convert(self, value, origin):
         """`value` (a text, or what YAML made of it) as this option's kind, checked against its range.
@@ -67,17 +77,17 @@ class Option:
         """
         try:
             converted = _CONVERTERS[self.kind](value)
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError, RecursionError):
             converted = None
         if converted is None or not self._in_range(converted):
-            raise InputError(f"{origin} is {value!r}; expected {self.expected}")
+            raise InputError(f"{origin} is {shown(value)}; expected {self.expected}")
         return converted
 
     def _in_range(self, value):
         if self.choices:
             return all(part in self.choices for part in (value.split(",") if self.several else [value]))
         numbers = value if self.kind is list else [value] if self.kind in (int, float) else []
-        return all(self.low <= number <= self.high for number in numbers)
+        return all(self.low <= number <= self.highest for number in numbers)
 
 
 def _to_int(value):
@@ -95,12 +105,31 @@ def _to_bool(value):
 
 
 def _to_str(value):
-    return None if isinstance(value, (list, dict)) or value is None else str(value)
+    return as_text(value) if isinstance(value, (str, int, float)) else None
+
+
+def as_text(value):
+    """`value` as a text that may be a path; None where it is too long for one, or holds control characters.
+
+    Letters of other scripts stay, and so do bytes of a command line that are no UTF-8.
+
+    Raises
+    ------
+    ValueError
+        On letters that the locale's file names cannot have.
+    """
+    text = str(value)
+    encoded = os.fsencode(text)
+    names = encoded.split(b"/")
+    if len(encoded) > LONGEST_TEXT or max(map(len, names)) > LONGEST_NAME or any(ord(letter) < 32 for letter in text):
+        return None
+    return text
 
 
 def _to_list(value):
     parts = value if isinstance(value, (list, tuple)) else [part for part in str(value).split(",") if part.strip()]
-    return [int(part) for part in parts]
+    numbers = [_to_int(part) for part in parts[:MOST_NUMBERS + 1]]
+    return None if None in numbers or len(numbers) > MOST_NUMBERS else numbers
 
 
 _CONVERTERS = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str, list: _to_list}
@@ -157,7 +186,7 @@ OPTIONS = (
     Option("paper", 0.0, "value of paper in the images the network sees", float, (TRAIN, EVAL), low=0, high=255,
            stored=True),
     # Outer loop
-    Option("epoch", 20000, "meta-steps to train", int, (TRAIN,), low=1),
+    Option("epoch", 20000, "meta-steps to train", int, (TRAIN,), low=1, high=10**6),
     Option("meta_lr", 3e-3, "outer (Adam) learning rate", float, (TRAIN,), low=0),
     Option("meta_loss", "mean", "how the tasks' query losses make one loss", programs=(TRAIN, BENCH),
            choices=("mean", "sum")),

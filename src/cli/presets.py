@@ -3,11 +3,14 @@ from pathlib import Path
 
 import yaml
 
-from src.cli.errors import InputError
-from src.cli.options import BY_NAME
+from src.cli.errors import InputError, shown
+from src.cli.options import BY_NAME, LARGEST
+from src.cli.reading import is_file, parse_yaml, read_text
 
 PRESET_FOLDER = Path(__file__).resolve().parents[2] / "config"
 PRESET_ONLY = ("description", "network")   # what a preset holds beside options
+MOST_LAYERS = 200
+LONGEST_DESCRIPTION = 1000   # letters
 
 
 def read_preset(name):
@@ -19,18 +22,26 @@ def read_preset(name):
         Where there is no such file, or on an unknown key or a value outside its range.
     """
     path = PRESET_FOLDER / f"{name}.yaml"
-    if not path.is_file():
+    if not is_file(path):
         path = Path(name)
-    if not path.is_file():
+    if not is_file(path):
         known = ", ".join(sorted(preset.stem for preset in PRESET_FOLDER.glob("*.yaml")))
         raise InputError(f"--preset {name}: no such preset or file; expected one of {known}, or a path")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"--preset {path}: not readable as YAML ({str(error).splitlines()[0]})") from error
+    return read_values(path, f"--preset {path}")
+
+
+def read_values(path, origin):
+    """The options in a YAML file, each converted and checked.
+
+    Raises
+    ------
+    InputError
+        Where it is not readable, on an unknown key or a value outside its range; names `origin`.
+    """
+    content = parse_yaml(read_text(path, origin), origin)
     if not isinstance(content, dict):
-        raise InputError(f"--preset {path}: expected a mapping of options, found {type(content).__name__}")
-    return check_values(content, str(path))
+        raise InputError(f"{origin}: expected a mapping of options, found {type(content).__name__}")
+    return check_values(content, origin)
 
 
 def check_values(content, origin):
@@ -41,12 +52,55 @@ def check_values(content, origin):
     InputError
         On an unknown key or a value outside its range; names `origin`.
     """
-    unknown = sorted(str(key) for key in content if key not in BY_NAME and key not in PRESET_ONLY)
+    unknown = sorted(key if isinstance(key, str) else shown(key) for key in content
+                     if key not in BY_NAME and key not in PRESET_ONLY)
     if unknown:
         raise InputError(f"{origin}: unknown key {unknown[0]}; expected options (see --help), "
                          f"{' or '.join(PRESET_ONLY)}")
-    return {key: value if key in PRESET_ONLY else BY_NAME[key].convert(value, f"{origin}: {key}")
-            for key, value in content.items()}
+    return {key: _check(key, value, f"{origin}: {key}") for key, value in content.items()}
+
+
+def _check(key, value, origin):
+    if key == "network":
+        return check_layers(value, origin)
+    if key == "description":
+        if not isinstance(value, str) or len(value) > LONGEST_DESCRIPTION:
+            raise InputError(f"{origin} is {shown(value)}; expected a text of at most {LONGEST_DESCRIPTION} letters")
+        return value
+    return BY_NAME[key].convert(value, origin)
+
+
+def check_layers(layers, origin):
+    """A list of layers as far as it can be checked without knowing them: mappings of names to plain values.
+
+    Raises
+    ------
+    InputError
+        Where it is something else, or a number in it is larger than any layer's can be.
+    """
+    if not isinstance(layers, list) or not 0 < len(layers) <= MOST_LAYERS:
+        raise InputError(f"{origin} is {shown(layers)}; expected a list of 1 to {MOST_LAYERS} layers such as "
+                         f"{{layer: conv2d, filters: 64}}")
+    for index, layer in enumerate(layers):
+        named = isinstance(layer, dict) and all(isinstance(name, str) for name in layer)
+        if not named or not isinstance(layer.get("layer"), str):
+            raise InputError(f"{origin}: layer {index} is {shown(layer)}; expected a mapping of properties by name, "
+                             f"'layer' among them")
+        for name, value in layer.items():
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                check_layers(value, f"{origin}: layer {index}: {name}")   # layers inside a layer
+            elif not _is_plain(value):
+                raise InputError(f"{origin}: layer {index}: {name} is {shown(value)}; expected a text, true or false, "
+                                 f"a number of at most {LARGEST[int]:g}, or a list of these")
+    return layers
+
+
+def _is_plain(value):
+    if isinstance(value, list):
+        return all(_is_plain(part) for part in value)
+    if isinstance(value, (int, float)):
+        return abs(value) <= LARGEST[int]   # nor is this so of what is no number
+    return value is None or isinstance(value, str)
 
 
 def as_yaml(options):

@@ -1,13 +1,13 @@
 """Curves of trainings: loss and accuracy of one; the accuracies of several, over the epochs and the inner steps."""
-import json
 import logging
+import os
 import textwrap
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 logging.getLogger("matplotlib").setLevel(logging.ERROR)   # it warns of its caches; a training's log is not the place
 
@@ -17,7 +17,9 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter  # noqa: E402
 
 from src.cli.atomic_files import replacing  # noqa: E402
 from src.cli.errors import InputError  # noqa: E402
-from src.training.run_log import FILE_NAME, PASSES, read_metrics  # noqa: E402
+from src.cli.options import BY_NAME  # noqa: E402
+from src.cli.reading import LARGEST_JSON, is_file, parse_json, parse_yaml, read_text  # noqa: E402
+from src.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics  # noqa: E402
 
 PICTURE = "maml-accs.png"
 KINDS = {"": "training"} | {prefix: name.lower() for prefix, name in PASSES.items()}   # by what their keys begin with
@@ -89,32 +91,37 @@ def read_runs(folders):
     InputError
         Where a folder holds no metrics.
     """
-    folders = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
+    folders = list(dict.fromkeys(Path(os.path.realpath(folder)) for folder in folders))
     return [_read_run(folder, _name(folder, folders)) for folder in folders]
 
 
 def _read_run(folder, name):
     path = folder / FILE_NAME
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{folder}: holds no {FILE_NAME}; expected the output_dir of a training")
     records = read_metrics(path)
     if not records:
         raise InputError(f"{path}: holds no record yet; expected at least one")
-    try:
-        n_way = int(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["n_way"])
-    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError):
-        n_way = None   # only the line of guessing is drawn from it
     found = {file.name: _accuracies_in(file) for file in sorted(folder.glob("*.json"))}
-    return Run(name, records, n_way, {file: accuracies for file, accuracies in found.items() if accuracies})
+    return Run(name, records, _n_way_in(folder / "config.yaml"),
+               {file: accuracies for file, accuracies in found.items() if accuracies})
+
+
+def _n_way_in(path):
+    """The number of classes in a training's own options; None where they are not to be had."""
+    try:
+        return BY_NAME["n_way"].convert(parse_yaml(read_text(path, str(path)), str(path))["n_way"], "n_way")
+    except (InputError, TypeError, KeyError):
+        return None   # only the line of guessing is drawn from it
 
 
 def _accuracies_in(path):
     """The accuracies by inner step that `eval.py --per_step --json` wrote; None in any other file."""
     try:
-        accuracies = json.loads(path.read_text(encoding="utf-8"))["accuracies"]
-        return [float(accuracy) for accuracy in accuracies]
-    except (OSError, ValueError, TypeError, KeyError):
+        accuracies = parse_json(read_text(path, str(path), LARGEST_JSON), str(path))["accuracies"]
+    except (InputError, TypeError, KeyError):
         return None
+    return accuracies if ACCURACIES.fits(accuracies) else None
 
 
 def _name(folder, folders):
@@ -123,6 +130,12 @@ def _name(folder, folders):
         if sum(other.parts[-count:] == folder.parts[-count:] for other in folders) == 1:
             return "/".join(folder.parts[-count:])
     return str(folder)
+
+
+def _as_label(name):
+    """`name` as Matplotlib shows it letter by letter: no formula, and not hidden for its first letter."""
+    shown = name.encode("utf-8", "replace").decode("utf-8").replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def draw_runs(runs, path):
@@ -189,9 +202,9 @@ def _frame(axes, label, runs):
 
 def _add_legend(figure, runs, styles):
     """Colours, then kinds of line, below the panels; the figure grows by them."""
-    handles = {textwrap.fill(run.name, MOST_LETTERS): Line2D([], [], color=_colour(number), linewidth=4)
+    handles = {textwrap.fill(_as_label(run.name), MOST_LETTERS): Line2D([], [], color=_colour(number), linewidth=4)
                for number, run in enumerate(runs)}
-    handles |= {kind: Line2D([], [], color="black", markersize=4, **style) for kind, style in styles.items()}
+    handles |= {_as_label(kind): Line2D([], [], color="black", markersize=4, **style) for kind, style in styles.items()}
     if any(run.n_way for run in runs):
         handles["guessing"] = Line2D([], [], **GUESSING)
     fit = int(10 * figure.get_figwidth() / (max(map(len, handles)) + 8))   # some 10 letters an inch, 8 for the line
@@ -220,7 +233,8 @@ def draw_learning_curve(records, n_way, path):
     """
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        axes.plot([record["step"] for record in records], [record[name] for record in records], marker=".")
+        known = [record for record in records if name in record]
+        axes.plot([record["step"] for record in known], [record[name] for record in known], marker=".")
         axes.set(xlabel="epoch", ylabel=f"query {name}", ylim=(0, None if name == "loss" else 1))
         axes.grid(alpha=0.3)
     axes.axhline(1 / n_way, linestyle="--", color="grey", label="guessing")
@@ -230,7 +244,8 @@ def draw_learning_curve(records, n_way, path):
 
 def save_figure(figure, path):
     """Write `figure`, whole or not at all; returns it."""
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")   # a name in letters that no font here has is drawn as boxes
         figure.savefig(temporary, dpi=120)
     return figure
 

@@ -10,8 +10,11 @@ import mindspore as ms
 import numpy as np
 
 from src.cli.atomic_files import replacing
-from src.cli.errors import InputError
+from src.cli.errors import InputError, shown
+from src.cli.memory import refuse_beyond_memory
+from src.cli.options import BY_NAME, MOST_NUMBERS, SEED_HIGH
 from src.cli.presets import check_values, read_preset
+from src.cli.reading import LARGEST_TEXT, is_file, is_folder, parse_json
 
 FILE_NAME = "maml-{}_1.ckpt"
 BEST_NAME = "maml-best.ckpt"   # of a folder's checkpoints it is taken only where it is named
@@ -169,21 +172,54 @@ def load(path):
         Where there is none, or it is damaged, or it holds two values for one weight.
     """
     path = find(path)
+    refuse_beyond_memory(path.stat().st_size, f"--ckpt {path}", "it is no checkpoint of this program")
     try:
         with _unlogged():
             tensors = ms.load_checkpoint(str(path), crc_check=True)
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, OSError, RuntimeError, OverflowError, MemoryError) as error:
         raise InputError(f"--ckpt {path}: no readable MindSpore checkpoint (damaged, or of another kind); "
                          f"expected a file written by omniglot_train.py") from error
     notes = {name: tensors.pop(name, None) for name in ("epoch", "episodes", "options")}
     tensors = {name: value for name, value in tensors.items() if isinstance(value, ms.Tensor)}
-    try:
-        return Checkpoint(path, _named_as_here(tensors, path),
-                          0 if notes["epoch"] is None else int(notes["epoch"].asnumpy()),
-                          dict(json.loads(notes["options"] or "{}")), json.loads(notes["episodes"] or "null"))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"--ckpt {path}: its options or episodes are not readable ({error}); "
-                         f"expected a file written by omniglot_train.py") from error
+    return Checkpoint(path, _named_as_here(tensors, path), **_read_notes(notes, f"--ckpt {path}"))
+
+
+def _read_notes(notes, origin):
+    """The notes beside the weights, checked: `epoch`, `options` and `episodes`, as `Checkpoint` has them."""
+    epoch = 0 if notes["epoch"] is None else _as_number(notes["epoch"])
+    highest = BY_NAME["epoch"].highest
+    if epoch is None or not 0 <= epoch <= highest:
+        raise InputError(f"{origin}: its epoch is {shown(notes['epoch'])}; expected a whole number from 0 to "
+                         f"{highest}")
+    options = _read_note(notes["options"], f"{origin}: its options") or {}
+    if not isinstance(options, dict):
+        raise InputError(f"{origin}: its options are {shown(options)}; expected a mapping by name")
+    episodes = _read_note(notes["episodes"], f"{origin}: its episodes")
+    if episodes is not None and not _is_state(episodes):
+        raise InputError(f"{origin}: its episodes are {shown(episodes)}; expected 'seed' and 'drawn', whole numbers")
+    return {"epoch": epoch, "options": options, "episodes": episodes}
+
+
+def _as_number(value):
+    """A tensor of one whole number, or such a number, as an int; None for anything else."""
+    if isinstance(value, ms.Tensor):
+        value = value.asnumpy().item() if value.size == 1 else None
+    return int(value) if isinstance(value, (int, float)) and value == value // 1 else None   # also where not a number
+
+
+def _read_note(text, origin):
+    if text is not None and (not isinstance(text, str) or len(text) > LARGEST_TEXT):
+        raise InputError(f"{origin}: {shown(text)}; expected a text of at most {LARGEST_TEXT} letters")
+    return parse_json(text, origin) if text else None
+
+
+def _is_state(episodes):
+    """Whether `episodes` is a state that an `OmniglotIter` takes."""
+    if not isinstance(episodes, dict) or not {"seed", "drawn"} <= set(episodes):
+        return False
+    seed = episodes["seed"]
+    numbers = [*(seed if isinstance(seed, list) else [seed]), episodes["drawn"]]
+    return len(numbers) <= MOST_NUMBERS and all(type(number) is int and 0 <= number <= SEED_HIGH for number in numbers)
 
 
 def find(path):
@@ -195,11 +231,12 @@ def find(path):
         Where `path` is neither a file nor a folder with a `maml-<epoch>_1.ckpt` in it.
     """
     path = Path(path)
-    if path.is_file():
+    if is_file(path):
         return path
-    if not path.is_dir():
+    if not is_folder(path):
         raise InputError(f"--ckpt {path}: no such file or folder; expected a checkpoint, or a folder of them")
-    pattern = re.compile(FILE_NAME.replace(".", r"\.").format(r"(\d+)"))
+    # As `save` writes a number: `maml-01_1.ckpt` would be taken for a file `maml-1_1.ckpt`, which there is not.
+    pattern = re.compile(FILE_NAME.replace(".", r"\.").format(r"([1-9][0-9]{0,8}|0)"))
     epochs = [int(match[1]) for match in map(pattern.fullmatch, (entry.name for entry in path.iterdir())) if match]
     if not epochs:
         raise InputError(f"--ckpt {path}: this folder holds no {FILE_NAME.format('<epoch>')}; "

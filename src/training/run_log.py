@@ -1,16 +1,20 @@
 """What a training run reports: lines to grep for, a progress bar on a terminal, and metrics.jsonl."""
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from src.cli.errors import InputError
+from src.cli.errors import InputError, shown
+from src.cli.options import BY_NAME
+from src.cli.reading import parse_json, read_lines
 
 FILE_NAME = "metrics.jsonl"
 TEST, VALIDATION = "test_", "val_"   # what the keys of a pass on other characters begin with
 PASSES = {TEST: "Test", VALIDATION: "Validation"}
+LARGEST_FILE, LONGEST_LINE = 200_000_000, 1_000_000   # bytes; a run of a million epochs reported by tens has 20,000,000
 
 
 def log_lines(record, display_epoch=0):
@@ -86,12 +90,8 @@ def read_metrics(path):
     InputError
         Where the file cannot be read, or a line is not such a record.
     """
-    try:
-        *lines, _torn = Path(path).read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable ({error}); expected the metrics of a training run") from error
     records = []
-    for number, line in enumerate(lines, 1):
+    for number, line in read_lines(path, str(path), LONGEST_LINE, LARGEST_FILE):
         record = _parse(line, f"{path}, line {number}")
         while records and records[-1]["step"] >= record["step"]:
             records.pop()
@@ -100,12 +100,46 @@ def read_metrics(path):
 
 
 def _parse(line, origin):
-    try:
-        record = json.loads(line)
-        record["step"] + 0
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{origin}: {line[:40]!r} is no record of a training step") from error
+    record = parse_json(line, origin)
+    if not isinstance(record, dict) or "step" not in record:
+        raise InputError(f"{origin}: {shown(line)} is no record of a training step; expected a mapping with 'step'")
+    for name, value in record.items():
+        expected = _EXPECTED.get(name.removeprefix(TEST).removeprefix(VALIDATION))
+        if expected and not expected.fits(value):
+            raise InputError(f"{origin}: {name} is {shown(value)}; expected {expected}")
     return record
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a value of a record must be: a number from `low` to `high`, or (`by_step`) one for every inner step."""
+
+    kind: type
+    low: float
+    high: float
+    by_step: bool = False
+
+    def fits(self, value):
+        """Whether `value`, from JSON, is so."""
+        if self.by_step:
+            return isinstance(value, list) and 0 < len(value) <= MOST_STEPS and all(map(self._is_one, value))
+        return self._is_one(value)
+
+    def _is_one(self, value):
+        kinds = (int, float) if self.kind is float else int
+        return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def __str__(self):
+        one = f"{'a number' if self.kind is float else 'a whole number'} from {self.low:g} to {self.high:g}"
+        return f"a list of up to {MOST_STEPS}, each {one}" if self.by_step else one
+
+
+MOST_STEPS = 1 + BY_NAME["update_step_test"].highest   # before the first inner step too
+ACCURACIES = Figure(float, 0, 1, by_step=True)
+_EXPECTED = {"step": Figure(int, 1, BY_NAME["epoch"].highest), "loss": Figure(float, -1e38, 1e38),
+             "accuracy": Figure(float, 0, 1), "interval_95": Figure(float, 0, 1),
+             "milliseconds": Figure(float, 0, 1e38), "learning_rate": Figure(float, 0, BY_NAME["meta_lr"].highest),
+             "accuracies": ACCURACIES, "losses": Figure(float, -1e38, 1e38, by_step=True)}
 
 
 class Reporter:
