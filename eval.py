@@ -15,6 +15,7 @@ from src.cli.errors import run_program
 from src.cli.options import EVAL
 from src.devices import device
 from src.devices.shares import share_out
+from src.training import protocols
 from src.training.evaluation import bracketed, by_step, evaluate_batch, summarize, summary_line
 from src.training.from_options import load_split, load_trained, make_episodes
 from src.training.run_log import step_lines
@@ -34,6 +35,7 @@ def main():
 def evaluate(options, workers=1):
     """Fine-tune on every test task, in `workers` processes, and print the accuracies; returns all results."""
     meta, checkpoint = load_trained(options)
+    protocols.apply(options)
     runner = share_out(meta, workers)
     _, test_images = load_split(options)
     episodes = make_episodes(test_images, options, options.test_batches)

@@ -29,6 +29,7 @@ from src.training.optimizer import outer_optimizer
 from src.training.run_log import TEST, VALIDATION, Reporter
 from src.training.schedule import learning_rates
 from src.training.validation import ValidationPass
+from src.training.weight_average import WeightAverage
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
 OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "workers", "data_path", "ckpt", "output_dir", "profile")
@@ -54,14 +55,16 @@ def main():
     meta = make_meta(options)
     runner = share_out(meta, workers)
     optimizer = outer_optimizer(meta.trainable_params(), options)
+    average = WeightAverage(meta.trainable_params(), options.ema_decay)
     if checkpoint:
-        start_from(checkpoint, meta, optimizer, episodes, options)
-    return train(meta, runner, optimizer, episodes, validation, options)
+        start_from(checkpoint, meta, optimizer, average, episodes, options)
+    return train(meta, runner, optimizer, average, episodes, validation, options)
 
 
-def start_from(checkpoint, meta, optimizer, episodes, options):
-    """Put weights, optimizer and episodes where `checkpoint` left them."""
+def start_from(checkpoint, meta, optimizer, average, episodes, options):
+    """Put weights, their average, optimizer and episodes where `checkpoint` left them."""
     checkpoint.put_into(meta)
+    average.resume(checkpoint.tensors)
     done = checkpoint.resume(optimizer)
     if done >= options.epoch:
         raise InputError(f"--epoch {options.epoch}: {checkpoint.path} is at epoch {done} already; expected more")
@@ -70,7 +73,7 @@ def start_from(checkpoint, meta, optimizer, episodes, options):
     print(f"starting from {checkpoint.path}, at epoch {done + 1}", flush=True)
 
 
-def train(meta, runner, optimizer, episodes, validation, options):
+def train(meta, runner, optimizer, average, episodes, validation, options):
     """Train `meta`, its steps taken by `runner`, to the last epoch or until a signal; returns the exit status."""
     folder = make_folder(options.output_dir, "--output_dir")
     rates = learning_rates(options)
@@ -79,7 +82,9 @@ def train(meta, runner, optimizer, episodes, validation, options):
         validation.resume(folder, done)
 
     def keep(epoch, **name):
-        return save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state, **name)
+        with average.in_place():
+            return save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=episodes.state,
+                        more=average.state(), **name)
 
     def keep_what_is_done():
         epoch = int(optimizer.global_step.asnumpy()[0])
@@ -103,9 +108,11 @@ def train(meta, runner, optimizer, episodes, validation, options):
             figures = inner_curve(runner, batch, options.update_step) if reported and options.per_step else {}
             start += time.perf_counter() - began   # what is measured besides is no part of the step's time
             loss, accuracy = take_step(runner, optimizer, batch, epoch)
+            average.update(epoch)
             milliseconds = 1000 * (time.perf_counter() - start)
             if validated:
-                figures |= validation.measure(runner)
+                with average.in_place():
+                    figures |= validation.measure(runner)
                 if validation.update_best(figures):
                     keep(epoch, name=BEST_NAME)   # first: a run killed here measures this epoch again
             if reported:

@@ -2,6 +2,7 @@
 import numpy as np
 
 from src.cli.errors import InputError
+from src.data.augmentation import augment
 
 OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES = 1623, 1200   # the split of the MAML paper (Finn et al., 2017, section 5.2)
 
@@ -63,6 +64,8 @@ class OmniglotIter:
         Seed of everything drawn.
     rotate : bool
         Whether to turn each class of a task, support and query alike, by a random multiple of 90 degrees.
+    augment : float
+        Strength of the random affine change of every image by itself (see `src/data/augmentation.py`); 0: none.
     ink, paper : float
         Their values in the images given out.
 
@@ -80,7 +83,7 @@ class OmniglotIter:
     """
 
     def __init__(self, images, *, n_way, k_spt, k_qry, task_num, batches, seed, rotate=False,
-                 ink=1.0, paper=0.0):
+                 augment=0.0, ink=1.0, paper=0.0):
         classes, drawings = images.shape[:2]
         if n_way > classes:
             raise InputError(f"--n_way {n_way}: there are {classes} characters to draw from; expected at most that "
@@ -92,7 +95,7 @@ class OmniglotIter:
             raise InputError(f"--ink {ink:g} and --paper {paper:g} are the same; expected two different values")
         self.images = images
         self.n_way, self.k_spt, self.k_qry, self.task_num = n_way, k_spt, k_qry, task_num
-        self.batches, self.rotate, self.ink, self.paper = batches, rotate, ink, paper
+        self.batches, self.rotate, self.augment, self.ink, self.paper = batches, rotate, augment, ink, paper
         self.state = {"seed": seed, "drawn": 0}
 
     def __len__(self):
@@ -137,6 +140,8 @@ class OmniglotIter:
         images = self.images[_pick(classes, labels), _pick(rows, order)]
         if self.rotate:
             _turn(images, _pick(turns, labels))
+        if self.augment:
+            images = augment(images, self.augment, rng)
         return self._as_float(images), labels.astype(np.int32)
 
     def _as_float(self, images):

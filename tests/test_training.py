@@ -13,8 +13,10 @@ import pytest
 
 import eval as evaluation
 import omniglot_train
+from src import data_preprocess
 from src.cli.errors import InputError
-from src.training import checkpoint, data_preprocess
+from src.training import checkpoint
+from src.training.evaluation import summary_line
 from src.training.run_log import read_metrics
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +57,7 @@ def trained(flags, tmp_path_factory):
     """A whole training: its folder, and what it printed."""
     folder = tmp_path_factory.mktemp("trained")
     printed = run("omniglot_train.py", *flags, "--epoch", EPOCHS, "--save_every", SAVE_EVERY,
-                  "--log_every", LOG_EVERY, "--no_rotate", folder=folder)
+                  "--log_every", LOG_EVERY, "--no_rotate", "--augment", 0.5, "--ema_decay", 0.9, folder=folder)
     return folder / "ckpt_outputs", printed
 
 
@@ -130,6 +132,15 @@ def test_same_seed_same_figures(trained, data_path, evaluated, monkeypatch, caps
     assert results | {"ckpt": None} == evaluated[1] | {"ckpt": None}
     other = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--seed", "7")
     assert other["batches"] != results["batches"]
+
+
+def test_a_protocol_sets_what_no_flag_says(trained, data_path, evaluated, monkeypatch, capsys):
+    flags = "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES
+    strict = evaluate(monkeypatch, capsys, *flags, "--protocol", "strict")
+    assert strict | {"ckpt": None} == evaluated[1] | {"ckpt": None, "protocol": "strict"}   # the defaults
+    paper = evaluate(monkeypatch, capsys, *flags, "--protocol", "paper", "--k_qry", "2")
+    assert (paper["k_qry"], paper["rotate"]) == (2, True)
+    assert summary_line(paper).endswith("2 query images a class, classes rotated, 3 inner steps, protocol paper")
 
 
 def evaluate(monkeypatch, capsys, *arguments):

@@ -164,6 +164,10 @@ OPTIONS = (
     Option("task_num", 32, "tasks in a batch", int, low=1, high=4096),
     Option("rotate", {TRAIN: True, EVAL: False}, "rotate each class by a random multiple of 90 degrees", bool,
            (TRAIN, EVAL)),
+    Option("augment", 0.0, "strength of small random affine changes of every training image; 1: docs/accuracy.md; 0: "
+           "none", float, (TRAIN,), low=0, high=10),
+    Option("protocol", "none", "sets k_qry and rotate; strict: 15 query images a class (5 at 20-way 5-shot), not "
+           "rotated; paper: as many as support images, rotated", programs=(EVAL,), choices=("none", "strict", "paper")),
     # Inner loop
     Option("update_step", 1, "inner steps on the support set, in training", int, low=0, high=1000, stored=True),
     Option("update_step_test", 3, "inner steps on the support set, in evaluation", int, (TRAIN, EVAL, BENCH), low=0,
@@ -198,6 +202,8 @@ OPTIONS = (
     Option("lr_milestones", "", "epochs at which the step scheduler multiplies meta_lr by lr_scheduler_gamma; "
            "empty: after each quarter of the run", list, (TRAIN,), low=1),
     Option("lr_scheduler_gamma", 0.5, "factor of the step scheduler", float, (TRAIN,), low=0, high=1),
+    Option("ema_decay", 0.0, "decay of the average of the weights over the last steps, which then is what is tested "
+           "and saved; 0: none", float, (TRAIN,), low=0, high=0.99999),
     # Input and output
     Option("ckpt", "", "checkpoint to start from (training) or to evaluate: a file, or a folder of them",
            programs=(TRAIN, EVAL)),

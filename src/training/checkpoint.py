@@ -112,7 +112,7 @@ def optimizer_state(optimizer):
             if parameter.name not in trained and parameter.name != "learning_rate"]
 
 
-def save(folder, epoch, *, net, optimizer, options, episodes, name=FILE_NAME):
+def save(folder, epoch, *, net, optimizer, options, episodes, more=(), name=FILE_NAME):
     """Write `maml-<epoch>_1.ckpt`, or another `name`, whole or not at all.
 
     Parameters
@@ -129,6 +129,8 @@ def save(folder, epoch, *, net, optimizer, options, episodes, name=FILE_NAME):
         All options of the run.
     episodes : dict
         `OmniglotIter.state` after `epoch` batches.
+    more : sequence of Parameter
+        What the run needs besides to go on from here.
     name : str
         The file's name; `{}` in it stands for the epoch.
 
@@ -148,7 +150,8 @@ def save(folder, epoch, *, net, optimizer, options, episodes, name=FILE_NAME):
         if not np.isfinite(weight.asnumpy()).all():
             raise InputError(f"epoch {epoch}: {weight.name} is no longer finite; {path.name} is not written "
                              f"(try a smaller --update_lr or --meta_lr)")
-    tensors = [{"name": parameter.name, "data": parameter} for parameter in weights + optimizer_state(optimizer)]
+    kept = [*weights, *optimizer_state(optimizer), *more]
+    tensors = [{"name": parameter.name, "data": parameter} for parameter in kept]
     notes = {"epoch": epoch, "episodes": json.dumps(episodes), "options": json.dumps(_plain(options))}
     try:
         with replacing(path) as temporary, _unlogged():

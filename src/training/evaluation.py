@@ -39,20 +39,23 @@ def summarize(accuracies, losses, options):
     losses : sequence of float
         The mean query loss of every batch.
     options : argparse.Namespace
-        Ways, shots, query images, steps and seed.
+        Ways, shots, query images, protocol, steps and seed.
     """
     mean, interval = mean_and_interval(accuracies)
     return {"mean": mean, "interval_95": interval, "loss": float(np.mean(losses)), "tasks": int(accuracies.size),
             "n_way": options.n_way, "k_spt": options.k_spt, "k_qry": options.k_qry,
+            "rotate": options.rotate, "protocol": options.protocol,
             "update_step_test": options.update_step_test, "update_lr": options.update_lr, "seed": options.seed,
             "batches": [float(accuracy) for accuracy in accuracies.mean(axis=1)]}
 
 
 def summary_line(results):
     """One line that says what was measured and how."""
+    rotated = ", classes rotated" if results["rotate"] else ""
+    protocol = "" if results["protocol"] == "none" else f", protocol {results['protocol']}"
     return (f"accuracy {results['mean']:.4f} +- {results['interval_95']:.4f} (95 % interval): "
             f"{results['tasks']} tasks, {results['n_way']}-way {results['k_spt']}-shot, "
-            f"{results['k_qry']} query images a class, {results['update_step_test']} inner steps")
+            f"{results['k_qry']} query images a class{rotated}, {results['update_step_test']} inner steps{protocol}")
 
 
 def evaluate_batch(meta, batch, steps, per_step=False):

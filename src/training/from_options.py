@@ -31,10 +31,10 @@ def hold_out(images, options):
 
 
 def make_episodes(images, options, batches):
-    """Episodes of `images`, `batches` batches of them."""
+    """Episodes of `images`, `batches` batches of them; only a training's are augmented."""
     return OmniglotIter(images, n_way=options.n_way, k_spt=options.k_spt, k_qry=options.k_qry,
                         task_num=options.task_num, batches=batches, seed=options.seed, rotate=options.rotate,
-                        ink=options.ink, paper=options.paper)
+                        augment=getattr(options, "augment", 0.0), ink=options.ink, paper=options.paper)
 
 
 def make_meta(options):

@@ -2,7 +2,7 @@
 import argparse
 from pathlib import Path
 
-from src.cli.options import BY_NAME, EVAL
+from src.training import protocols
 from src.training.evaluation import by_step, evaluate_batches, mean_and_interval
 from src.training.from_options import make_episodes
 from src.training.run_log import FILE_NAME, VALIDATION, read_metrics
@@ -11,8 +11,8 @@ from src.training.run_log import FILE_NAME, VALIDATION, read_metrics
 class ValidationPass:
     """Measures on the same tasks every time, so that the figures compare.
 
-    They are the first that eval.py would draw from these characters with the training's --task_num, and as there the
-    classes are not rotated. Nothing that training draws from is touched.
+    They are the first that eval.py --protocol strict would draw from these characters with the training's --task_num.
+    Nothing that training draws from is touched.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class ValidationPass:
     """
 
     def __init__(self, prefix, images, options):
-        as_evaluated = {name: BY_NAME[name].default_for(EVAL) for name in ("k_qry", "rotate")}
+        as_evaluated = protocols.settings(protocols.STRICT, options.n_way, options.k_spt) | {"augment": 0.0}
         as_evaluated["k_qry"] = min(as_evaluated["k_qry"], images.shape[1] - options.k_spt)   # all there are, if fewer
         self.prefix, self.options, self.best = prefix, options, 0.0
         self.episodes = make_episodes(images, argparse.Namespace(**vars(options) | as_evaluated), options.eval_batches)

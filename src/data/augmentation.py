@@ -1,0 +1,73 @@
+"""Augmentation: every drawing as another hand could have made it, turned, scaled, sheared and shifted a little."""
+import numpy as np
+
+# Standard deviations at strength 1, found on validation characters (docs/accuracy.md).
+TURN = 0.12    # radians
+SCALE = 0.08   # of each axis, as a part of 1
+SHEAR = 0.1    # of x along y, as a part of 1
+SHIFT = 1.0    # of each axis, in 28ths of an image: a pixel of 28 x 28
+SHIFT_UNITS = 28
+
+
+def augment(images, strength, rng):
+    """A random affine change of every image by itself, paper where it looks beyond the edge.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, [..., channel, height, width]
+        Ink 255, paper 0.
+    strength : float
+        Factor of the standard deviations above.
+    rng : numpy.random.Generator
+        What is drawn from.
+
+    Returns
+    -------
+    ndarray of float32, like `images`
+        From 0 to 255, interpolated between the four pixels around (bilinear).
+    """
+    flat = images.reshape(-1, *images.shape[-3:])                             # [image, channel, height, width]
+    return sample(flat, random_affine(len(flat), flat.shape[-2:], strength, rng)).reshape(images.shape)
+
+
+def random_affine(count, size, strength, rng):
+    """Maps from the places (row, column, 1) of a new image to those of the old one, both counted from its centre.
+
+    Returns
+    -------
+    ndarray of float32, [count, 2, 3]
+    """
+    draws = strength * rng.standard_normal((6, count))
+    turn, stretch, shear, shift = TURN * draws[0], np.exp(SCALE * draws[1:3]), SHEAR * draws[3], SHIFT * draws[4:]
+    cos, sin = np.cos(turn), np.sin(turn)
+    # A turn after a shear after a stretch of the axes.
+    rows = np.stack([cos * stretch[0] + sin * shear, sin * stretch[1], shift[0] * size[0] / SHIFT_UNITS], axis=-1)
+    columns = np.stack([cos * shear - sin * stretch[0], cos * stretch[1], shift[1] * size[1] / SHIFT_UNITS], axis=-1)
+    return np.stack([rows, columns], axis=1).astype(np.float32)
+
+
+def sample(images, maps):
+    """Images [image, channel, height, width] seen through `maps` [image, 2, 3] (see `random_affine`), float32."""
+    count, channels, height, width = images.shape
+    y, x = np.mgrid[:height, :width].reshape(2, -1).astype(np.float32)
+    centre_y, centre_x = np.float32((height - 1) / 2), np.float32((width - 1) / 2)
+    places = maps @ np.stack([y - centre_y, x - centre_x, np.ones_like(y)])   # [image, 2, height x width]
+    # A frame of one pixel of paper, counted from its corner; whatever lies farther out, lies on the frame.
+    padded = np.zeros((channels, count, height + 2, width + 2), np.float32)
+    padded[..., 1:-1, 1:-1] = images.swapaxes(0, 1)
+    y = np.clip(places[:, 0] + (centre_y + 1), 0, height + 0.999)
+    x = np.clip(places[:, 1] + (centre_x + 1), 0, width + 0.999)
+    top, left = y.astype(np.int32), x.astype(np.int32)
+    y -= top
+    x -= left
+    corner = top * (width + 2) + left + np.arange(0, padded[0].size, padded[0, 0].size, dtype=np.int32)[:, None]
+    drawn = np.stack([_between(plane.ravel(), corner, width + 2, y, x) for plane in padded], axis=1)
+    return drawn.reshape(images.shape)
+
+
+def _between(plane, corner, line, y, x):
+    """Values at `y`, `x` from 0 to 1 beyond the index `corner` of a plane whose lines have `line` pixels."""
+    upper_left, lower_left = plane[corner], plane[corner + line]
+    upper = upper_left + x * (plane[corner + 1] - upper_left)
+    lower = lower_left + x * (plane[corner + (line + 1)] - lower_left)
+    return upper + y * (lower - upper)

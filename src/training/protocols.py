@@ -1,0 +1,37 @@
+"""Evaluation protocols: what a few-shot accuracy depends on besides the network, by name.
+
+Batch normalisation sees all query images of a task together, so their number matters; and characters turned by
+different angles are easier to tell apart. So the same network does better in the papers' protocol (docs/accuracy.md).
+"""
+STRICT, PAPER = "strict", "paper"
+QUERY_IMAGES = 15          # of each class
+QUERY_IMAGES_IF_LARGE = 5
+LARGE = 100                # support images of a task: 20-way 5-shot
+
+
+def settings(protocol, n_way, k_spt):
+    """The options a protocol sets.
+
+    Parameters
+    ----------
+    protocol : str
+        `STRICT`: characters as they were drawn, 15 query images of each class (5 at 20-way 5-shot); `PAPER`, as the
+        published figures of Finn et al. (2017, section 5.2): as many query images as support images, and every class
+        turned by a random multiple of 90 degrees. Any other: nothing is set.
+    n_way, k_spt : int
+        Classes of a task, and support images of each.
+
+    Returns
+    -------
+    dict
+        `k_qry` and `rotate`, or nothing.
+    """
+    if protocol == STRICT:
+        return {"k_qry": QUERY_IMAGES_IF_LARGE if n_way * k_spt >= LARGE else QUERY_IMAGES, "rotate": False}
+    return {"k_qry": k_spt, "rotate": True} if protocol == PAPER else {}
+
+
+def apply(options):
+    """Set what `options.protocol` says and no flag was given for."""
+    chosen = settings(options.protocol, options.n_way, options.k_spt)
+    vars(options).update({name: value for name, value in chosen.items() if name not in options.given})

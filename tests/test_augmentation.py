@@ -1,0 +1,72 @@
+"""Augmentation: an affine map seen pixel by pixel, how much it changes, what it costs, and that a seed repeats it."""
+import time
+
+import numpy as np
+import pytest
+
+from src.data.augmentation import SHIFT, TURN, augment, random_affine, sample
+from src.OmniglotIter import OmniglotIter
+
+IMAGES = np.random.default_rng(1).integers(0, 256, (6, 2, 9, 8), np.uint8)   # [image, channel, height, width]
+
+
+def maps(matrix):
+    return np.tile(np.float32(matrix), (len(IMAGES), 1, 1))
+
+
+def test_the_identity_changes_nothing():
+    assert np.array_equal(sample(IMAGES, maps([[1, 0, 0], [0, 1, 0]])), IMAGES)
+
+
+def test_a_shift_looks_at_the_neighbour_and_sees_paper_beyond_the_edge():
+    shifted = sample(IMAGES, maps([[1, 0, 1], [0, 1, -2]]))
+    assert np.array_equal(shifted[..., :-1, 2:], IMAGES[..., 1:, :-2])
+    assert shifted[..., -1, :].max() < 1          # of 255: the frame's last thousandth
+    assert not shifted[..., :2].any()
+
+
+def test_half_a_pixel_is_the_mean_of_two():
+    shifted = sample(IMAGES, maps([[1, 0, 0], [0, 1, 0.5]]))
+    np.testing.assert_allclose(shifted[..., :-1], (IMAGES[..., :-1] / 2 + IMAGES[..., 1:] / 2), rtol=1e-5)
+
+
+def test_a_quarter_turn_is_that_of_numpy():
+    square = IMAGES[..., :8, :]
+    np.testing.assert_allclose(sample(square, maps([[0, 1, 0], [-1, 0, 0]])), np.rot90(square, axes=(-2, -1)), atol=1)
+
+
+def test_strength_is_the_spread_of_turns_and_shifts():
+    for strength in (0.5, 2.0):
+        affine = random_affine(20000, (28, 28), strength, np.random.default_rng(1))
+        assert affine[:, :, 2].std(axis=0) == pytest.approx(strength * SHIFT, rel=0.03)
+        turns = np.arctan2(affine[:, 0, 1] - affine[:, 1, 0], affine[:, 0, 0] + affine[:, 1, 1])
+        assert turns.std() > strength * TURN      # the shear turns a little too
+        assert affine.mean(axis=0) == pytest.approx(np.eye(2, 3), abs=0.05 * strength ** 2)
+
+
+def test_images_are_changed_independently_and_the_same_for_a_seed():
+    same_image = np.repeat(IMAGES[:1], 4, axis=0)
+    changed = augment(same_image, 1.0, np.random.default_rng(3))
+    assert changed.shape == same_image.shape
+    assert all((changed[0] != other).any() for other in changed[1:])
+    assert np.array_equal(changed, augment(same_image, 1.0, np.random.default_rng(3)))
+
+
+def episodes(strength, **more):
+    images = np.random.default_rng(2).integers(0, 256, (1200, 20, 1, 28, 28), np.uint8)
+    return OmniglotIter(images, n_way=5, k_spt=1, k_qry=5, task_num=8, batches=12, seed=1, augment=strength, **more)
+
+
+def test_episodes_are_the_same_but_for_the_change_and_go_on_anywhere():
+    plain, changed = next(iter(episodes(0.0))), list(episodes(0.01))
+    assert np.array_equal(plain[1], changed[0][1])                     # the labels of the support images
+    assert 0 < np.abs(plain[0] - changed[0][0]).mean() < 0.05          # of ink at 1: as good as the same images
+    going_on = episodes(0.01)
+    going_on.state = {"seed": 1, "drawn": 10}
+    for batch, again in zip(changed[10:], going_on, strict=True):
+        assert all(np.array_equal(one, other) for one, other in zip(batch, again, strict=True))
+
+
+def test_a_batch_costs_little():
+    moments = [time.perf_counter() for _ in episodes(1.0)]
+    assert np.diff(moments).min() < 0.025   # seconds: a twentieth of a step of these 240 images on a core
