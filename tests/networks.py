@@ -29,6 +29,8 @@ NETWORKS = {
                               {"layer": "max_pool2d", "kernel": 3, "stride": 1},
                               {"layer": "flatten"}, {"layer": "linear", "units": 4}, {"layer": "bn"},
                               {"layer": "relu"}, {"layer": "linear"}],
+    "no relu between": [STRIDED, {"layer": "bn"}, {**CONV, "stride": 2, "padding": 1}, {"layer": "bn"},
+                        {"layer": "relu"}, {"layer": "flatten"}, {"layer": "linear"}],
     "dense": [{"layer": "max_pool2d"}, {"layer": "flatten"}, {"layer": "linear", "units": 6},
               {"layer": "relu"}, {"layer": "linear", "bias": False}],
 }

@@ -8,8 +8,8 @@ from src.cli.options import TRAIN
 from src.training.from_options import load_split, make_episodes, make_meta
 
 # Small, and several batches: a ReLU on its edge falls to either side by the rounding of correct arithmetic, and the
-# inner steps carry that on, to a tenth of the gradient and more. Most batches have none; a wrong formula moves all.
-FILTERS, TASKS, BATCHES = 4, 2, 9
+# inner steps carry that on, to a tenth of the gradient and more. Of 24 tasks 2 had one; a wrong formula moves all.
+FILTERS, TASKS, BATCHES, ON_THE_EDGE = 4, 1, 12, 3
 STEPS, RATE = 6, 0.5
 
 
@@ -98,4 +98,4 @@ def test_it_equals_a_plain_implementation(data_path):
     finally:
         ms.set_context(mode=ms.GRAPH_MODE)
     equal = (np.array(differences) < 1e-4).all(axis=1)
-    assert equal.sum() > BATCHES / 2, differences
+    assert equal.sum() >= BATCHES - ON_THE_EDGE, differences

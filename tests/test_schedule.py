@@ -9,7 +9,7 @@ from mindspore import nn
 
 from src.cli.command_line import parse
 from src.cli.options import TRAIN
-from src.training.optimizer import OuterAdam
+from src.training.optimizer import OuterAdam, outer_optimizer
 from src.training.schedule import learning_rates
 
 
@@ -76,3 +76,42 @@ def test_rate_zero_leaves_the_weights_alone():
         meta_lr=0.0, epoch=2, lr_scheduler="constant")), 0.5)
     optimizer((ms.ops.ones((2, 2)), ms.ops.ones(2)))
     assert (net.weight.asnumpy() == before).all()
+
+
+def named_parameters():
+    """A weight and a beta of a network, and what MAML++ learns beside them; none is zero."""
+    draws = np.random.default_rng(2)
+    return [ms.Parameter(ms.Tensor(draws.normal(1, 0.1, (2, 3)), ms.float32), name=name)
+            for name in ("net.0.weight", "net.1.beta", "rates", "shifts.net.1.beta")]
+
+
+def run_options(*arguments):
+    return parse(TRAIN, "", ["--data_path", "x", "--epoch", "3", "--meta_lr", "0.1", *arguments])
+
+
+def test_adam_weight_decay_leaves_out_the_bias_correction():
+    """MindSpore's formula: m / (sqrt(v) + 1e-6), both uncorrected, and the decay added to it; betas do not decay."""
+    parameters, rng, decay = named_parameters()[:2], np.random.default_rng(3), 0.2
+    expected = [parameter.asnumpy().astype(np.float64) for parameter in parameters]
+    mean, square = [0.0, 0.0], [0.0, 0.0]
+    optimizer = outer_optimizer(parameters, run_options("--optimizer", "AdamWeightDecay", "--weight_decay", str(decay)))
+    for _ in range(3):
+        gradients = [rng.normal(size=(2, 3)) for _ in parameters]
+        optimizer(tuple(ms.Tensor(gradient, ms.float32) for gradient in gradients))
+        for i, gradient in enumerate(gradients):
+            mean[i] = 0.9 * mean[i] + 0.1 * gradient
+            square[i] = 0.999 * square[i] + 0.001 * gradient**2
+            expected[i] -= 0.1 * (mean[i] / (np.sqrt(square[i]) + 1e-6) + (decay if i == 0 else 0) * expected[i])
+        for parameter, value in zip(parameters, expected, strict=True):
+            np.testing.assert_allclose(parameter.asnumpy(), value, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "AdamWeightDecay"])
+def test_weight_decay_leaves_learned_rates_and_shifts_alone(optimizer):
+    parameters = named_parameters()
+    before = {parameter.name: parameter.asnumpy().copy() for parameter in parameters}
+    step = outer_optimizer(parameters, run_options("--optimizer", optimizer, "--weight_decay", "0.5"))
+    step(tuple(map(ms.ops.zeros_like, parameters)))   # of no gradient, only the decay is left
+    for parameter in parameters[2:]:
+        np.testing.assert_array_equal(parameter.asnumpy(), before[parameter.name])
+    np.testing.assert_allclose(parameters[0].asnumpy(), before["net.0.weight"] * (1 - 0.1 * 0.5), rtol=1e-6)

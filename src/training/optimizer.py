@@ -1,6 +1,7 @@
 """The outer optimizer: Adam on the meta-gradient, with decoupled weight decay where a preset asks for it."""
 from mindspore import nn, ops
 
+from src.training.checkpoint import WEIGHT_PREFIX
 from src.training.schedule import learning_rates
 
 
@@ -18,19 +19,22 @@ class OuterAdam(nn.Adam):
         The rate of each step; step number `global_step` takes entry `global_step`.
     weight_decay : float
         The share of a weight that a step takes away, in units of the learning rate.
+    decayed : tuple of bool, optional
+        Which of the parameters it is taken from; by default all.
     """
 
-    def __init__(self, parameters, learning_rates, weight_decay=0.0):
+    def __init__(self, parameters, learning_rates, weight_decay=0.0, decayed=None):
         super().__init__(parameters, learning_rates)
-        self.decoupled_decay = weight_decay
+        self.decoupled_decay, self.decayed = weight_decay, decayed or (True,) * len(parameters)
         self.assign = ops.Assign()
 
     def decay_weight(self, gradients):
         """Shrink the weights and leave `gradients` as they are; `nn.Adam` calls this first in every step."""
         if self.decoupled_decay:
             keep = 1.0 - self.get_lr() * self.decoupled_decay
-            for parameter in self._parameters:
-                self.assign(parameter, parameter * keep)
+            for i in range(len(self.decayed)):
+                if self.decayed[i]:
+                    self.assign(self._parameters[i], self._parameters[i] * keep)
         return gradients
 
 
@@ -42,9 +46,13 @@ def outer_optimizer(parameters, options):
     parameters : list of Parameter
         In the order of the meta-gradients.
     options : argparse.Namespace
-        `optimizer`, `weight_decay`, and what `learning_rates` reads.
+        `optimizer`, `weight_decay`, and what `learning_rates` reads. The decay is for the network's weights: learned
+        inner rates and shifts are no weights, and zero is no good value for them.
     """
     rates = [float(rate) for rate in learning_rates(options)]
+    of_network = tuple(parameter.name.startswith(WEIGHT_PREFIX) for parameter in parameters)
     if options.optimizer == "AdamWeightDecay":
-        return nn.AdamWeightDecay(parameters, rates, weight_decay=options.weight_decay)
-    return OuterAdam(parameters, rates, options.weight_decay)
+        optimizer = nn.AdamWeightDecay(parameters, rates, weight_decay=options.weight_decay)
+        optimizer.decay_flags = tuple(flag and ours for flag, ours in zip(optimizer.decay_flags, of_network))
+        return optimizer
+    return OuterAdam(parameters, rates, options.weight_decay, of_network)
