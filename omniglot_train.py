@@ -6,7 +6,6 @@ flag is given, and its result is that of a run never interrupted. One that holds
 Ctrl-C finishes the epoch at hand and saves it first.
 """
 import contextlib
-import math
 import sys
 import textwrap
 import time
@@ -28,6 +27,7 @@ from src.training.interruption import Interruption
 from src.training.optimizer import outer_optimizer
 from src.training.run_log import TEST, VALIDATION, Reporter
 from src.training.schedule import learning_rates
+from src.training.step import TrainingStep
 from src.training.validation import ValidationPass
 from src.training.weight_average import WeightAverage
 
@@ -93,7 +93,7 @@ def train(meta, runner, optimizer, average, episodes, validation, options):
         episodes.state = episodes.state | {"drawn": epoch}   # the batch at hand is not learned from
         return f"saved after epoch {epoch}: --ckpt {keep(epoch)} goes on from there"
 
-    picture = RunPicture(folder)
+    picture, step = RunPicture(folder), TrainingStep(runner, optimizer)
     display_epoch = options.display_epoch and max(1, options.display_epoch // options.task_num)
     with Reporter(folder, done, options.epoch, display_epoch) as reporter, Interruption() as interruption, \
             saved_before_loss(keep_what_is_done):
@@ -107,7 +107,7 @@ def train(meta, runner, optimizer, average, episodes, validation, options):
             began = time.perf_counter()
             figures = inner_curve(runner, batch, options.update_step) if reported and options.per_step else {}
             start += time.perf_counter() - began   # what is measured besides is no part of the step's time
-            loss, accuracy = take_step(runner, optimizer, batch, epoch)
+            loss, accuracy = step(batch, epoch)
             average.update(epoch)
             milliseconds = 1000 * (time.perf_counter() - start)
             if validated:
@@ -161,22 +161,6 @@ def inner_curve(meta, batch, steps):
     """Accuracies and losses of a training batch by inner step, for its record."""
     losses, accuracies = evaluate_batch(meta, batch, steps, per_step=True)
     return by_step([losses], [accuracies])
-
-
-def take_step(meta, optimizer, batch, epoch):
-    """One meta-step; returns the loss and accuracy before it.
-
-    Both are read back in every step, not only where they are logged: a loss that is no number must stop the run
-    before it reaches the weights, and the milliseconds then are those of the whole step on any device.
-    """
-    meta.epoch = epoch - 1
-    loss, accuracy, gradients = meta.meta_gradient(*batch)
-    loss = float(loss.asnumpy())
-    if not math.isfinite(loss):
-        raise InputError(f"epoch {epoch}: the loss is {loss}; stopped, and the checkpoints saved before are kept "
-                         f"(try a smaller --update_lr or --meta_lr)")
-    optimizer(gradients)
-    return loss, float(accuracy.asnumpy())
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ def build_step(options):
 
 def main():
     options = read_options(__doc__)
-    if options.learned_steps:
-        raise InputError(f"--preset {options.preset}: the peer has no learned steps; expected a preset without them")
+    if options.algorithm != "maml":
+        raise InputError(f"--algorithm {options.algorithm}: the peer has none but maml; expected a preset of that")
     memory_before = peak_memory()
     step = build_step(options)
     write_json(options.json or "-", result(options, measure(step, options.warmup, options.repeats, memory_before)))

@@ -6,226 +6,241 @@ is the query loss at w_N. Its gradient with respect to theta runs the loop backw
     l_N = grad L_query(w_N)         l_k = l_{k+1} - a H(w_k) l_{k+1}         d outer / d theta = l_0
 
 with H the Hessian of the support loss. First order leaves the Hessian out: l_0 = l_N. Each line is one
-compiled graph that all inner steps share, so neither compile time nor graph size grows with their number.
+compiled graph (`passes.py`) that all inner steps share, so neither compile time nor graph size grows with them.
 """
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
-from src.devices.device import tasks_at_once
-from src.layers.network import to_parameter, to_rows
-from src.learner import Learner
+from src.layers.network import Network
+from src.passes import AddScaled, JoinTasks, Passes
 
-_each = ops.HyperMap()   # a function of each of a tuple's tensors, compiled faster than a loop
-_matmul, _reshape, _sub, _mean = ops.MatMul(), ops.Reshape(), ops.Sub(), ops.ReduceMean()
-_argmax, _equal, _cast = ops.Argmax(axis=-1, output_type=ms.int32), ops.Equal(), ops.Cast()
-_gather, _join_tasks = ops.Gather(), ops.Concat(axis=0)
+KINDS = ("weight", "bias", "gamma", "beta")
+HEAD = "head"   # among the adapted kinds: the last layer, whatever its parameters' kinds
 
 
-class Spread(nn.Cell):
-    """Give every task its own copy of the parameters, in the form the layers take."""
+@dataclass(frozen=True)
+class InnerLoop:
+    """The inner loop, and how its end makes the outer loss.
 
-    def __init__(self, task_num):
-        super().__init__()
-        self.ones = Tensor(np.ones((task_num, 1), np.float32))
+    Attributes
+    ----------
+    steps, steps_test : int
+        Inner steps in training and in evaluation.
+    rate : float
+        Inner learning rate, for the mean cross-entropy over the support set.
+    adapted : tuple of str
+        Kinds of parameters that the inner loop adapts, of `KINDS`; `HEAD` stands for all of the last layer.
+    order : str
+        "second", or "first": the meta-gradient leaves out the Hessian.
+    first_order_epochs : int
+        Epochs of first order before those of second order.
+    multi_step_epochs : int
+        Epochs in which the query loss counts after every step, for the algorithms that have it.
+    label_smoothing : float
+        As `CrossEntropy` takes it.
+    meta_loss : str
+        "mean" or "sum" over the tasks; the reported loss is the mean in both.
+    """
 
-    def construct(self, parameters):
-        """Parameters in checkpoint form -> [task, in, out] each."""
-        return _each(self._copies, parameters)
+    steps: int = 1
+    steps_test: int = 3
+    rate: float = 1.0
+    adapted: tuple[str, ...] = KINDS
+    order: str = "second"
+    first_order_epochs: int = 0
+    multi_step_epochs: int = 0
+    label_smoothing: float = 0.0
+    meta_loss: str = "mean"
 
-    def _copies(self, value):
-        rows = to_rows(value)
-        copies = _matmul(self.ones, _reshape(rows, (1, -1)))            # [task, in x out]
-        return _reshape(copies, (-1, *rows.shape))
-
-
-class Gather(nn.Cell):
-    """The transpose of `Spread`: sum over the tasks, times `factor`, in checkpoint form."""
-
-    def __init__(self, task_num, factor, shapes):
-        super().__init__()
-        self.factor, self.shapes = factor, shapes
-        self.factors = Tensor(np.full((1, task_num), factor, np.float32))
-
-    def construct(self, gradients):
-        """[task, in, out] each -> like the parameters."""
-        totals = ()
-        for i in range(len(self.shapes)):
-            total = _matmul(self.factors, _reshape(gradients[i], (gradients[i].shape[0], -1)))
-            totals = (*totals, to_parameter(total, self.shapes[i]))
-        return totals
-
-
-class InnerStep(nn.Cell):
-    """One step of gradient descent on the support loss: w - a grad L(w)."""
-
-    def __init__(self, learner, update_lr, adapted, keep_trace):
-        super().__init__()
-        self.learner, self.update_lr, self.adapted, self.keep_trace = learner, update_lr, adapted, keep_trace
-
-    def construct(self, weights, x, labels):
-        """Returns the next weights, and the trace that `BackStep` needs."""
-        _, steps, trace = self.learner.gradient(weights, x, labels, self.update_lr)
-        return _each(_moved, weights, steps, self.adapted), (trace if self.keep_trace else ())
+    def is_second_order(self, epoch: int) -> bool:
+        """Whether the meta-gradient after `epoch` meta-steps goes through the inner gradients."""
+        return self.order == "second" and epoch >= self.first_order_epochs
 
 
-class BackStep(nn.Cell):
-    """The inner step's transposed Jacobian: l - a H(w) l."""
+@dataclass
+class SupportSet:
+    """A batch's support images prepared for the first layer, with labels [task, image], and the graphs for them."""
 
-    def __init__(self, learner, update_lr, adapted):
-        super().__init__()
-        self.learner, self.update_lr, self.adapted = learner, update_lr, adapted
-
-    def construct(self, weights, x, trace, gradients):
-        """[task, in, out] each, with respect to the weights after the step -> before it."""
-        direction = _each(_or_zeros, gradients, self.adapted)
-        return _each(_sub, gradients, self.learner.curvature(weights, x, trace, direction, self.update_lr))
+    passes: Passes
+    x: object
+    labels: Tensor
 
 
-def _moved(weight, step, adapted):
-    return _sub(weight, step) if adapted else weight
+@dataclass
+class QuerySet:
+    """A batch's query images in parts: numbers of tasks [task], prepared images, labels [task, image]; their graphs."""
+
+    passes: Passes
+    parts: list
 
 
-def _is_right(predictions, labels):
-    """1 for every image whose class was found, else 0 (float32)."""
-    return _cast(_equal(predictions, labels), ms.float32)
+@dataclass
+class Step:
+    """An inner step of all tasks: what it started from, the weights it led to, and the state of its gradient."""
 
-
-def _or_zeros(gradient, adapted):
-    return gradient if adapted else ops.zeros_like(gradient)
-
-
-def weights_of(tasks, weights):
-    """All tasks' weights [task, in, out] -> those of some, by their numbers."""
-    return _each(ops.partial(_chosen, tasks), weights)
-
-
-def _chosen(tasks, weight):
-    return _gather(weight, tasks, 0)
-
-
-class QueryGradient(nn.Cell):
-    """The query loss of some tasks, its accuracy, and the loss's gradient at their adapted weights."""
-
-    def __init__(self, learner):
-        super().__init__()
-        self.learner = learner
-
-    def construct(self, weights, tasks, x, labels):
-        """Weights of all tasks, the numbers of some, and their images and labels.
-
-        Returns the loss and the accuracy, means over these tasks, and their gradients [task, in, out].
-        """
-        logits, gradients, _ = self.learner.gradient(weights_of(tasks, weights), x, labels, 1.0)
-        return _mean(self.learner.loss(logits, labels)), _mean(_is_right(_argmax(logits), labels)), gradients
-
-
-class Judge(nn.Cell):
-    """The query loss, accuracy and predictions of some tasks, without gradients."""
-
-    def __init__(self, learner):
-        super().__init__()
-        self.learner = learner
-
-    def construct(self, weights, tasks, x, labels):
-        """As `QueryGradient`; returns the mean loss, accuracies [task] and predictions [task, image] (int32)."""
-        logits = self.learner(weights_of(tasks, weights), x)
-        predictions = _argmax(logits)
-        return _mean(self.learner.loss(logits, labels)), _mean(_is_right(predictions, labels), -1), predictions
-
-
-class Join(nn.Cell):
-    """Tensors of some tasks each -> tensors of all of them."""
-
-    def construct(self, parts):
-        """Tuples of as many tensors each, all of them [task, ...]."""
-        return _each(_all_tasks, *parts)
-
-
-def _all_tasks(*values):
-    return _join_tasks(values)
-
-
-class Passes:
-    """The compiled graphs for one number of tasks and of images a task."""
-
-    def __init__(self, meta, task_num, images):
-        options = meta.options
-        self.learner = learner = Learner(meta.net, task_num, images, options.label_smoothing)
-        self.adapted = adapted = tuple(kind in options.adapt.split(",") for kind in meta.net.kinds)
-        summed = getattr(options, "meta_loss", None) == "sum"            # evaluation has no outer loss
-        factor = 1.0 if summed else 1.0 / task_num
-        self.prepare = learner.prepare
-        self.spread = Spread(task_num)
-        self.gather = Gather(task_num, factor, [parameter.shape for parameter in meta.net.parameters])
-        self.adapt = InnerStep(learner, options.update_lr, adapted, keep_trace=False)
-        self.adapt_traced = InnerStep(learner, options.update_lr, adapted, keep_trace=True)
-        self.step_back = BackStep(learner, options.update_lr, adapted)
-        self.query_gradient = QueryGradient(learner)
-        self.judge = Judge(learner)
+    before: tuple
+    weights: tuple
+    state: tuple
 
 
 class Meta(nn.Cell):
-    """The meta-learner.
+    """The meta-learner. Another algorithm is a subclass that replaces some of its short methods (`src/algorithms`).
 
     Parameters
     ----------
     net : Network
         Its parameters are what is meta-learned.
-    options : argparse.Namespace
-        From `options.parse`.
-
-    Attributes
-    ----------
-    epoch : int
-        Meta-steps done; whoever trains sets it.
+    inner : InnerLoop
+        The inner loop.
+    tasks_at_once : callable, optional
+        Of a number of tasks and of query images a task, how many tasks' query images to work on at a time, a divisor
+        of the tasks; by default all.
     """
 
-    passes_class = Passes
-
-    def __init__(self, net, options):
+    def __init__(self, net: Network, inner: InnerLoop, tasks_at_once: Callable[[int, int], int] | None = None):
         super().__init__()
-        self.net = net
-        self.options = options
-        self.epoch = 0
-        self.join = Join()
+        self.net, self.inner = net, inner
+        self.tasks_at_once = tasks_at_once or (lambda tasks, images: tasks)
+        self.adapted = _adapted(net, inner.adapted)
+        self.join_tasks, self.add_scaled = JoinTasks(), AddScaled()
         self._passes = {}
 
-    def is_second_order(self):
-        """Whether the meta-gradient of this epoch goes through the inner gradients."""
-        return self.options.order == "second" and self.epoch >= self.options.first_order_epochs
+    def __call__(self, x_spt, y_spt, x_qry, y_qry) -> tuple[Tensor, Tensor]:
+        """Adapt by the steps of training; the query loss and accuracy then, means over the tasks.
 
-    def meta_gradient(self, x_spt, y_spt, x_qry, y_qry):
+        Parameters
+        ----------
+        x_spt, x_qry : Tensor or ndarray of float32, [task, image, imgc, imgsz, imgsz]
+        y_spt, y_qry : Tensor or ndarray of int32, [task, image]
+        """
+        steps = self.inner.steps
+        loss, accuracies, _ = next(self.evaluate_each_step(x_spt, y_spt, x_qry, y_qry, steps, first=steps))
+        return loss, accuracies.mean()
+
+    def adapt(self, x, labels, steps: int) -> tuple:
+        """Every task's weights after `steps` inner steps on its support images.
+
+        Parameters
+        ----------
+        x : Tensor or ndarray of float32, [task, image, imgc, imgsz, imgsz]
+        labels : Tensor or ndarray of int32, [task, image]
+
+        Returns
+        -------
+        tuple of Tensor, each [task, in, out]
+            In the order of `net.parameters`.
+        """
+        support = self.support_set(x, labels)
+        weights = self.copies(support.passes)
+        for number in range(1, steps + 1):
+            weights = self.inner_step(support, weights, number).weights
+        return weights
+
+    def predict(self, weights: tuple, x) -> Tensor:
+        """Logits [task, image, class] of images [task, image, imgc, imgsz, imgsz] at every task's `weights`."""
+        passes = self.passes_for(*x.shape[:2])
+        return passes.learner(weights, changing(passes.prepare(Tensor(x))))
+
+    def meta_gradient(self, x_spt, y_spt, x_qry, y_qry, epoch: int = 0) -> tuple[Tensor, Tensor, tuple]:
         """The outer loss and its gradient.
 
         Parameters
         ----------
         x_spt, x_qry : Tensor or ndarray of float32, [task, image, imgc, imgsz, imgsz]
         y_spt, y_qry : Tensor or ndarray of int32, [task, image]
+        epoch : int
+            Meta-steps done so far; the order may depend on it.
 
         Returns
         -------
         loss, accuracy : Tensor
-            Over the query images after the last inner step, means over the tasks.
+            The outer loss, and the accuracy on the query images after the last inner step; means over the tasks.
         gradients : tuple of Tensor
             In the order of `trainable_params()`.
         """
-        second = self.is_second_order()
-        support, weights, x, y_spt = self._start(x_spt, y_spt)
-        step, path = support.adapt_traced if second else support.adapt, []
-        for _ in range(self.options.update_step):
-            moved, trace = step(weights, x, y_spt)
-            if second:
-                path.append((weights, x, ms.mutable(trace)))
-            weights = ms.mutable(moved)
-        query, parts = self._query_parts(x_qry, y_qry)
-        loss, accuracy, gradients = self._outer(query.query_gradient, parts, weights)
-        while path:
-            gradients = support.step_back(*path.pop(), ms.mutable(gradients))
-        return loss, accuracy, support.gather(ms.mutable(gradients))
+        support, query = self.support_set(x_spt, y_spt), self.query_set(x_qry, y_qry)
+        second = self.inner.is_second_order(epoch)
+        weights, path, losses = self.copies(support.passes), [], []
+        for number, share in enumerate(self.query_shares(epoch)):
+            step = self.inner_step(support, weights, number, keeps_state=second) if number else None
+            weights = step.weights if step else weights
+            outer = self.outer_loss(query, weights, number) if share else None
+            losses += [share * outer[0] if share != 1 else outer[0]] if share else []
+            path.append((step, share, outer))
+        accuracy = outer[1]
+        return sum(losses[1:], losses[0]), accuracy, self._way_back(support, path, second)
 
-    def evaluate(self, x_spt, y_spt, x_qry, y_qry):
-        """Adapt by `update_step_test` inner steps, then judge on the query images.
+    def query_shares(self, epoch: int) -> list[float]:
+        """What the query losses before and after each inner step count for in the outer loss; the last one not 0."""
+        return [0.0] * self.inner.steps + [1.0]
+
+    def inner_step(self, support: SupportSet, weights: tuple, number: int, keeps_state: bool = False) -> Step:
+        """Inner step `number`, counted from 1; with `keeps_state` for the way back through its Hessian."""
+        moved, state = support.passes.inner_step[keeps_state](weights, support.x, support.labels)
+        return Step(weights, ms.mutable(moved), ms.mutable(state) if keeps_state else ())
+
+    def outer_loss(self, query: QuerySet, weights: tuple, number: int) -> tuple[Tensor, Tensor, tuple]:
+        """Query loss, accuracy, and the loss's gradients [task, in, out], at the weights after step `number`."""
+        graph, weights = query.passes.query_gradient, self.query_weights(weights, number)
+        losses, accuracies, gradients = zip(*(graph(*weights, *part) for part in query.parts))
+        whole = self.join_tasks(ms.mutable(gradients)) if len(gradients) > 1 else gradients[0]
+        return _mean_of(losses), _mean_of(accuracies), whole
+
+    def query_weights(self, weights: tuple, number: int) -> tuple:
+        """What the query pass after step `number` is called with before the images: the weights."""
+        return (weights,)
+
+    def step_back(self, support: SupportSet, step: Step, later: tuple, outer: tuple, share: float, second: bool):
+        """The outer gradient before an inner step from that after it, and those of the step's own learned values.
+
+        Parameters
+        ----------
+        later : tuple of Tensor, each [task, in, out]
+            With respect to the weights after the step.
+        outer, share
+            What `outer_loss` gave after the step, and what it counts for; None and 0 where it does not count.
+
+        Returns
+        -------
+        earlier : tuple of Tensor, each [task, in, out]
+        learned
+            As `learned_gradients` takes it, if the algorithm has any.
+        """
+        earlier = support.passes.inner_step_back(step.before, support.x, step.state, later) if second else later
+        return ms.mutable(earlier), None
+
+    def learned_gradients(self, passes: Passes, learned: list) -> dict:
+        """The gradients of what the algorithm learns beside the weights, by name, from all steps' `step_back`."""
+        return {}
+
+    def _way_back(self, support, path, second):
+        later, learned = None, []
+        while path:   # what is behind is let go, for it is large
+            step, share, outer = path.pop()
+            if share:
+                later = self._plus(later, outer[2], share)
+            if step:
+                later, of_step = self.step_back(support, step, later, outer, share, second)
+                learned.insert(0, of_step)
+        totals = support.passes.sum_over_tasks(later)
+        found = {parameter.name: total for parameter, total in zip(self.net.parameters, totals)}
+        found |= self.learned_gradients(support.passes, learned)
+        return tuple(found[parameter.name] for parameter in self.trainable_params())
+
+    def _plus(self, gradients, more, share):
+        """`gradients` (None: zero) plus `share` times `more`."""
+        more = ms.mutable(more)
+        if gradients is None and share == 1:
+            return more
+        zeros = gradients or ms.mutable(tuple(map(ms.ops.zeros_like, more)))
+        return ms.mutable(self.add_scaled(zeros, more, Tensor(share, ms.float32)))
+
+    def evaluate(self, x_spt, y_spt, x_qry, y_qry) -> tuple[Tensor, Tensor, Tensor]:
+        """Adapt by the steps of evaluation, then judge on the query images.
 
         Returns
         -------
@@ -234,11 +249,11 @@ class Meta(nn.Cell):
         accuracies : Tensor, [task]
         predictions : Tensor of int32, [task, image]
         """
-        steps = self.options.update_step_test
-        return next(self.walk(x_spt, y_spt, x_qry, y_qry, steps, first=steps))
+        steps = self.inner.steps_test
+        return next(self.evaluate_each_step(x_spt, y_spt, x_qry, y_qry, steps, first=steps))
 
-    def walk(self, x_spt, y_spt, x_qry, y_qry, steps, first=0):
-        """Walk the inner loop, and judge on the query images on the way.
+    def evaluate_each_step(self, x_spt, y_spt, x_qry, y_qry, steps: int, first: int = 0) -> Iterator[tuple]:
+        """Take inner steps, and judge on the query images after each.
 
         Parameters
         ----------
@@ -252,51 +267,60 @@ class Meta(nn.Cell):
         loss, accuracies, predictions : Tensor
             As `evaluate` returns them, after each inner step from number `first` to the last.
         """
-        support, weights, x, y_spt = self._start(x_spt, y_spt)
-        query, parts = self._query_parts(x_qry, y_qry)
-        for done in range(steps + 1):
-            if done:
-                weights = ms.mutable(self._adapt(support, weights, done, x, y_spt))
-            if done >= first:
-                losses, accuracies, predictions = zip(*(self._judge(query, weights, done, *part) for part in parts))
-                yield _mean_of(losses), _all_of(accuracies), _all_of(predictions)
+        support, query = self.support_set(x_spt, y_spt), self.query_set(x_qry, y_qry)
+        weights = self.copies(support.passes)
+        for number in range(steps + 1):
+            if number:
+                weights = self.inner_step(support, weights, number).weights
+            if number >= first:
+                yield self.query_evaluation(query, weights, number)
 
-    def _start(self, x_spt, y_spt):
-        """The graphs for the support images, every task's copy of the parameters, the images prepared, and labels."""
-        support = self.passes_for(*x_spt.shape[:2])
-        weights = ms.mutable(support.spread(ms.mutable(tuple(self.net.parameters))))
-        return support, weights, _changing(support.prepare(Tensor(x_spt))), Tensor(y_spt)
+    def query_evaluation(self, query: QuerySet, weights: tuple, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        """What `evaluate` returns, at the weights after inner step `number`."""
+        graph, weights = query.passes.query_evaluation, self.query_weights(weights, number)
+        losses, accuracies, predictions = zip(*(graph(*weights, *part) for part in query.parts))
+        return _mean_of(losses), _all_of(accuracies), _all_of(predictions)
 
-    def _query_parts(self, x_qry, y_qry):
-        """The graphs for the query images, and the batch in parts: numbers of tasks, images prepared, labels."""
-        count = tasks_at_once(*x_qry.shape[:2])
-        query, parts = self.passes_for(count, x_qry.shape[1]), []
-        for first in range(0, len(x_qry), count):
+    def copies(self, passes: Passes) -> tuple:
+        """Every task's copy of the initial weights, each [task, in, out]."""
+        return ms.mutable(passes.copy_to_tasks(ms.mutable(tuple(self.net.parameters))))
+
+    def support_set(self, x, labels) -> SupportSet:
+        """Images [task, image, imgc, imgsz, imgsz] and labels, ready for inner steps."""
+        passes = self.passes_for(*x.shape[:2])
+        return SupportSet(passes, changing(passes.prepare(Tensor(x))), Tensor(labels))
+
+    def query_set(self, x, labels) -> QuerySet:
+        """Images [task, image, imgc, imgsz, imgsz] and labels, ready for the query pass."""
+        count = self.tasks_at_once(*x.shape[:2])
+        passes, parts = self.passes_for(count, x.shape[1]), []
+        for first in range(0, len(x), count):
             part = slice(first, first + count)
             tasks = Tensor(np.arange(first, first + count, dtype=np.int32))
-            parts.append((tasks, _changing(query.prepare(Tensor(x_qry[part]))), Tensor(y_qry[part])))
-        return query, parts
+            parts.append((tasks, changing(passes.prepare(Tensor(x[part]))), Tensor(labels[part])))
+        return QuerySet(passes, parts)
 
-    def _outer(self, graph, parts, *weights):
-        """The outer loss, the accuracy and the gradients [task, in, out], by a query gradient's graph."""
-        losses, accuracies, gradients = zip(*(graph(*weights, *part) for part in parts))
-        return _mean_of(losses), _mean_of(accuracies), \
-            self.join(ms.mutable(gradients)) if len(parts) > 1 else gradients[0]
-
-    def _adapt(self, support, weights, number, x, labels):
-        """The weights after inner step `number`, counted from 1."""
-        return support.adapt(weights, x, labels)[0]
-
-    def _judge(self, query, weights, done, tasks, x, labels):
-        """What `walk` yields after `done` inner steps, for a part of the tasks."""
-        return query.judge(weights, tasks, x, labels)
-
-    def passes_for(self, task_num, images):
+    def passes_for(self, task_num: int, images: int) -> Passes:
         """The compiled graphs for `task_num` tasks of `images` images each."""
         size = task_num, images
         if size not in self._passes:
-            self._passes[size] = self.passes_class(self, *size)
+            self._passes[size] = self.build_passes(*size)
         return self._passes[size]
+
+    def build_passes(self, task_num: int, images: int) -> Passes:
+        """The graphs themselves; an algorithm with others builds those."""
+        return Passes(self.net, self.inner, self.adapted, task_num, images)
+
+
+def _adapted(net, kinds):
+    """For every parameter, whether it is one of the adapted `kinds`, or of the head if that is among them."""
+    layers, names = zip(*(parameter.name.rsplit(".", 1) for parameter in net.parameters))
+    return tuple(name in kinds or (HEAD in kinds and layer == layers[-1]) for layer, name in zip(layers, names))
+
+
+def changing(prepared):
+    """Tell MindSpore that a tuple's tensors change from call to call (by default they are constants)."""
+    return ms.mutable(prepared) if isinstance(prepared, tuple) else prepared
 
 
 def _mean_of(values):
@@ -307,8 +331,3 @@ def _mean_of(values):
 def _all_of(values):
     """Tensors of some tasks each, as one."""
     return values[0] if len(values) == 1 else Tensor(np.concatenate([value.asnumpy() for value in values]))
-
-
-def _changing(prepared):
-    """Tell MindSpore that a tuple's tensors change from call to call (by default they are constants)."""
-    return ms.mutable(prepared) if isinstance(prepared, tuple) else prepared

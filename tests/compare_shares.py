@@ -44,7 +44,7 @@ def compare(case, shared, meta, batch):
         assert error < 1e-5, case
         for parameter in meta.trainable_params():   # all processes must see what the optimizer does
             parameter.set_data(parameter * 1.1)
-    for found, expected in zip(shared.walk(*batch, 2), meta.walk(*batch, 2), strict=True):
+    for found, expected in zip(shared.evaluate_each_step(*batch, 2), meta.evaluate_each_step(*batch, 2), strict=True):
         for one, other in zip(found, expected, strict=True):
             assert (one.shape, one.dtype) == (other.shape, other.dtype)
             np.testing.assert_allclose(one.asnumpy(), other.asnumpy(), rtol=1e-5, err_msg=case)

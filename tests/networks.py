@@ -1,10 +1,9 @@
 """Small networks for the tests, one of each shape the presets use."""
-import argparse
-
 import numpy as np
 from mindspore import Tensor
 
 from src.layers.network import Network
+from src.meta import InnerLoop
 
 WAYS, SIZE = 3, 12
 
@@ -36,12 +35,9 @@ NETWORKS = {
 }
 
 
-def options(**changes):
-    """What `Meta` reads of the options."""
-    return argparse.Namespace(**{"update_step": 2, "update_step_test": 2, "update_lr": 0.3, "order": "second",
-                                 "adapt": "weight,bias,gamma,beta", "meta_loss": "mean", "label_smoothing": 0.0,
-                                 "first_order_epochs": 0}
-                              | changes)
+def inner(**changes):
+    """An inner loop of two steps."""
+    return InnerLoop(**{"steps": 2, "steps_test": 2, "rate": 0.3} | changes)
 
 
 def network(layers, channels=1):

@@ -84,5 +84,5 @@ def test_points_take_turns_and_medians_are_over_the_rounds():
 
 
 def test_flags_become_arguments():
-    flags = {"task_num": 2, "learned_steps": True, "rotate": False}
-    assert as_arguments(flags) == ["--task_num", "2", "--learned_steps", "--no_rotate"]
+    flags = {"task_num": 2, "per_step": True, "rotate": False}
+    assert as_arguments(flags) == ["--task_num", "2", "--per_step", "--no_rotate"]

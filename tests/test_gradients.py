@@ -3,7 +3,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor, nn, ops
-from networks import NETWORKS, SIZE, STRIDED, WAYS, network, options
+from networks import NETWORKS, SIZE, STRIDED, WAYS, inner, network
 from reference import directional_derivative, first_order_gradient, logits, outer_loss
 
 from src.layers.network import to_rows
@@ -33,9 +33,9 @@ def weights_of(net):
             for parameter in net.parameters}
 
 
-def meta_gradient(net, batch, **changes):
+def meta_gradient(net, batch, tasks_at_once=None, **changes):
     """Loss and gradients by name, from the program."""
-    loss, _, gradients = Meta(net, options(**changes)).meta_gradient(*map(Tensor, batch))
+    loss, _, gradients = Meta(net, inner(**changes), tasks_at_once).meta_gradient(*map(Tensor, batch))
     return float(loss), {name: g.asnumpy().astype(np.float64) for name, g in zip(weights_of(net), gradients)}
 
 
@@ -59,17 +59,17 @@ def second_order(request):
     return layers, meta_gradient(network(layers), batch_of())
 
 
-def check_second_order(layers, net, batch, inner, loss, gradients):
+def check_second_order(layers, net, batch, expected_inner, loss, gradients):
     """Compare along the gradient itself and a random direction."""
     weights, batch = weights_of(net), in_double(batch)
-    assert loss == pytest.approx(outer_loss(layers, weights, batch, **inner), rel=1e-4)
+    assert loss == pytest.approx(outer_loss(layers, weights, batch, **expected_inner), rel=1e-4)
     size = np.sqrt(sum((g ** 2).sum() for g in gradients.values()))
     draws = np.random.default_rng(6)
     for i in range(2):
         direction = gradients if i == 0 else {name: draws.normal(size=g.shape) for name, g in gradients.items()}
         length = np.sqrt(sum((d ** 2).sum() for d in direction.values()))
         direction = {name: d / length for name, d in direction.items()}
-        expected = directional_derivative(layers, weights, batch, direction, **inner)
+        expected = directional_derivative(layers, weights, batch, direction, **expected_inner)
         found = sum((gradients[name] * direction[name]).sum() for name in gradients)
         assert found == pytest.approx(expected, abs=1e-3 * size)
 
@@ -107,16 +107,16 @@ def test_second_order_differs_from_first():
 
 def test_without_inner_steps_both_orders_agree():
     net, batch = network(NETWORKS["strided"]), batch_of()
-    (_, first), (_, second) = (meta_gradient(net, batch, order=order, update_step=0) for order in ("first", "second"))
+    (_, first), (_, second) = (meta_gradient(net, batch, order=order, steps=0) for order in ("first", "second"))
     assert relative_error(first, second) == 0
 
 
 def test_colour_label_smoothing_and_partial_adaptation():
     layers = NETWORKS["strided with biases"]
-    inner = {**INNER, "adapted": ("weight", "bias"), "smoothing": 0.2}
+    expected = {**INNER, "adapted": ("weight", "bias"), "smoothing": 0.2}
     net, batch = network(layers, channels=3), batch_of(channels=3)
-    found = meta_gradient(net, batch, adapt="weight,bias", label_smoothing=0.2)
-    check_second_order(layers, net, batch, inner, *found)
+    found = meta_gradient(net, batch, adapted=("weight", "bias"), label_smoothing=0.2)
+    check_second_order(layers, net, batch, expected, *found)
 
 
 def test_summed_outer_loss_scales_the_gradient_alone():
@@ -127,15 +127,15 @@ def test_summed_outer_loss_scales_the_gradient_alone():
     assert relative_error(total, {name: TASKS * g for name, g in mean.items()}) < 1e-6
 
 
-def test_query_images_in_parts_change_nothing(monkeypatch):
+def test_query_images_in_parts_change_nothing():
     net, batch = network(NETWORKS["strided"]), batch_of()
     loss, whole = meta_gradient(net, batch)
-    [judged] = Meta(net, options()).walk(*batch, 1, first=1)
-    monkeypatch.setattr("src.meta.tasks_at_once", lambda tasks, images: 1)
-    in_parts_loss, in_parts = meta_gradient(net, batch)
+    in_parts_loss, in_parts = meta_gradient(net, batch, tasks_at_once=lambda tasks, images: 1)
     assert in_parts_loss == pytest.approx(loss, rel=1e-6)
     assert relative_error(in_parts, whole) < 1e-5
-    for found, expected in zip(next(Meta(net, options()).walk(*batch, 1, first=1)), judged):
+    judged = [Meta(net, inner(), tasks_at_once).evaluate(*batch)
+              for tasks_at_once in (None, lambda tasks, images: 1)]
+    for found, expected in zip(*judged):
         np.testing.assert_allclose(found.asnumpy(), expected.asnumpy(), rtol=1e-5)
 
 

@@ -5,7 +5,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor
-from networks import NETWORKS, SIZE, WAYS, network, options
+from networks import NETWORKS, SIZE, WAYS, inner, network
 
 from src.meta import Meta
 
@@ -18,23 +18,24 @@ def operations(cell):
     return [name for name in names if name not in NOT_KERNELS]
 
 
-def sizes(task_num, update_step):
+def sizes(task_num, steps):
     """The number of kernels of each compiled graph of a second-order meta-gradient."""
     draws = np.random.default_rng(0)
     batch = []
     for k in (1, 2):
         batch += [Tensor(draws.random((task_num, WAYS * k, 1, SIZE, SIZE), dtype=np.float32)),
                   Tensor(np.tile(np.arange(WAYS).repeat(k), (task_num, 1)).astype(np.int32))]
-    meta = Meta(network(NETWORKS["strided"]), options(update_step=update_step))
+    meta = Meta(network(NETWORKS["strided"]), inner(steps=steps))
     meta.meta_gradient(*batch)
     support, query = meta.passes_for(task_num, WAYS), meta.passes_for(task_num, 2 * WAYS)
-    return {"inner step": len(operations(support.adapt_traced)), "way back": len(operations(support.step_back)),
-            "query gradient": len(operations(query.query_gradient)), "prepare": len(operations(query.prepare))}
+    graphs = {"inner step": support.inner_step[True], "way back": support.inner_step_back,
+              "query gradient": query.query_gradient, "prepare": query.prepare}
+    return {name: len(operations(graph)) for name, graph in graphs.items()}
 
 
 @pytest.fixture(scope="module")
 def found():
-    return sizes(task_num=2, update_step=1)
+    return sizes(task_num=2, steps=1)
 
 
 def test_graphs_stay_small(found):
@@ -47,11 +48,11 @@ def test_graphs_stay_small(found):
 def test_an_inner_step_hands_on_no_first_activations():
     """They are its largest tensors, and the way back makes them again."""
     net = network(NETWORKS["strided"])
-    support = Meta(net, options()).passes_for(2, WAYS)
+    support = Meta(net, inner()).passes_for(2, WAYS)
     images = Tensor(np.random.default_rng(0).random((2, WAYS, 1, SIZE, SIZE), dtype=np.float32))
     x = ms.mutable(support.prepare(images))
-    weights = ms.mutable(support.spread(ms.mutable(tuple(net.parameters))))
-    _, trace = support.adapt_traced(weights, x, Tensor(np.tile(np.arange(WAYS, dtype=np.int32), (2, 1))))
+    weights = ms.mutable(support.copy_to_tasks(ms.mutable(tuple(net.parameters))))
+    _, trace = support.inner_step[True](weights, x, Tensor(np.tile(np.arange(WAYS, dtype=np.int32), (2, 1))))
     rows, filters = x[0].shape[1], net.parameters[0].shape[0]
     assert max(tensor.size for tensor in tensors_of(trace)) < 2 * rows * filters
 
@@ -62,4 +63,4 @@ def tensors_of(nested):
 
 
 def test_graphs_do_not_grow_with_tasks_or_steps(found):
-    assert sizes(task_num=5, update_step=4) == found
+    assert sizes(task_num=5, steps=4) == found

@@ -46,16 +46,13 @@ class Call:
     Attributes
     ----------
     method : str
-        "meta_gradient" or "walk".
+        "meta_gradient" or "evaluate_each_step".
     arguments : tuple of int
         Those that follow the batch.
-    epoch : int
-        Meta-steps done.
     """
 
     method: str
     arguments: tuple = ()
-    epoch: int = 0
 
 
 def contribution(meta, call, batch, share):
@@ -72,15 +69,14 @@ def contribution(meta, call, batch, share):
     Returns
     -------
     list of ndarray
-        Summed over all shares they are the batch's loss, accuracy and gradients, or, for `walk`, the loss,
-        accuracies and predictions of each inner step. A mean over tasks counts by the size of the share; what is
+        Summed over all shares they are the batch's loss, accuracy and gradients, or, for `evaluate_each_step`, the
+        loss, accuracies and predictions of each inner step. A mean over tasks counts by the size of the share; what is
         of one task stands in its place among zeros.
     """
-    meta.epoch = call.epoch
     results = getattr(meta, call.method)(*batch, *call.arguments)
     if call.method == "meta_gradient":
         loss, accuracy, gradients = results
-        of_gradients = np.float32(1) if meta.options.meta_loss == "sum" else share.part
+        of_gradients = np.float32(1) if meta.inner.meta_loss == "sum" else share.part
         return [share.part * loss.asnumpy(), share.part * accuracy.asnumpy(),
                 *(of_gradients * gradient.asnumpy() for gradient in gradients)]
     return [value for loss, *of_tasks in results
@@ -101,34 +97,29 @@ class Shared(ABC):
     ----------
     meta : Meta
         Holds the parameters.
-
-    Attributes
-    ----------
-    epoch : int
-        Meta-steps done; whoever trains sets it.
     """
 
     def __init__(self, meta):
-        self.meta, self.options, self.epoch = meta, meta.options, 0
+        self.meta, self.inner = meta, meta.inner
 
     @abstractmethod
     def total(self, call, batch, share):
         """What a share of the tasks adds to the batch's results, as `contribution`, however many processes find it."""
 
-    def meta_gradient(self, *batch):
+    def meta_gradient(self, *batch, epoch=0):
         """As `Meta.meta_gradient`."""
-        loss, accuracy, *gradients = self._of_all(Call("meta_gradient", (), self.epoch), batch)
+        loss, accuracy, *gradients = self._of_all(Call("meta_gradient", (epoch,)), batch)
         return loss, accuracy, tuple(gradients)
 
     def evaluate(self, *batch):
         """As `Meta.evaluate`."""
-        steps = self.options.update_step_test
-        return next(self.walk(*batch, steps, first=steps))
+        steps = self.inner.steps_test
+        return next(self.evaluate_each_step(*batch, steps, first=steps))
 
-    def walk(self, *batch_and_steps, first=0):
-        """As `Meta.walk`; all inner steps are done when the first one's results come."""
+    def evaluate_each_step(self, *batch_and_steps, first=0):
+        """As `Meta.evaluate_each_step`; all inner steps are done when the first one's results come."""
         *batch, steps = batch_and_steps
-        values = self._of_all(Call("walk", (steps, first), self.epoch), batch)
+        values = self._of_all(Call("evaluate_each_step", (steps, first)), batch)
         yield from zip(values[::3], values[1::3], values[2::3])
 
     def _of_all(self, call, batch):
@@ -141,12 +132,8 @@ class Alone(Shared):
 
     def __init__(self, meta):
         super().__init__(meta)
-        self.walk, self.evaluate = meta.walk, meta.evaluate
-
-    def meta_gradient(self, *batch):
-        """As `Meta.meta_gradient`."""
-        self.meta.epoch = self.epoch
-        return self.meta.meta_gradient(*batch)
+        self.meta_gradient, self.evaluate = meta.meta_gradient, meta.evaluate
+        self.evaluate_each_step = meta.evaluate_each_step
 
     def total(self, call, batch, share):
         """As `contribution`."""

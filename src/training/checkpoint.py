@@ -200,7 +200,7 @@ def _read_notes(notes, origin):
     episodes = _read_note(notes["episodes"], f"{origin}: its episodes")
     if episodes is not None and not _is_state(episodes):
         raise InputError(f"{origin}: its episodes are {shown(episodes)}; expected 'seed' and 'drawn', whole numbers")
-    return {"epoch": epoch, "options": options, "episodes": episodes}
+    return {"epoch": epoch, "options": _under_new_names(options), "episodes": episodes}
 
 
 def _as_number(value):
@@ -223,6 +223,13 @@ def _is_state(episodes):
     seed = episodes["seed"]
     numbers = [*(seed if isinstance(seed, list) else [seed]), episodes["drawn"]]
     return len(numbers) <= MOST_NUMBERS and all(type(number) is int and 0 <= number <= SEED_HIGH for number in numbers)
+
+
+def _under_new_names(options):
+    """A checkpoint's options by the names of today."""
+    if "learned_steps" in options:
+        options.setdefault("algorithm", "maml++" if options.pop("learned_steps") else "maml")
+    return options
 
 
 def find(path):

@@ -77,8 +77,8 @@ def evaluate_batch(meta, batch, steps, per_step=False):
         Means over tasks and query images, one for each time it judged.
     accuracies : ndarray, [step, task]
     """
-    walk = meta.walk(*batch, steps, first=0 if per_step else steps)
-    losses, accuracies = zip(*((loss.asnumpy(), accuracies.asnumpy()) for loss, accuracies, _ in walk))
+    judged = meta.evaluate_each_step(*batch, steps, first=0 if per_step else steps)
+    losses, accuracies = zip(*((loss.asnumpy(), accuracies.asnumpy()) for loss, accuracies, _ in judged))
     return np.stack(losses), np.stack(accuracies)
 
 

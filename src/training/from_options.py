@@ -1,10 +1,11 @@
 """The parts of a run put together as its options say: characters, episodes, meta-learner."""
-from src.algorithms.maml_plus_plus import MetaPlus
+from src.algorithms import ALGORITHMS
 from src.cli.errors import InputError
 from src.cli.options import EVAL, options_of
 from src.data_preprocess import load_images
+from src.devices.device import tasks_at_once
 from src.layers.network import Network
-from src.meta import Meta
+from src.meta import InnerLoop, Meta
 from src.OmniglotIter import OmniglotIter, split_classes
 from src.training.checkpoint import load
 
@@ -37,10 +38,18 @@ def make_episodes(images, options, batches):
                         augment=getattr(options, "augment", 0.0), ink=options.ink, paper=options.paper)
 
 
-def make_meta(options):
+def make_meta(options) -> Meta:
     """A meta-learner with fresh weights."""
-    meta_class = MetaPlus if options.learned_steps else Meta
-    return meta_class(Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed), options)
+    net = Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed)
+    return ALGORITHMS[options.algorithm](net, inner_loop(options), tasks_at_once)
+
+
+def inner_loop(options) -> InnerLoop:
+    """The inner loop that a program's options describe; what belongs to training alone may be missing."""
+    of_training = ("order", "first_order_epochs", "multi_step_epochs", "meta_loss")
+    training = {name: getattr(options, name) for name in of_training if hasattr(options, name)}
+    return InnerLoop(steps=options.update_step, steps_test=options.update_step_test, rate=options.update_lr,
+                     adapted=tuple(options.adapt.split(",")), label_smoothing=options.label_smoothing, **training)
 
 
 def load_trained(options):

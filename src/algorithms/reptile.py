@@ -1,0 +1,27 @@
+"""Reptile (Nichol, Achiam, Schulman, 2018, arXiv 1803.02999): the initial weights move towards the adapted ones."""
+import mindspore as ms
+from mindspore import Tensor, ops
+
+from src.meta import Meta
+
+
+class Reptile(Meta):
+    """`Meta` that learns without a query set: both sets of a batch are there to adapt to, in turn.
+
+    Its inner steps take the support images and the query images as two mini-batches, so that successive steps see
+    different images, which is where Reptile learns from (the paper's section 5.1).
+    """
+
+    def meta_gradient(self, x_spt, y_spt, x_qry, y_qry, epoch: int = 0) -> tuple[Tensor, Tensor, tuple]:
+        """(theta - w_N) / a, the mean over the tasks (the paper's section 2).
+
+        Loss and accuracy are those of the images that the last step did not take, after it.
+        """
+        sets = (self.support_set(x_spt, y_spt), self.support_set(x_qry, y_qry))
+        weights = initial = self.copies(sets[0].passes)
+        for number in range(1, self.inner.steps + 1):
+            weights = self.inner_step(sets[(number - 1) % 2], weights, number).weights
+        images, labels = ((x_spt, y_spt), (x_qry, y_qry))[self.inner.steps % 2]
+        loss, accuracies, _ = self.query_evaluation(self.query_set(images, labels), weights, self.inner.steps)
+        moved = ms.mutable(tuple((start - end) / self.inner.rate for start, end in zip(initial, weights)))
+        return loss, ops.ReduceMean()(accuracies), sets[0].passes.sum_over_tasks(moved)

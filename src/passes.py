@@ -1,0 +1,177 @@
+"""The compiled graphs of MAML: tasks' copies of the weights, an inner step, its way back, and the query pass.
+
+Each is compiled once for a number of tasks and of images a task, and is called as often as there are inner steps.
+"""
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from src.layers.network import Network, to_parameter, to_rows
+from src.learner import Learner
+
+each = ops.HyperMap()   # a function of each of a tuple's tensors, compiled faster than a loop
+_matmul, _reshape, _sub, _mean = ops.MatMul(), ops.Reshape(), ops.Sub(), ops.ReduceMean()
+_argmax, _equal, _cast = ops.Argmax(axis=-1, output_type=ms.int32), ops.Equal(), ops.Cast()
+_choose_tasks, _join_tasks = ops.Gather(), ops.Concat(axis=0)
+
+
+class CopyToTasks(nn.Cell):
+    """Give every task its own copy of the parameters, in the form the layers take."""
+
+    def __init__(self, task_num: int):
+        super().__init__()
+        self.ones = Tensor(np.ones((task_num, 1), np.float32))
+
+    def construct(self, parameters):
+        """Parameters in checkpoint form -> [task, in, out] each."""
+        return each(self._copies, parameters)
+
+    def _copies(self, value):
+        rows = to_rows(value)
+        copies = _matmul(self.ones, _reshape(rows, (1, -1)))            # [task, in x out]
+        return _reshape(copies, (-1, *rows.shape))                      # [task, in, out]
+
+
+class SumOverTasks(nn.Cell):
+    """The transpose of `CopyToTasks`: sum over the tasks, times `factor`, in checkpoint form."""
+
+    def __init__(self, task_num: int, factor: float, shapes: list):
+        super().__init__()
+        self.factor, self.shapes = factor, shapes
+        self.factors = Tensor(np.full((1, task_num), factor, np.float32))
+
+    def construct(self, gradients):
+        """[task, in, out] each -> like the parameters."""
+        totals = ()
+        for i in range(len(self.shapes)):
+            total = _matmul(self.factors, _reshape(gradients[i], (gradients[i].shape[0], -1)))   # [1, in x out]
+            totals = (*totals, to_parameter(total, self.shapes[i]))
+        return totals
+
+
+class InnerStep(nn.Cell):
+    """One step of gradient descent on the support loss: w - a grad L(w)."""
+
+    def __init__(self, learner: Learner, rate: float, adapted: tuple, keeps_state: bool):
+        super().__init__()
+        self.learner, self.rate, self.adapted, self.keeps_state = learner, rate, adapted, keeps_state
+
+    def construct(self, weights, x, labels):
+        """Returns the weights after the step, and the state of the gradient that `InnerStepBack` needs."""
+        _, steps, state = self.learner.gradient(weights, x, labels, self.rate)
+        return each(_moved, weights, steps, self.adapted), (state if self.keeps_state else ())
+
+
+class InnerStepBack(nn.Cell):
+    """The inner step's transposed Jacobian: l - a H(w) l."""
+
+    def __init__(self, learner: Learner, rate: float, adapted: tuple):
+        super().__init__()
+        self.learner, self.rate, self.adapted = learner, rate, adapted
+
+    def construct(self, weights, x, state, gradients):
+        """[task, in, out] each, with respect to the weights after the step -> before it."""
+        direction = each(masked, gradients, self.adapted)
+        return each(_sub, gradients, self.learner.curvature(weights, x, state, direction, self.rate))
+
+
+def _moved(weight, step, adapted):
+    return _sub(weight, step) if adapted else weight
+
+
+def masked(gradient, adapted):
+    """A parameter's gradient if the inner loop adapts it, else zeros."""
+    return gradient if adapted else ops.zeros_like(gradient)
+
+
+def _is_right(predictions, labels):
+    """1 for every image whose class was found, else 0 (float32)."""
+    return _cast(_equal(predictions, labels), ms.float32)
+
+
+def _weights_of(tasks, weights):
+    """All tasks' weights [task, in, out] -> those of some, by their numbers."""
+    return each(ops.partial(_of_tasks, tasks), weights)
+
+
+def _of_tasks(tasks, weight):
+    return _choose_tasks(weight, tasks, 0)
+
+
+class QueryGradient(nn.Cell):
+    """The query loss of some tasks, its accuracy, and the loss's gradient at their adapted weights."""
+
+    def __init__(self, learner: Learner):
+        super().__init__()
+        self.learner = learner
+
+    def construct(self, weights, tasks, x, labels):
+        """Weights of all tasks, the numbers of some, and their images and labels.
+
+        Returns the loss and the accuracy, means over these tasks, and their gradients [task, in, out].
+        """
+        logits, gradients, _ = self.learner.gradient(_weights_of(tasks, weights), x, labels, 1.0)
+        return _mean(self.learner.loss(logits, labels)), _mean(_is_right(_argmax(logits), labels)), gradients
+
+
+class QueryEvaluation(nn.Cell):
+    """The query loss, accuracy and predictions of some tasks, without gradients."""
+
+    def __init__(self, learner: Learner):
+        super().__init__()
+        self.learner = learner
+
+    def construct(self, weights, tasks, x, labels):
+        """As `QueryGradient`; returns the mean loss, accuracies [task] and predictions [task, image] (int32)."""
+        logits = self.learner(_weights_of(tasks, weights), x)
+        predictions = _argmax(logits)
+        return _mean(self.learner.loss(logits, labels)), _mean(_is_right(predictions, labels), -1), predictions
+
+
+class JoinTasks(nn.Cell):
+    """Tensors of some tasks each -> tensors of all of them."""
+
+    def construct(self, parts):
+        """Tuples of as many tensors each, all of them [task, ...]."""
+        return each(_joined, *parts)
+
+
+def _joined(*values):
+    return _join_tasks(values)
+
+
+class AddScaled(nn.Cell):
+    """a + factor b, tensor by tensor."""
+
+    def construct(self, a, b, factor):
+        """Tuples of as many tensors; `factor` a scalar Tensor."""
+        result = ()
+        for i in range(len(a)):
+            result = (*result, a[i] + factor * b[i])
+        return result
+
+
+class Passes:
+    """The compiled graphs for one number of tasks and of images a task.
+
+    Parameters
+    ----------
+    net : Network
+        What to build.
+    inner : InnerLoop
+        The inner loop's rate, what it adapts, and how tasks make one loss.
+    adapted : tuple of bool
+        For every parameter, whether the inner loop adapts it.
+    task_num, images : int
+    """
+
+    def __init__(self, net: Network, inner, adapted: tuple, task_num: int, images: int):
+        self.learner = learner = Learner(net, task_num, images, inner.label_smoothing)
+        self.factor = 1.0 if inner.meta_loss == "sum" else 1.0 / task_num
+        self.prepare = learner.prepare
+        self.copy_to_tasks = CopyToTasks(task_num)
+        self.sum_over_tasks = SumOverTasks(task_num, self.factor, [parameter.shape for parameter in net.parameters])
+        self.inner_step = {keeps: InnerStep(learner, inner.rate, adapted, keeps) for keeps in (False, True)}
+        self.inner_step_back = InnerStepBack(learner, inner.rate, adapted)
+        self.query_gradient = QueryGradient(learner)
+        self.query_evaluation = QueryEvaluation(learner)

@@ -1,0 +1,45 @@
+"""A training step: the meta-gradient of a batch, and the optimizer's move along it."""
+import math
+
+from src.cli.errors import InputError
+
+
+class TrainingStep:
+    """Call it with a batch; it moves the initial weights once.
+
+    Parameters
+    ----------
+    meta : Meta
+        Or what shares its batches among processes.
+    optimizer : Cell
+        Takes the tuple of meta-gradients.
+    """
+
+    def __init__(self, meta, optimizer):
+        self.meta, self.optimizer = meta, optimizer
+
+    def __call__(self, batch: tuple, epoch: int) -> tuple[float, float]:
+        """One meta-step; returns the loss and accuracy before it.
+
+        Both are read back in every step, not only where they are logged: a loss that is no number must stop the run
+        before it reaches the weights, and the milliseconds then are those of the whole step on any device.
+
+        Parameters
+        ----------
+        batch : tuple
+            As `OmniglotIter` yields it.
+        epoch : int
+            The number of this step, from 1.
+
+        Raises
+        ------
+        InputError
+            Where the loss is not finite; the weights are as before.
+        """
+        loss, accuracy, gradients = self.meta.meta_gradient(*batch, epoch=epoch - 1)
+        loss = float(loss.asnumpy())
+        if not math.isfinite(loss):
+            raise InputError(f"epoch {epoch}: the loss is {loss}; stopped, and the checkpoints saved before are kept "
+                             f"(try a smaller --update_lr or --meta_lr)")
+        self.optimizer(gradients)
+        return loss, float(accuracy.asnumpy())
