@@ -1,13 +1,13 @@
 """The data set on disk: where it is found, and omniglot.npy in all the forms programs have written it."""
-import tokenize
 import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from src.cli.errors import InputError
+from src.cli.memory import refuse_beyond_memory
+from src.cli.reading import is_file, is_folder
 from src.data.archives import OFFICIAL, TOP_FOLDERS
 
 FILE_NAME = "omniglot.npy"
@@ -36,7 +36,7 @@ def find(data_path, kinds=(NPY, FOLDERS, ARCHIVES)):
         Where there is none; it lists where it looked and what to do.
     """
     root = Path(data_path)
-    if not root.is_dir():
+    if not is_folder(root):
         raise InputError(f"--data_path {root}: no such folder; expected one with Omniglot in it "
                          f"(python src/data_preprocess.py --download fetches it, --glyphs draws a substitute)")
     if source := search(root, kinds):
@@ -65,8 +65,8 @@ def _places(root, kinds):
 
 def _is_there(source):
     if source.kind == FOLDERS:
-        return all((source.path / top).is_dir() for top in TOP_FOLDERS)
-    return source.path.is_file() if source.kind == NPY else bool(archives_in(source))
+        return all(is_folder(source.path / top) for top in TOP_FOLDERS)
+    return is_file(source.path) if source.kind == NPY else bool(archives_in(source))
 
 
 def _describe(source):
@@ -76,7 +76,11 @@ def _describe(source):
 
 def archives_in(source):
     """The archives of a source of that kind, sorted; of both official ones and others beside them, the official."""
-    found = sorted(path for path in source.path.glob("*.zip") if not path.name.startswith("."))   # no half downloads
+    try:
+        found = sorted(source.path.glob("*.zip"))
+    except OSError:   # no folder can have this name
+        return []
+    found = [path for path in found if not path.name.startswith(".")]   # no half downloads
     official = [path for path in found if path.name in OFFICIAL]
     return official if len(official) == len(OFFICIAL) else found
 
@@ -102,7 +106,12 @@ def load_npy(path, imgsz, imgc):
     InputError
         Where it is damaged, holds something else, or images of another size.
     """
-    return with_ink_high(_as_bytes(path, _channels_first(path, _open(path), imgsz, imgc)), path)
+    images = _channels_first(path, _open(path), imgsz, imgc)
+    refuse_beyond_memory(images.size, f"{path}: {len(images)} characters", "expected an array that fits")
+    images = _as_bytes(path, images)
+    if images.min() == images.max():
+        raise InputError(f"{path}: all its numbers are the same; expected ink on paper")
+    return with_ink_high(images, path)
 
 
 def _open(path):
@@ -111,8 +120,7 @@ def _open(path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")   # a file of Python 2 is read like any other
             images = np.load(path, mmap_mode="r", allow_pickle=False)   # a pickle could run anything
-    except (OSError, ValueError, EOFError, TypeError, SyntaxError, OverflowError, tokenize.TokenError,
-            zipfile.BadZipFile) as error:
+    except Exception as error:   # NumPy evaluates the file's head as Python, so nearly every kind may come
         reason = str(error).split("\n", maxsplit=1)[0]
         raise InputError(f"{path}: not readable ({reason}); expected an array of numbers, as data_preprocess.py "
                          f"writes it") from error

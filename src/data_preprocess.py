@@ -1,10 +1,10 @@
 """Folders of PNGs, or archives of them, as one omniglot.npy: [character, drawing, imgc, imgsz, imgsz], paper 255."""
+import math
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python src/data_preprocess.py`
@@ -12,9 +12,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python 
 from src.cli.atomic_files import filling, make_folder, replacing  # noqa: E402
 from src.cli.command_line import parse  # noqa: E402
 from src.cli.errors import InputError, run_program  # noqa: E402
+from src.cli.memory import refuse_beyond_memory  # noqa: E402
 from src.cli.options import DATA  # noqa: E402
 from src.data.archives import OFFICIAL, download, unpack  # noqa: E402
 from src.data.glyphs import ALPHABET, draw_glyphs  # noqa: E402
+from src.data.images import read_picture  # noqa: E402
 from src.Omniglot import (  # noqa: E402
     ARCHIVES,
     FILE_NAME,
@@ -102,13 +104,14 @@ def read_folders(source, imgsz, imgc):
         if not drawings or len(drawings) != len(files[0]):
             raise InputError(f"{character}: holds {len(drawings)} drawings (*.png); expected some, and as many in "
                              f"every character ({characters[0]} holds {len(files[0])})")
-    images = np.empty((len(characters), len(files[0]), imgc, imgsz, imgsz), np.uint8)
+    shape = (len(characters), len(files[0]), imgc, imgsz, imgsz)
+    refuse_beyond_memory(math.prod(shape), f"{source.path}: images of {imgsz} x {imgsz} x {imgc}",
+                         "see --imgsz and --imgc")
+    images = np.empty(shape, np.uint8)
     size = None
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)   # too large for a drawing: refused, not shown
-        for number, drawings in enumerate(tqdm(files, unit="character", desc="reading", disable=None)):
-            for drawer, path in enumerate(drawings):
-                images[number, drawer], size = _read(path, imgsz, imgc, size)
+    for number, drawings in enumerate(tqdm(files, unit="character", desc="reading", disable=None)):
+        for drawer, path in enumerate(drawings):
+            images[number, drawer], size = _read(path, imgsz, imgc, size)
     return images
 
 
@@ -119,26 +122,12 @@ def _drawings(character):
 
 def _read(path, imgsz, imgc, size):
     """One drawing [imgc, imgsz, imgsz] and its size in the file, which must be `size` unless that is None."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-            found = image.size
-            pixels = _plain(image).convert("L" if imgc == 1 else "RGB").resize((imgsz, imgsz), Image.Resampling.BICUBIC)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError,
-            Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path}: not readable ({error}); expected a PNG image") from error
+    picture = read_picture(path)
+    found = picture.size
     if size and found != size:
         raise InputError(f"{path}: {found[0]} x {found[1]} pixels; expected {size[0]} x {size[1]}, as in the first one")
+    pixels = picture.convert("L" if imgc == 1 else "RGB").resize((imgsz, imgsz), Image.Resampling.BICUBIC)
     return np.asarray(pixels).reshape(imgsz, imgsz, imgc).transpose(2, 0, 1), found
-
-
-def _plain(image):
-    """Without what Pillow's conversions drop: a transparent image on white paper, 16 bits a pixel as 8."""
-    if image.has_transparency_data:
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    if image.mode.startswith("I"):   # PNG has such numbers with 16 bits alone
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image
 
 
 def write(path, images):

@@ -2,6 +2,7 @@
 import functools
 import hashlib
 import http.server
+import io
 import os
 import pickle
 import threading
@@ -244,6 +245,7 @@ BAD_ARRAYS = {
     "objects": lambda path: np.save(path, np.array([Trap()], object), allow_pickle=True),
     "cut short": save_cut,
     "huge on paper": save_huge,
+    "a pipe": os.mkfifo,
     "several arrays": lambda path: np.savez(path.open("wb"), np.zeros((4, 3, 8, 8))),
     "half of several": lambda path: path.write_bytes(b"PK\x03\x04"),
     "nothing": lambda path: path.write_bytes(b""),
@@ -251,6 +253,8 @@ BAD_ARRAYS = {
     "integers": save_array(np.zeros((4, 3, 8, 8), np.int64)),
     "beyond one": save_array(np.full((4, 3, 8, 8), 2.0)),
     "not a number": save_array(np.full((4, 3, 8, 8), np.nan)),
+    "all paper": save_array(np.full((4, 3, 8, 8), 255, np.uint8)),
+    "all grey": save_array(np.full((4, 3, 8, 8), 0.5)),
     "three axes": save_array(np.zeros((4, 8, 8), np.uint8)),
     "another size": save_array(np.zeros((4, 3, 9, 9), np.uint8)),
     "empty": save_array(np.zeros((0, 3, 8, 8), np.uint8)),
@@ -264,6 +268,60 @@ def test_other_arrays_are_refused(tmp_path, monkeypatch, kind):
     with pytest.raises(InputError, match="omniglot.npy"):
         load_images(tmp_path, 8, 1)
     assert os.listdir(tmp_path) == ["omniglot.npy"]
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    make_folders(tmp_path / "folders")
+    np.save(tmp_path / "omniglot.npy", np.zeros((4, 3, 1, 8, 8), np.uint8))
+    monkeypatch.setattr("src.cli.memory.machine_memory", lambda: 700)
+    with pytest.raises(InputError, match="4 characters would take 768 bytes of memory; this machine has 700 bytes"):
+        load_images(tmp_path, 8, 1)
+    with pytest.raises(InputError, match="images of 8 x 8 x 1 would take 1.15 kB"):
+        load_images(tmp_path / "folders", 8, 1)
+
+
+def flipped(content, bit):
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def contents_of(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_flipped_bit_of_an_archive_changes_nothing_without_a_word(tmp_path):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for top in TOP_FOLDERS:
+            archive.writestr(f"{top}/", b"")
+            for drawing in range(3):
+                archive.writestr(f"{top}/A/c1/{drawing}.png", bytes(range(drawing, drawing + 60)) + bytes(40))
+            archive.writestr(f"{top}/empty", b"")
+    whole = packed.getvalue()
+    (tmp_path / "it.zip").write_bytes(whole)
+    archives.unpack([tmp_path / "it.zip"], tmp_path / "whole")
+    expected, refused = contents_of(tmp_path / "whole"), 0
+    for number, bit in enumerate(range(0, 8 * len(whole), 101)):
+        (tmp_path / "it.zip").write_bytes(flipped(whole, bit))
+        try:
+            archives.unpack([tmp_path / "it.zip"], tmp_path / str(number))
+        except InputError:
+            refused += 1
+        else:
+            assert contents_of(tmp_path / str(number)) == expected, bit
+    assert refused > 30
+
+
+@pytest.mark.parametrize(("limit", "words"), [("MOST_ENTRIES", "holds 18 entries; expected at most 10"),
+                                              ("MOST_UNPACKED", "would unpack to .* kB; expected at most 10 bytes")])
+def test_archives_are_limited(tmp_path, monkeypatch, limit, words):
+    make_folders(tmp_path / "made")
+    zip_of(tmp_path / "made", tmp_path / "raw" / "it.zip")
+    monkeypatch.setattr(archives, limit, 10)
+    with pytest.raises(InputError, match=words):
+        load_images(tmp_path, 10, 1)
+    assert sorted(os.listdir(tmp_path)) == ["made", "raw"]
 
 
 def test_random_bytes(tmp_path, monkeypatch):
@@ -287,7 +345,7 @@ def test_made_up_data_leaves_other_data_alone(tmp_path, monkeypatch, flag):
 
 
 def test_omniglot_npy_alone_is_checked_and_kept(tmp_path, monkeypatch, capsys):
-    np.save(tmp_path / "omniglot.npy", np.full((5, 4, 28, 28), 0.75))
+    np.save(tmp_path / "omniglot.npy", np.pad(np.full((5, 4, 26, 26), 0.75), ((0, 0), (0, 0), (1, 1), (1, 1))))
     before = (tmp_path / "omniglot.npy").read_bytes()
     preprocess(monkeypatch, "--download", "--data_path", tmp_path)   # nothing is fetched where data is
     assert "5 characters x 4 drawings" in capsys.readouterr().out

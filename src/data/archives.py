@@ -2,6 +2,7 @@
 import hashlib
 import http.client
 import lzma
+import os
 import stat
 import struct
 import urllib.error
@@ -14,6 +15,8 @@ from tqdm import tqdm
 
 from src.cli.atomic_files import filling, make_folder, replacing
 from src.cli.errors import InputError
+from src.cli.memory import readable
+from src.cli.reading import open_regular
 
 # Archives of github.com/brendenlake/omniglot (python/) and their md5, as published there
 OFFICIAL = {
@@ -23,6 +26,10 @@ OFFICIAL = {
 TOP_FOLDERS = ("images_background", "images_evaluation")   # what they hold, and other archives must
 CHUNK = 1 << 16   # bytes read at a time
 TIMEOUT = 60      # seconds without a byte
+MOST_ENTRIES, MOST_UNPACKED = 500_000, 4 * 10**9   # bytes; Omniglot's have 32,460 images and 15 MB
+# The end of a zip archive: its mark, where after it the entries are counted, and with a comment its longest (PKWARE's
+# APPNOTE.TXT, 4.3.16). A count of `MANY` says that another record counts them.
+END_MARK, COUNT_AT, LONGEST_END, MANY = b"PK\x05\x06", 10, 22 + 65535, 0xFFFF
 
 
 def download(base, raw):
@@ -82,17 +89,61 @@ def unpack(archives, folder):
 
 def _unpack_one(archive, folder):
     try:
-        with zipfile.ZipFile(archive) as content:
-            for entry in content.infolist():
+        with open_regular(archive) as file, zipfile.ZipFile(file) as content:
+            entries = content.infolist()
+            _refuse_too_much(archive, entries)
+            _refuse_lost_entries(archive, file, entries)
+            for entry in entries:
                 _refuse_outside(archive, entry)
-            for entry in tqdm(content.infolist(), unit="file", desc=archive.name, disable=None):
-                content.extract(entry, folder)
+            for entry in tqdm(entries, unit="file", desc=archive.name, disable=None):
+                _extract(content, entry, folder)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError,
-            struct.error) as error:
+            struct.error, OverflowError, IndexError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{archive}: damaged ({error}); expected a zip archive (--download fetches the official "
                          f"ones where they are missing)") from error
+
+
+def _refuse_too_much(archive, entries):
+    """A small archive can hold a file that fills any disk, or more files than a file system takes."""
+    if len(entries) > MOST_ENTRIES:
+        raise InputError(f"{archive}: holds {len(entries)} entries; expected at most {MOST_ENTRIES}")
+    size = sum(entry.file_size for entry in entries)
+    if size > MOST_UNPACKED:
+        raise InputError(f"{archive}: would unpack to {readable(size)}; expected at most {readable(MOST_UNPACKED)}")
+
+
+def _refuse_lost_entries(archive, file, entries):
+    """The end of a zip archive counts its entries; Python reads on without those that damage hides."""
+    file.seek(0, os.SEEK_END)
+    file.seek(max(0, file.tell() - LONGEST_END))
+    end = file.read()
+    start = end.rfind(END_MARK)
+    counted = struct.unpack_from("<H", end, start + COUNT_AT)[0]
+    if counted not in (len(entries), MANY):
+        raise InputError(f"{archive}: damaged (it counts {counted} entries and shows {len(entries)})")
+    names = {entry.filename for entry in entries}
+    if len(names) < len(entries):
+        raise InputError(f"{archive}: damaged (several entries have the same name)")
+
+
+def _extract(content, entry, folder):
+    """Write one entry, and check what was written against its own size and checksum: Python skips empty ones."""
+    checksum = size = 0
+    path = folder / PurePosixPath(entry.filename)
+    with content.open(entry) as packed:
+        if entry.is_dir():
+            path.mkdir(parents=True, exist_ok=True)
+            checksum, size = zlib.crc32(packed.read()), entry.file_size
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                while chunk := packed.read(CHUNK):
+                    file.write(chunk)
+                    checksum, size = zlib.crc32(chunk, checksum), size + len(chunk)
+    if (checksum, size) != (entry.CRC, entry.file_size):
+        raise zipfile.BadZipFile(f"{entry.filename} differs from its checksum")
 
 
 def _refuse_outside(archive, entry):
