@@ -150,20 +150,41 @@ def save(folder, epoch, *, net, optimizer, options, episodes, more=(), name=FILE
         if not np.isfinite(weight.asnumpy()).all():
             raise InputError(f"epoch {epoch}: {weight.name} is no longer finite; {path.name} is not written "
                              f"(try a smaller --update_lr or --meta_lr)")
-    kept = [*weights, *optimizer_state(optimizer), *more]
-    tensors = [{"name": parameter.name, "data": parameter} for parameter in kept]
-    notes = {"epoch": epoch, "episodes": json.dumps(episodes), "options": json.dumps(_plain(options))}
+    write(path, [*weights, *optimizer_state(optimizer), *more], epoch, _plain(options), episodes)
+    return path
+
+
+def write(path, tensors, epoch, options, episodes):
+    """Write a checkpoint file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    tensors : sequence of Parameter
+        Under their own names.
+    epoch : int
+    options : dict
+    episodes : dict or None
+        As `Checkpoint` holds them.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be written.
+    """
+    named = [{"name": parameter.name, "data": parameter} for parameter in tensors]
+    notes = {"epoch": epoch, "episodes": json.dumps(episodes), "options": json.dumps(options)}
     try:
         with replacing(path) as temporary, _unlogged():
             mode = temporary.stat().st_mode
             try:
-                ms.save_checkpoint(tensors, str(temporary), append_dict=notes, crc_check=True)
+                ms.save_checkpoint(named, str(temporary), append_dict=notes, crc_check=True)
             finally:
                 temporary.with_suffix(".tmp").unlink(missing_ok=True)   # MindSpore's own, left where the disk is full
             temporary.chmod(mode)   # MindSpore takes the owner's right to write away
     except (OSError, RuntimeError) as error:
-        raise InputError(f"--output_dir {folder}: cannot write {path.name} ({error})") from error
-    return path
+        raise InputError(f"--output_dir {path.parent}: cannot write {path.name} ({error})") from error
 
 
 def load(path):

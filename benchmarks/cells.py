@@ -1,0 +1,63 @@
+"""The cells of the tables of results: what each one trains, for how long, and how it is judged."""
+from dataclasses import dataclass
+
+from src.cli.options import BY_NAME, TRAIN
+from src.cli.presets import read_preset
+from src.training.protocols import PAPER, STRICT
+
+OWN = "own"   # the protocol of a source system: query images and rotation as it trains
+VALIDATION = {"val_classes": 86, "eval_every": 500, "eval_batches": 75, "save_every": 250}   # the last two alphabets
+LONG = {"preset": "pooling", "epoch": 20000} | VALIDATION
+SOURCE = {"save_every": 250}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network that is trained and judged.
+
+    Attributes
+    ----------
+    name : str
+        Names its folder.
+    title : str
+        What its row of a table says.
+    flags : dict
+        Of omniglot_train.py.
+    protocols : tuple of str
+        `STRICT`, `PAPER` or `OWN`.
+    published : str
+        The figure it is compared with, and where that stands.
+    """
+
+    name: str
+    title: str
+    flags: dict
+    protocols: tuple = (STRICT, PAPER)
+    published: str = ""
+
+    @property
+    def preset(self):
+        """The options of the preset it trains with."""
+        return read_preset(self.flags["preset"])
+
+    def setting(self, name):
+        """The value of an option it trains with."""
+        return (self.preset | self.flags).get(name, BY_NAME[name].default_for(TRAIN))
+
+
+FINN = "{} (Finn et al., 2017, table 1)"
+CELLS = {cell.name: cell for cell in (
+    Cell("5way-1shot", "5-way 1-shot, seed 1", LONG, published=FINN.format("98.7 %")),
+    Cell("5way-1shot-seed2", "5-way 1-shot, seed 2", LONG | {"seed": 2}),
+    Cell("5way-1shot-seed3", "5-way 1-shot, seed 3", LONG | {"seed": 3}),
+    Cell("5way-1shot-shuffled", "5-way 1-shot, shuffled split", LONG | {"split": "shuffled"}),
+    Cell("5way-1shot-strided", "5-way 1-shot, the paper's network", LONG | {"preset": "maml", "augment": 1.0}),
+    Cell("5way-5shot", "5-way 5-shot", LONG | {"k_spt": 5}, published=FINN.format("99.9 %")),
+    Cell("20way-1shot", "20-way 1-shot", LONG | {"n_way": 20}, published=FINN.format("95.8 %")),
+    Cell("20way-5shot", "20-way 5-shot", LONG | {"n_way": 20, "k_spt": 5}, published=FINN.format("98.9 %")),
+    Cell("modelzoo", "preset `modelzoo`", SOURCE | {"preset": "modelzoo", "epoch": 20000, "eval_every": 1000}, (OWN,),
+         "94.9 % (its README)"),
+    Cell("notebook", "preset `notebook`", SOURCE | {"preset": "notebook", "epoch": 3000}, (OWN,)),
+    Cell("tutorial", "preset `tutorial`", SOURCE | {"preset": "tutorial", "epoch": 3000}, (OWN,)),
+    Cell("higher", "preset `higher`", SOURCE | {"preset": "higher", "epoch": 1000}, (OWN,)),
+)}

@@ -1,0 +1,273 @@
+"""The published results: `run CELL` trains, or goes on; `keep`, `publish` put a network under checkpoints/; `table`.
+
+    python benchmarks/results.py run CELL --data_path D [flags of omniglot_train.py]    train, or go on
+    python benchmarks/results.py keep CELL       the newest checkpoint of an unfinished run, into checkpoints/unfinished
+    python benchmarks/results.py publish CELL    the best network of a finished run, into checkpoints/
+    python benchmarks/results.py table --data_path D     evaluate what is in checkpoints/, and write all tables
+
+Runs are in --runs (results/). A run may be stopped at any moment; where there is none of its own, it goes on from what
+`keep` left, on another machine too. The cells are in benchmarks/cells.py.
+"""
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.cells import CELLS, OWN
+from benchmarks.runs import as_arguments
+from src.cli.atomic_files import make_folder, replacing, write_json
+from src.cli.errors import InputError, run_program
+from src.cli.presets import as_yaml
+from src.training import checkpoint
+from src.training.run_log import read_metrics
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECKPOINTS = ROOT / "checkpoints"
+UNFINISHED = CHECKPOINTS / "unfinished"
+PAGES = ("README.md", "README_CN.md", "docs/accuracy.md")
+RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml", "README.md"
+TEST_BATCHES = 63          # of 32 tasks: 2,016
+LARGEST_METRICS = 100_000  # bytes
+OF_A_MACHINE = ("data_path", "output_dir", "ckpt", "device_target", "device_id", "workers")
+
+
+def newest(folder):
+    """The checkpoint of the highest epoch in a folder and that epoch, or None and 0."""
+    found = {int(match[1]): path for path in Path(folder).glob("maml-*_1.ckpt")
+             if (match := re.fullmatch(r"maml-(\d+)_1\.ckpt", path.name))}
+    return (found[max(found)], max(found)) if found else (None, 0)
+
+
+def run_cell(cell, options, more):
+    """Train a cell in place of this process, from the newest checkpoint there is."""
+    folder = make_folder(options.runs / cell.name, "--runs")
+    (own, done), (kept, kept_done) = newest(folder), newest(UNFINISHED / cell.name)
+    if kept_done > done:
+        shutil.copyfile(kept.parent / METRICS, folder / METRICS)
+        own, done = kept, kept_done
+    if done >= cell.flags["epoch"]:
+        print(f"{cell.name} is finished: {own}")
+        return
+    start = {"ckpt": own} if own else cell.flags
+    command = [sys.executable, str(ROOT / "omniglot_train.py"), *as_arguments(start), "--data_path", options.data_path,
+               "--output_dir", str(folder), *more]
+    os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)})   # signals reach the training itself
+
+
+def keep(cell, options):
+    """Copy the newest checkpoint of a run to checkpoints/unfinished, with its metrics, in place of an older one."""
+    path, done = newest(options.runs / cell.name)
+    if not path:
+        raise InputError(f"keep {cell.name}: no checkpoint in {options.runs / cell.name}; expected one of `run`")
+    _put(path, UNFINISHED / cell.name, weights_only=False)
+    print(f"{cell.name}: epoch {done} of {cell.flags['epoch']} kept in {UNFINISHED / cell.name}")
+
+
+def publish(cell, options):
+    """Put the best network of a run, by its validation characters, or its last one, into checkpoints/."""
+    folder = options.runs / cell.name
+    last, done = newest(folder)
+    best = folder / "maml-best.ckpt"
+    if done < cell.flags["epoch"]:
+        raise InputError(f"publish {cell.name}: {done} of {cell.flags['epoch']} epochs are done; expected a finished "
+                         f"run")
+    _put(best if best.exists() else last, CHECKPOINTS / cell.name, weights_only=True)
+    if (UNFINISHED / cell.name).exists():
+        shutil.rmtree(UNFINISHED / cell.name)
+
+
+def _put(path, folder, weights_only):
+    """A checkpoint into a folder of its own with the run's options and thinned metrics, nothing of the machine."""
+    loaded = checkpoint.load(path)
+    options = {name: value for name, value in loaded.options.items() if name not in OF_A_MACHINE}
+    tensors = [tensor for name, tensor in loaded.tensors.items()
+               if not weights_only or name == "rates" or name.startswith((checkpoint.WEIGHT_PREFIX, "shifts."))]
+    make_folder(folder.parent, "checkpoints")
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        filled = Path(temporary) / folder.name
+        filled.mkdir()
+        checkpoint.write(filled / checkpoint.FILE_NAME.format(loaded.epoch), tensors, loaded.epoch, options,
+                         None if weights_only else loaded.episodes)
+        (filled / CONFIG).write_text(as_yaml(argparse.Namespace(**options)), encoding="utf-8")
+        (filled / METRICS).write_text(thinned((path.parent / METRICS), loaded.epoch), encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        filled.rename(folder)
+
+
+def thinned(path, epoch):
+    """The text of a metrics file up to an epoch, at most `LARGEST_METRICS` bytes: every pass, fewer other records."""
+    records = [record for record in read_metrics(path) if record["step"] <= epoch]
+    every = 1
+    while True:
+        chosen = [record for number, record in enumerate(records)
+                  if number % every == 0 or any(key.endswith("_accuracy") for key in record)]
+        text = "".join(json.dumps(_rounded(record)) + "\n" for record in chosen)
+        if len(text) <= LARGEST_METRICS or every > len(records):
+            return text
+        every *= 2
+
+
+def _rounded(value):
+    if isinstance(value, dict):
+        return {key: item if key == "val_accuracy" else _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def table(options):
+    """Evaluate every published network that was not yet, and write model cards and all tables."""
+    for cell in CELLS.values():
+        path, _ = newest(CHECKPOINTS / cell.name)
+        if path:
+            results = evaluated(cell, path, options.data_path)
+            _write(path.parent / CARD, model_card(cell, path, results))
+    sections = {"results": results_table(), "unfinished runs": ledger()}
+    for name in PAGES:
+        page = ROOT / name
+        text = page.read_text(encoding="utf-8")
+        for section, content in sections.items():
+            text = re.sub(f"(<!-- {section} -->\n).*?(<!-- end of {section} -->)",
+                          lambda match, content=content: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
+        _write(page, text)
+
+
+def evaluated(cell, path, data_path):
+    """The results of a published network by protocol, measured where results.json beside it has none of this file."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    known = _results(path.parent)
+    known = known if known.get("sha256") == digest else {"sha256": digest}
+    for protocol in cell.protocols:
+        if protocol not in known:
+            known[protocol] = _evaluate(cell, path, protocol, data_path)
+            write_json(path.parent / RESULTS, known)
+    return known
+
+
+def _evaluate(cell, path, protocol, data_path):
+    print(f"{cell.name}, {protocol}:", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / RESULTS
+        command = [sys.executable, str(ROOT / "eval.py"), *_evaluation_flags(cell, protocol), "--data_path", data_path,
+                   "--ckpt", str(path), "--json", str(out)]
+        if subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode:
+            raise InputError(f"{path}: its evaluation ended with an error; expected a network that eval.py takes")
+        results = json.loads(out.read_text(encoding="utf-8"))
+    return {name: results[name] for name in ("mean", "interval_95", "tasks", "k_qry", "rotate", "update_step_test")}
+
+
+def _evaluation_flags(cell, protocol):
+    own = {"k_qry": cell.setting("k_qry"), "rotate": cell.setting("rotate")}
+    return as_arguments((own if protocol == OWN else {"protocol": protocol}) | {"test_batches": TEST_BATCHES})
+
+
+def _results(folder):
+    path = folder / RESULTS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def results_table():
+    """A row for each published network: accuracies by protocol, and what its training cost."""
+    lines = ["| network | strict | papers' protocol | its source's own | published | epochs | tasks | minutes |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for cell in CELLS.values():
+        path, epoch = newest(CHECKPOINTS / cell.name)
+        if path:
+            results = _results(path.parent)
+            figures = [percent(results[name]) if name in results else "" for name in ("strict", "paper", OWN)]
+            lines.append(f"| [{cell.title}](checkpoints/{cell.name}/{CARD}) | {' | '.join(figures)} | {cell.published} "
+                         f"| {cell.flags['epoch']} | {epoch * cell.setting('task_num')} | "
+                         f"{minutes(path.parent, epoch):.0f} |")
+    return "\n".join(lines)
+
+
+def ledger():
+    """A row for each unfinished run that is kept: how far it is, what that took, and its latest accuracy."""
+    lines = ["| run | epochs done | of | minutes | accuracy on characters not trained on | epoch of that |",
+             "| --- | --- | --- | --- | --- | --- |"]
+    for cell in CELLS.values():
+        path, epoch = newest(UNFINISHED / cell.name)
+        if path:
+            lines.append(f"| `{cell.name}` | {epoch} | {cell.flags['epoch']} | {minutes(path.parent, epoch):.0f} | "
+                         f"{_latest_pass(path.parent)} |")
+    return "\n".join(lines)
+
+
+def _latest_pass(folder):
+    for record in reversed(read_metrics(folder / METRICS)):
+        for kind, name in (("val", "validation"), ("test", "test")):
+            if f"{kind}_accuracy" in record:
+                figures = {"mean": record[f"{kind}_accuracy"], "interval_95": record[f"{kind}_interval_95"]}
+                return f"{percent(figures)} ({name}) | {record['step']}"
+    return "none yet | "
+
+
+def minutes(folder, epoch):
+    """What the epochs up to `epoch` took, as their logged steps say; passes and saving are not counted."""
+    records = [record for record in read_metrics(folder / METRICS) if record["step"] <= epoch]
+    return epoch * sum(record["milliseconds"] for record in records) / max(1, len(records)) / 60_000
+
+
+def percent(results):
+    """`97.2 +- 0.3 %`, rounded so that the interval shows."""
+    digits = 2 if results["interval_95"] < 0.001 else 1
+    return f"{100 * results['mean']:.{digits}f} ± {100 * results['interval_95']:.{digits}f} %"
+
+
+def model_card(cell, path, results):
+    """What a published network is, in a few lines."""
+    epoch = newest(path.parent)[1]
+    judged = [f"- {protocol}: {percent(results[protocol])} ({results[protocol]['tasks']} tasks, "
+              f"{results[protocol]['k_qry']} query images a class, "
+              f"{'rotated' if results[protocol]['rotate'] else 'not rotated'}, "
+              f"{results[protocol]['update_step_test']} inner steps)" for protocol in cell.protocols]
+    protocol = "" if OWN in cell.protocols else f" --protocol {cell.protocols[0]}"
+    return "\n".join([
+        f"# {cell.title}", "",
+        f"MAML for MindSpore, preset `{cell.flags['preset']}`, "
+        f"{cell.setting('n_way')}-way {cell.setting('k_spt')}-shot.", "",
+        f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, 1200 characters to train on "
+        f"({cell.setting('val_classes')} of them held out to choose the epoch), 423 to test.", "",
+        "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
+        f"Trained: `python benchmarks/results.py run {cell.name} --data_path D`, {cell.flags['epoch']} epochs of "
+        f"{cell.setting('task_num')} tasks; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} minutes.",
+        f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name}{protocol} "
+        f"--test_batches {TEST_BATCHES}`",
+        "Licence: Apache 2.0, as the project; Omniglot is under the MIT licence.", ""])
+
+
+def _write(path, text):
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("run", "keep", "publish", "table"))
+    parser.add_argument("cell", nargs="?", choices=CELLS, help="which network; not for table")
+    parser.add_argument("--data_path", default="", help="folder with Omniglot; for run and table")
+    parser.add_argument("--runs", type=Path, default=ROOT / "results", help="folder of the runs (default results/)")
+    options, more = parser.parse_known_args()
+    if more and options.action != "run":
+        raise InputError(f"{more[0]}: unknown; expected no more flags for {options.action}")
+    if options.action != "table" and not options.cell:
+        raise InputError(f"{options.action}: no cell named; expected one of {', '.join(CELLS)}")
+    if options.action in ("run", "table") and not options.data_path:
+        raise InputError(f"{options.action}: --data_path is missing; expected a folder with Omniglot in it")
+    if options.action == "table":
+        table(options)
+    elif options.action == "run":
+        run_cell(CELLS[options.cell], options, more)
+    else:
+        {"keep": keep, "publish": publish}[options.action](CELLS[options.cell], options)
+
+
+if __name__ == "__main__":
+    run_program(main)

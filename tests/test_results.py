@@ -1,0 +1,133 @@
+"""The published results: runs that start and go on, what is kept of them, and the tables made from that."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import results
+from benchmarks.cells import CELLS, OWN, Cell
+from benchmarks.runs import as_arguments
+from src.cli.command_line import parse
+from src.cli.errors import InputError
+from src.cli.options import TRAIN
+from src.training import checkpoint
+from src.training.run_log import read_metrics
+
+ROOT = Path(__file__).parent.parent
+NETWORK = """
+task_num: 2
+k_qry: 2
+network:
+  - {layer: conv2d, filters: 4, stride: 4}
+  - {layer: bn}
+  - {layer: relu}
+  - {layer: reduce_mean}
+  - {layer: linear}
+"""
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_every_cell_is_a_training_that_parses(cell):
+    options = parse(TRAIN, "", ["--data_path", "x", *as_arguments(cell.flags)])
+    assert (options.n_way, options.task_num) == (cell.setting("n_way"), cell.setting("task_num"))
+    assert (cell.protocols == (OWN,)) == (cell.name in ("modelzoo", "notebook", "tutorial", "higher"))
+
+
+@pytest.mark.skipif("OMNIGLOT_PATH" not in os.environ, reason="real Omniglot only")
+def test_characters_held_out_are_whole_alphabets(data_path):
+    tops = [data_path / "processed" / top for top in ("images_background", "images_evaluation")]
+    if not tops[0].is_dir():
+        pytest.skip("prepared without folders of images")
+    counts = [len(list(alphabet.iterdir())) for top in tops for alphabet in sorted(top.iterdir())]
+    starts = {sum(counts[:number]) for number in range(len(counts))}
+    assert {1200 - cell.flags["val_classes"] for cell in CELLS.values() if "val_classes" in cell.flags} <= starts
+
+
+@pytest.fixture
+def cell(tmp_path, monkeypatch):
+    """A small cell, its runs, and folders for what is published, all of them temporary."""
+    preset = tmp_path / "small.yaml"
+    preset.write_text(NETWORK, encoding="utf-8")
+    flags = {"preset": str(preset), "epoch": 6, "save_every": 3, "val_classes": 20, "eval_every": 2, "eval_batches": 1,
+             "log_every": 1}
+    small = Cell("small", "a small network", flags, published="99.9 %")
+    monkeypatch.setattr(results, "CELLS", {"small": small})
+    monkeypatch.setattr(results, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "checkpoints" / "unfinished")
+    monkeypatch.setattr(results, "TEST_BATCHES", 2)
+    return small
+
+
+def arguments(monkeypatch, *texts):
+    monkeypatch.setattr(sys, "argv", ["results.py", *map(str, texts)])
+
+
+def start(cell, runs, data_path, monkeypatch):
+    """`run`, with the training as a process beside this one instead of in its place."""
+    monkeypatch.setattr(os, "execve", lambda _program, command, environment: subprocess.run(
+        command, env=environment, check=True, stdout=subprocess.DEVNULL))
+    arguments(monkeypatch, "run", cell.name, "--data_path", data_path, "--runs", runs, "--workers", 1)
+    results.main()
+
+
+def test_a_run_is_kept_goes_on_elsewhere_and_is_published(cell, data_path, tmp_path, monkeypatch, capsys):
+    runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
+    start(cell, runs, data_path, monkeypatch)
+    (runs / "small" / "maml-6_1.ckpt").unlink()   # as if it had been stopped
+    with pytest.raises(InputError, match="publish small: 3 of 6 epochs are done"):
+        arguments(monkeypatch, "publish", "small", "--runs", runs)
+        results.main()
+    arguments(monkeypatch, "keep", "small", "--runs", runs)
+    results.main()
+    kept = results.UNFINISHED / "small"
+    assert {path.name for path in kept.iterdir()} == {"maml-3_1.ckpt", "metrics.jsonl", "config.yaml"}
+    assert str(tmp_path) not in (kept / "config.yaml").read_text().replace(cell.flags["preset"], "")
+    assert "| `small` | 3 | 6 |" in results.ledger()
+
+    start(cell, elsewhere, data_path, monkeypatch)
+    whole, continued = (read_metrics(folder / "small" / "metrics.jsonl") for folder in (runs, elsewhere))
+    assert [record["step"] for record in continued] == [1, 2, 3, 4, 5, 6]
+    assert [record["loss"] for record in continued] == pytest.approx([record["loss"] for record in whole], rel=1e-3)
+    capsys.readouterr()
+    start(cell, elsewhere, data_path, monkeypatch)
+    assert capsys.readouterr().out.startswith("small is finished")
+
+    arguments(monkeypatch, "publish", "small", "--runs", elsewhere)
+    results.main()
+    assert not kept.exists()
+    path, epoch = results.newest(results.CHECKPOINTS / "small")
+    assert epoch == checkpoint.load(elsewhere / "small" / "maml-best.ckpt").epoch
+    assert all(name.startswith("net.") for name in checkpoint.load(path).tensors)
+    judged = results.evaluated(cell, path, str(data_path))
+    assert results.evaluated(cell, path, "nowhere") == judged   # known already
+    assert (judged["strict"]["k_qry"], judged["paper"]["k_qry"], judged["strict"]["tasks"]) == (15, 1, 64)
+    assert results.percent(judged["strict"]) in results.results_table()
+    assert results.percent(judged["paper"]) in results.model_card(cell, path, judged)
+
+
+def test_metrics_are_thinned_but_for_passes(tmp_path, monkeypatch):
+    passes = {step: {"val_accuracy": 2 / 3} for step in range(50, 301, 50)}
+    records = [{"step": step, "loss": 1 / 3, "milliseconds": 100.0} | passes.get(step, {})
+               for step in range(1, 301)]
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    monkeypatch.setattr(results, "LARGEST_METRICS", 4000)
+    text = results.thinned(path, 250)
+    kept = [json.loads(line) for line in text.splitlines()]
+    assert len(text) <= 4000
+    assert [record["step"] for record in kept if "val_accuracy" in record] == [50, 100, 150, 200, 250]
+    assert kept[0]["loss"] == 0.33333
+    assert 10 < len(kept) < 250
+    path.write_text(text, encoding="utf-8")
+    assert results.minutes(tmp_path, 250) == pytest.approx(250 * 100 / 60_000)
+
+
+def test_what_is_missing_is_said_in_one_line(monkeypatch):
+    for texts, message in ((("run",), "run: no cell named"), (("run", "modelzoo"), "run: --data_path is missing"),
+                           (("table", "--epoch", "3"), "--epoch: unknown")):
+        arguments(monkeypatch, *texts)
+        with pytest.raises(InputError, match=message):
+            results.main()
