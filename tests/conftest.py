@@ -5,10 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from src.devices import device
 
 device.set_up("CPU")
+for name in ("suite", "long"):   # long: --hypothesis-profile=long, see test_any_input.py
+    settings.register_profile(name, deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

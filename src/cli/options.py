@@ -143,7 +143,7 @@ OPTIONS = (
     Option("device_id", 0, "which of several devices", int, low=0),
     Option("mode", "graph", "compiled graphs, or operation by operation", choices=("graph", "pynative")),
     Option("workers", 0, "processes that share a batch's tasks, on the CPU; 0: one a core, with at least 2 tasks each",
-           int, low=0),
+           int, low=0, high=256),
     Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH),
     # The data set
     Option("data_path", REQUIRED, "folder that holds omniglot.npy, the image folders or raw/*.zip (also in omniglot/)",

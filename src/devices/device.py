@@ -81,6 +81,11 @@ def set_up(device_target="auto", device_id=0, mode="graph", threads=0):
     return target
 
 
+def is_cpu():
+    """Whether MindSpore runs on the CPU."""
+    return ms.get_context("device_target") == "CPU"
+
+
 def tasks_at_once(tasks, images):
     """How many tasks' query images to work on at a time, a divisor of `tasks`.
 
@@ -91,7 +96,7 @@ def tasks_at_once(tasks, images):
     tasks, images : int
         Tasks there are, and query images of each.
     """
-    if ms.get_context("device_target") != "CPU":
+    if not is_cpu():
         return tasks
     threads = _running.threads or _cores()
     fewest, aim = min(2 * threads, tasks), IMAGES_AT_ONCE * threads

@@ -8,6 +8,7 @@ from src.layers.network import Network
 from src.meta import InnerLoop, Meta
 from src.OmniglotIter import OmniglotIter, split_classes
 from src.training.checkpoint import load
+from src.training.sizes import refuse_impossible
 
 
 def load_split(options):
@@ -40,6 +41,7 @@ def make_episodes(images, options, batches):
 
 def make_meta(options) -> Meta:
     """A meta-learner with fresh weights."""
+    refuse_impossible(options)
     net = Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed)
     return ALGORITHMS[options.algorithm](net, inner_loop(options), tasks_at_once)
 
