@@ -52,7 +52,7 @@ def evaluate(options, workers=1):
         print("\n".join(step_lines("Test", results)))
     print(bracketed(results["mean"]))
     print(summary_line(results), flush=True)
-    return results | {"ckpt": str(checkpoint.path), "epoch": checkpoint.epoch}
+    return results | {"ckpt": str(checkpoint.path), "epoch": checkpoint.epoch, "run": checkpoint.run}
 
 
 if __name__ == "__main__":

@@ -49,12 +49,13 @@ def run_cell(cell, options, more):
     folder = make_folder(options.runs / cell.name, "--runs")
     (own, done), (kept, kept_done) = newest(folder), newest(UNFINISHED / cell.name)
     if kept_done > done:
+        own, done = folder / kept.name, kept_done   # a run goes on in the folder that its checkpoint is in
         shutil.copyfile(kept.parent / METRICS, folder / METRICS)
-        own, done = kept, kept_done
+        shutil.copyfile(kept, own)
     if done >= cell.flags["epoch"]:
         print(f"{cell.name} is finished: {own}")
         return
-    start = {"ckpt": own} if own else cell.flags
+    start = {"ckpt": own} if own else cell.flags | {"overwrite": True}   # where one was killed before it saved
     command = [sys.executable, str(ROOT / "omniglot_train.py"), *as_arguments(start), "--data_path", options.data_path,
                "--output_dir", str(folder), *more]
     os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)})   # signals reach the training itself
@@ -93,7 +94,7 @@ def _put(path, folder, weights_only):
         filled = Path(temporary) / folder.name
         filled.mkdir()
         checkpoint.write(filled / checkpoint.FILE_NAME.format(loaded.epoch), tensors, loaded.epoch, options,
-                         None if weights_only else loaded.episodes)
+                         None if weights_only else loaded.episodes, loaded.run)
         (filled / CONFIG).write_text(as_yaml(argparse.Namespace(**options)), encoding="utf-8")
         (filled / METRICS).write_text(thinned((path.parent / METRICS), loaded.epoch), encoding="utf-8")
         if folder.exists():

@@ -40,7 +40,13 @@ fi
 
 settings="$epochs epochs of $tasks tasks, $test_batches test batches, data in $data"
 if [[ ! -f settings || $(<settings) != "$settings" ]]; then
-    rm -f ckpt/maml-*_1.ckpt ckpt/metrics.jsonl accuracy.json learning_curve.png test_task.png
+    rm -f accuracy.json learning_curve.png test_task.png
+    if [[ -e ckpt ]]; then
+        old=1
+        while [[ -e ckpt-old-$old ]]; do ((old += 1)); done
+        mv ckpt "ckpt-old-$old"
+        echo "== the training with other settings is now in $out/ckpt-old-$old"
+    fi
     echo "$settings" >settings
 fi
 
@@ -49,9 +55,9 @@ if [[ -f $checkpoint ]]; then
     echo "== training: done before ($settings)"
 else
     echo "== training: $settings"
-    interrupted=$(compgen -G "ckpt/maml-*_1.ckpt" || true)
+    interrupted=$(compgen -G "ckpt/maml-[0-9]*_1.ckpt" || true)
     bash "$project/script/run_standalone_train_cpu.sh" 0 "$epochs" "$data" --task_num "$tasks" \
-        --output_dir "$out/ckpt" ${interrupted:+--ckpt "$out/ckpt"}
+        --output_dir "$out/ckpt" --overwrite ${interrupted:+--ckpt "$out/ckpt"}
 fi
 
 if [[ -f accuracy.json ]]; then

@@ -4,30 +4,15 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
+from checkpoints import EPISODES, RUN, STORED, fresh, training_options, write
 from networks import NETWORKS
 
 from src.cli.command_line import parse
 from src.cli.errors import InputError
-from src.cli.options import EVAL, TRAIN
+from src.cli.options import EVAL
 from src.training import checkpoint
 from src.training.from_options import make_meta
-from src.training.optimizer import outer_optimizer
-
-EPISODES = {"seed": 1, "drawn": 3}
-STORED = {"n_way": 3, "update_lr": 0.3, "k_qry": 2, "network": NETWORKS["strided"]}
-
-
-def training_options(**changes):
-    options = parse(TRAIN, "", ["--data_path", "x", "--imgsz", "12", "--epoch", "9"])
-    vars(options).update(STORED | changes)
-    return options
-
-
-def fresh(seed=1, **changes):
-    """Options, meta-learner and optimizer of a run."""
-    options = training_options(seed=seed, **changes)
-    meta = make_meta(options)
-    return options, meta, outer_optimizer(meta.trainable_params(), options)
+from src.training.optimizer import clipped
 
 
 def values(cell):
@@ -36,14 +21,6 @@ def values(cell):
 
 def same(first, second):
     return first.keys() == second.keys() and all((first[name] == second[name]).all() for name in first)
-
-
-def write(folder, epoch=3, **changes):
-    """A checkpoint after one step of the optimizer, so that its state is not that of a fresh one."""
-    options, meta, optimizer = fresh(**changes)
-    optimizer(tuple(ms.ops.ones_like(parameter) for parameter in meta.trainable_params()))
-    path = checkpoint.save(folder, epoch, net=meta, optimizer=optimizer, options=options, episodes=EPISODES)
-    return path, meta, optimizer
 
 
 def test_everything_comes_back(tmp_path):
@@ -57,7 +34,8 @@ def test_everything_comes_back(tmp_path):
     assert loaded.resume(other_optimizer) == 3
     assert same(values(other), values(meta))
     assert same(values(other_optimizer), values(optimizer))
-    assert loaded.episodes == EPISODES
+    assert (loaded.episodes, loaded.run) == (EPISODES, RUN)
+    assert str(loaded) == f"{path} (epoch 3, run {RUN}, preset maml)"
     assert {name: loaded.options[name] for name in STORED} == STORED
 
 
@@ -140,18 +118,37 @@ def test_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
     monkeypatch.setattr(ms, "save_checkpoint", full_disk)
     with pytest.raises(InputError, match=r"cannot write maml-3_1\.ckpt .*No space left"):
-        checkpoint.save(tmp_path, 3, net=meta, optimizer=optimizer, options=training_options(), episodes=EPISODES)
+        checkpoint.save(tmp_path, 3, net=meta, optimizer=optimizer, options=training_options(), episodes=EPISODES,
+                        run=RUN)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     assert path.read_bytes() == before
 
 
-def test_weights_that_are_no_numbers_are_not_written(tmp_path):
+@pytest.mark.parametrize(("number", "reached"), [(np.nan, "nan"), (np.inf, "inf"), (-3e30, r"3e\+30")])
+def test_weights_that_no_training_needs_are_not_written(number, reached, tmp_path):
     options, meta, optimizer = fresh()
     weight = meta.trainable_params()[0]
-    weight.set_data(ms.Tensor(np.full(weight.shape, np.nan, np.float32)))
-    with pytest.raises(InputError, match=r"net\.0\.weight is no longer finite"):
-        checkpoint.save(tmp_path, 4, net=meta, optimizer=optimizer, options=options, episodes=EPISODES)
+    weight.set_data(ms.Tensor(np.full(weight.shape, number, np.float32)))
+    with pytest.raises(checkpoint.DivergedError, match=rf"^epoch 4: net\.0\.weight has reached {reached}, .*diverged"):
+        checkpoint.save(tmp_path, 4, net=meta, optimizer=optimizer, options=options, episodes=EPISODES, run=RUN)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("keep", "left"), [(2, [10, 30]), (9, [3, 9, 10, 30]), (0, [3, 9, 10, 30])])
+def test_the_newest_stay_and_the_best(keep, left, tmp_path):
+    for name in ("maml-9_1.ckpt", "maml-10_1.ckpt", "maml-3_1.ckpt", "maml-30_1.ckpt", checkpoint.BEST_NAME, "x.ckpt"):
+        (tmp_path / name).touch()
+    checkpoint.prune(tmp_path, keep)
+    assert sorted(checkpoint.numbered(tmp_path)) == left
+    assert (tmp_path / checkpoint.BEST_NAME).exists()
+    assert (tmp_path / "x.ckpt").exists()
+
+
+def test_a_long_meta_gradient_is_shortened_and_a_short_one_left_alone():
+    gradients = (ms.Tensor(np.full((3, 4), 2, np.float32)), ms.Tensor(np.ones(5, np.float32)))   # of norm sqrt(53)
+    for norm, factor in ((1.0, 53 ** -0.5), (7.0, 7 * 53 ** -0.5), (8.0, 1), (0.0, 1)):
+        for found, gradient in zip(clipped(gradients, norm), gradients, strict=True):
+            np.testing.assert_allclose(found.asnumpy(), gradient.asnumpy() * factor, rtol=1e-5)
 
 
 def test_flags_by_hand_win_over_a_preset_by_hand_over_the_checkpoint(tmp_path):

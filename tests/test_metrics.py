@@ -3,10 +3,11 @@ import json
 
 import numpy as np
 import pytest
+from checkpoints import RUN
 
 from src.cli.errors import InputError
 from src.training.evaluation import bracketed, mean_and_interval
-from src.training.run_log import Reporter, log_lines, read_metrics
+from src.training.run_log import Reporter, begin_metrics, log_lines, read_metrics, read_run
 
 
 def record(step, loss=1.5):
@@ -55,15 +56,21 @@ def test_torn_last_line_is_dropped_and_does_not_spoil_the_next(tmp_path):
     report(tmp_path, 1, 2)
     path.write_bytes(path.read_bytes()[:-7])
     assert read_metrics(path) == [record(1)]
+    begin_metrics(path, RUN, 2)
     report(tmp_path, 2, 3)
     assert read_metrics(path) == [record(1), record(2), record(3)]
     assert all(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def test_run_started_again_earlier_takes_the_place_of_what_followed(tmp_path):
+def test_a_run_that_goes_on_leaves_no_step_twice(tmp_path):
+    path = tmp_path / "metrics.jsonl"
     report(tmp_path, 1, 2, 3, 4)
+    assert read_run(path) is None   # as before runs had an id
+    begin_metrics(path, RUN, 2)
     report(tmp_path, 3)
-    assert [entry["step"] for entry in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3]
+    lines = [{"run": RUN}, record(1), record(2), record(3)]
+    assert path.read_text().splitlines() == list(map(json.dumps, lines))
+    assert (read_run(path), read_metrics(path)) == (RUN, [record(step) for step in (1, 2, 3)])
 
 
 @pytest.mark.parametrize("line", ["nonsense", "[1]", "{}", '{"step": "a"}'])

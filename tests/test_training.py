@@ -108,11 +108,10 @@ def test_a_run_that_goes_on_ends_as_if_never_interrupted(trained, data_path, tmp
     assert continued.episodes == whole.episodes
     assert continued.tensors.keys() == whole.tensors.keys()
     for name, tensor in whole.tensors.items():
-        # Not to the last bit: kernels add in an order that depends on how many threads they find best.
-        np.testing.assert_allclose(continued.tensors[name].asnumpy(), tensor.asnumpy(), atol=1e-4, err_msg=name)
+        np.testing.assert_array_equal(continued.tensors[name].asnumpy(), tensor.asnumpy(), err_msg=name)
     again = {record["step"]: record["loss"] for record in read_metrics(tmp_path / "on" / "metrics.jsonl")}
     before = {record["step"]: record["loss"] for record in read_metrics(folder / "metrics.jsonl")}
-    assert again == pytest.approx({step: loss for step, loss in before.items() if step > SAVE_EVERY}, rel=1e-3)
+    assert again == {step: loss for step, loss in before.items() if step > SAVE_EVERY}
 
 
 def test_evaluation_is_far_above_guessing(evaluated):
@@ -173,7 +172,8 @@ def train(monkeypatch, *arguments):
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(trained, flags, tmp_path, monkeypatch):
     last = shutil.copy(trained[0] / f"maml-{EPOCHS}_1.ckpt", tmp_path)
-    with pytest.raises(InputError, match=r"^epoch 20[1-9]: the loss is (nan|inf); stopped") as stop:
+    with pytest.raises(InputError, match=r"^epoch 20[1-9]: the loss is (nan|inf); stopped; the last "
+                                         rf"good checkpoint is .*maml-{EPOCHS}_1.ckpt: --ckpt goes on") as stop:
         train(monkeypatch, *flags, "--ckpt", last, "--output_dir", tmp_path, "--epoch", EPOCHS + 9,
               "--update_lr", "1e30")
     assert "\n" not in str(stop.value)
@@ -187,7 +187,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(tr
     (["--val_classes", "20"], "--val_classes 20 without --eval_every"),
     (["--val_classes", "4", "--eval_every", "1"], "--val_classes 4: .*expected at least 5"),
     (["--output_dir", __file__], "--output_dir .*: cannot make this folder"),
-    (["--output_dir", "/proc/self"], "--output_dir /proc/self: cannot write metrics.jsonl"),
+    (["--output_dir", "/proc/self"], "--output_dir /proc/self: cannot write there"),
     (["--ckpt", "/missing"], "--ckpt /missing: no such file or folder"),
     (["--ckpt", __file__], "--ckpt .*: no readable MindSpore checkpoint"),
 ])
@@ -235,22 +235,23 @@ def test_a_test_pass_is_what_the_evaluation_finds(watched, data_path, monkeypatc
     assert len(re.findall(r"^Test Accuracies: \[[01]\.\d{3}( [01]\.\d{3}){3}\]$", printed, re.M)) == 2
 
 
-def test_the_best_epoch_on_held_out_characters_is_kept(trained, data_path, tmp_path, monkeypatch, capsys):
-    start = trained[0] / f"maml-{EPOCHS}_1.ckpt"
-    for done, flags in ((3, ("--val_classes", 20, "--eval_every", 1, "--eval_batches", 1)), (5, ())):
-        train(monkeypatch, "--data_path", data_path, "--output_dir", tmp_path, "--ckpt", start,
-              "--epoch", EPOCHS + done, *flags)
-        records = read_metrics(tmp_path / "metrics.jsonl")
-        assert [record["step"] for record in records] == list(range(EPOCHS + 1, EPOCHS + done + 1))
+def test_the_best_epoch_on_held_out_characters_is_kept(trained, flags, data_path, tmp_path, monkeypatch, capsys):
+    with pytest.raises(InputError, match=r"--val_classes 20: the run of .* was started with 0"):
+        train(monkeypatch, "--data_path", data_path, "--ckpt", trained[0], "--epoch", EPOCHS + 3, "--val_classes", 20)
+    out = tmp_path / "out"
+    for done, arguments in ((3, (*flags, "--output_dir", out, "--log_every", 1, "--val_classes", 20, "--eval_every", 1,
+                                 "--eval_batches", 1)),
+                            (5, ("--data_path", data_path, "--ckpt", out))):   # in its own folder, with its options
+        train(monkeypatch, *arguments, "--epoch", done)
+        records = read_metrics(out / "metrics.jsonl")
+        assert [record["step"] for record in records] == list(range(1, done + 1))
         assert not any("test_accuracy" in record for record in records)
         best = max(records, key=lambda record: record["val_accuracy"])["step"]   # the first of several
-        assert checkpoint.load(tmp_path / "maml-best.ckpt").epoch == best
-        start = tmp_path
-    assert checkpoint.find(tmp_path).name == f"maml-{EPOCHS + 5}_1.ckpt"
+        assert checkpoint.load(out / "maml-best.ckpt").epoch == best
+    assert checkpoint.find(out).name == "maml-5_1.ckpt"
     capsys.readouterr()
-    found = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", tmp_path / "maml-best.ckpt",
-                     *TEST_BATCHES)
-    assert (found["epoch"], found["mean"] > 0.5) == (best, True)
+    found = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", out / "maml-best.ckpt", *TEST_BATCHES)
+    assert (found["epoch"], found["mean"] > 0.25) == (best, True)
 
 
 def test_evaluation_by_inner_step(evaluated, trained, data_path, monkeypatch, capsys):

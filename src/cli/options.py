@@ -35,6 +35,8 @@ class Option:
         Whether the value belongs to the trained model: it travels in the checkpoint.
     several : bool
         Whether a value may be several of the `choices`, separated by commas.
+    fixed : bool
+        Whether a training that goes on cannot change the value: it would be another run.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Option:
     high: float = math.inf
     stored: bool = False
     several: bool = False
+    fixed: bool = False
 
     def default_for(self, program):
         """The default that `program` starts from."""
@@ -144,21 +147,22 @@ OPTIONS = (
     Option("mode", "graph", "compiled graphs, or operation by operation", choices=("graph", "pynative")),
     Option("workers", 0, "processes that share a batch's tasks, on the CPU; 0: one a core, with at least 2 tasks each",
            int, low=0, high=256),
-    Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH),
+    Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH, fixed=True),
     # The data set
     Option("data_path", REQUIRED, "folder that holds omniglot.npy, the image folders or raw/*.zip (also in omniglot/)",
            programs=(TRAIN, EVAL, DATA)),
     Option("imgsz", 28, "height and width of an image, in pixels", int, (TRAIN, EVAL, DATA, BENCH), low=4, high=512,
-           stored=True),
+           stored=True, fixed=True),
     Option("imgc", 1, "channels of an image: 1 grey, 3 colour", int, (TRAIN, EVAL, DATA, BENCH), choices=(1, 3),
-           stored=True),
+           stored=True, fixed=True),
     Option("n_train_classes", 0, "characters to train on, the others test; 0: 1200, or that proportion", int,
-           (TRAIN, EVAL), low=0, stored=True),
+           (TRAIN, EVAL), low=0, stored=True, fixed=True),
     Option("split", "sorted", "which characters train: the first ones, or a seeded random choice",
-           programs=(TRAIN, EVAL), choices=("sorted", "shuffled"), stored=True),
-    Option("split_seed", 0, "seed of the shuffled split", int, (TRAIN, EVAL), low=0, high=SEED_HIGH, stored=True),
+           programs=(TRAIN, EVAL), choices=("sorted", "shuffled"), stored=True, fixed=True),
+    Option("split_seed", 0, "seed of the shuffled split", int, (TRAIN, EVAL), low=0, high=SEED_HIGH, stored=True,
+           fixed=True),
     # Episodes
-    Option("n_way", 5, "classes in a task", int, low=2, high=1000, stored=True),
+    Option("n_way", 5, "classes in a task", int, low=2, high=1000, stored=True, fixed=True),
     Option("k_spt", 1, "support images a class", int, low=1, high=1000, stored=True),
     Option("k_qry", {TRAIN: 5, EVAL: 15, BENCH: 5}, "query images a class", int, low=1, high=1000),
     Option("task_num", 32, "tasks in a batch", int, low=1, high=4096),
@@ -181,7 +185,7 @@ OPTIONS = (
     Option("first_order_epochs", 0, "epochs of first order before those of second order", int, (TRAIN, BENCH), low=0),
     Option("algorithm", "maml", "maml; maml++: rates and shifts of the betas learned for each inner step; meta-sgd: a "
            "rate learned for every weight; reptile: no query set in training",
-           choices=("maml", "maml++", "meta-sgd", "reptile"), stored=True),
+           choices=("maml", "maml++", "meta-sgd", "reptile"), stored=True, fixed=True),
     Option("multi_step_epochs", 0, "with maml++: epochs until only the last step's query loss counts", int,
            (TRAIN, BENCH), low=0),
     Option("label_smoothing", 0.0, "share of the target probability spread over all classes", float, low=0, high=1,
@@ -196,7 +200,9 @@ OPTIONS = (
     Option("meta_loss", "mean", "how the tasks' query losses make one loss", programs=(TRAIN, BENCH),
            choices=("mean", "sum")),
     Option("optimizer", "Adam", "outer optimizer; AdamWeightDecay: MindSpore's, Adam without bias correction",
-           programs=(TRAIN,), choices=("Adam", "AdamWeightDecay")),
+           programs=(TRAIN,), choices=("Adam", "AdamWeightDecay"), fixed=True),
+    Option("clip_norm", 0.0, "largest norm of the meta-gradient: a longer one is shortened to it; 0: none is", float,
+           (TRAIN,), low=0),
     Option("weight_decay", 0.0, "decoupled weight decay of the outer optimizer", float, (TRAIN,), low=0),
     Option("lr_scheduler", "constant", "how meta_lr changes over the epochs", programs=(TRAIN,),
            choices=("constant", "step", "cosine")),
@@ -210,7 +216,10 @@ OPTIONS = (
            programs=(TRAIN, EVAL)),
     Option("output_dir", "./ckpt_outputs", "folder for checkpoints, metrics.jsonl and maml-accs.png",
            programs=(TRAIN,)),
+    Option("overwrite", False, "where output_dir holds another run: move that aside, whole, and start", bool,
+           (TRAIN,)),
     Option("save_every", 1000, "epochs between checkpoints", int, (TRAIN,), low=1),
+    Option("keep", 5, "how many of the newest checkpoints stay, beside the best; 0: all", int, (TRAIN,), low=0),
     Option("log_every", 10, "epochs between log lines and metrics", int, (TRAIN,), low=1),
     Option("display_epoch", 0, "tasks in an epoch of the lines that the higher example prints; 0: no such lines", int,
            (TRAIN,), low=0),
@@ -220,7 +229,7 @@ OPTIONS = (
            "ever chosen by it; 0: none", int, (TRAIN,), low=0),
     Option("eval_batches", 10, "batches of tasks in a test pass, the same ones each time", int, (TRAIN,), low=1),
     Option("val_classes", 0, "training characters held out, for the passes of eval_every to be on these instead; the "
-           "best epoch on them is kept as maml-best.ckpt", int, (TRAIN,), low=0),
+           "best epoch on them is kept as maml-best.ckpt", int, (TRAIN,), low=0, fixed=True),
     Option("profile", False, "first write the kernel table of one step to kernels.csv in output_dir", bool, (TRAIN,)),
     Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
     Option("out", "accuracies.png", "file for the picture; its suffix says in which format", programs=(PLOT,)),

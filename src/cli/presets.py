@@ -9,6 +9,8 @@ from src.cli.reading import is_file, parse_yaml, read_text
 
 PRESET_FOLDER = Path(__file__).resolve().parents[2] / "config"
 PRESET_ONLY = ("description", "network")   # what a preset holds beside options
+OF_A_RUN = ("run", "history")   # what the config.yaml of a run says of it, and no program takes from a preset
+NEVER_KEPT = ("given", "overwrite")   # what is meant for one start only
 MOST_LAYERS = 200
 LONGEST_DESCRIPTION = 1000   # letters
 
@@ -53,11 +55,11 @@ def check_values(content, origin):
         On an unknown key or a value outside its range; names `origin`.
     """
     unknown = sorted(key if isinstance(key, str) else shown(key) for key in content
-                     if key not in BY_NAME and key not in PRESET_ONLY)
+                     if key not in BY_NAME and key not in PRESET_ONLY + OF_A_RUN)
     if unknown:
         raise InputError(f"{origin}: unknown key {unknown[0]}; expected options (see --help), "
                          f"{' or '.join(PRESET_ONLY)}")
-    return {key: _check(key, value, f"{origin}: {key}") for key, value in content.items()}
+    return {key: _check(key, value, f"{origin}: {key}") for key, value in content.items() if key not in OF_A_RUN}
 
 
 def _check(key, value, origin):
@@ -105,7 +107,7 @@ def _is_plain(value):
 
 def as_yaml(options):
     """All options of a run as a preset that would give them again, were it not for where it ran."""
-    content = {name: value for name, value in vars(options).items() if name != "given"}
+    content = {name: value for name, value in vars(options).items() if name not in NEVER_KEPT}
     layers = content.pop("network")
     lines = [yaml.safe_dump(layer, default_flow_style=True, sort_keys=False, width=200).strip() for layer in layers]
     return yaml.safe_dump(content, sort_keys=False) + "network:\n" + "".join(f"  - {line}\n" for line in lines)

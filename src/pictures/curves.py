@@ -16,9 +16,10 @@ from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.ticker import MaxNLocator, PercentFormatter  # noqa: E402
 
 from src.cli.atomic_files import replacing  # noqa: E402
-from src.cli.errors import InputError  # noqa: E402
+from src.cli.errors import InputError, shown  # noqa: E402
 from src.cli.options import BY_NAME  # noqa: E402
 from src.cli.reading import LARGEST_JSON, is_file, parse_json, parse_yaml, read_text  # noqa: E402
+from src.training.run_folder import run_of  # noqa: E402
 from src.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics  # noqa: E402
 
 PICTURE = "maml-accs.png"
@@ -99,10 +100,11 @@ def _read_run(folder, name):
     path = folder / FILE_NAME
     if not is_file(path):
         raise InputError(f"{folder}: holds no {FILE_NAME}; expected the output_dir of a training")
+    run = run_of(folder)   # refuses a folder with files of several
     records = read_metrics(path)
     if not records:
         raise InputError(f"{path}: holds no record yet; expected at least one")
-    found = {file.name: _accuracies_in(file) for file in sorted(folder.glob("*.json"))}
+    found = {file.name: _accuracies_in(file, run) for file in sorted(folder.glob("*.json"))}
     return Run(name, records, _n_way_in(folder / "config.yaml"),
                {file: accuracies for file, accuracies in found.items() if accuracies})
 
@@ -115,13 +117,19 @@ def _n_way_in(path):
         return None   # only the line of guessing is drawn from it
 
 
-def _accuracies_in(path):
-    """The accuracies by inner step that `eval.py --per_step --json` wrote; None in any other file."""
+def _accuracies_in(path, run):
+    """The accuracies by inner step that `eval.py --per_step --json` wrote of this run; None in any other file."""
     try:
-        accuracies = parse_json(read_text(path, str(path), LARGEST_JSON), str(path))["accuracies"]
+        results = parse_json(read_text(path, str(path), LARGEST_JSON), str(path))
+        accuracies = results["accuracies"]
     except (InputError, TypeError, KeyError):
         return None
-    return accuracies if ACCURACIES.fits(accuracies) else None
+    if not ACCURACIES.fits(accuracies):
+        return None
+    if run and results.get("run") not in (None, run):
+        raise InputError(f"{path}: evaluates run {shown(results['run'])}, and this folder is of run {run}; "
+                         f"expected the evaluations of one run in its folder")
+    return accuracies
 
 
 def _name(folder, folders):

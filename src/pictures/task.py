@@ -14,7 +14,7 @@ from src.cli.errors import run_program
 from src.cli.options import EVAL, Option
 from src.devices import device
 from src.pictures.curves import draw_learning_curve, save_figure
-from src.training.from_options import load_split, load_trained, make_episodes
+from src.training.from_options import load_split, load_trained, make_episodes, refuse_other_run
 from src.training.run_log import FILE_NAME, read_metrics
 
 RIGHT, WRONG = "tab:green", "tab:red"
@@ -89,6 +89,7 @@ def main():
     device.set_up(options.device_target, options.device_id, options.mode)
     options.task_num = 1
     meta, checkpoint = load_trained(options)
+    refuse_other_run(checkpoint)   # the curve comes from the same folder
     folder = make_folder(options.pictures, "--pictures")
     draw_learning_curve(read_metrics(checkpoint.path.parent / FILE_NAME), options.n_way,
                         folder / "learning_curve.png")

@@ -15,13 +15,19 @@ from src.cli.memory import refuse_beyond_memory
 from src.cli.options import BY_NAME, MOST_NUMBERS, SEED_HIGH
 from src.cli.presets import check_values, read_preset
 from src.cli.reading import LARGEST_TEXT, is_file, is_folder, parse_json
+from src.training.run_id import is_run_id
 
 FILE_NAME = "maml-{}_1.ckpt"
 BEST_NAME = "maml-best.ckpt"   # of a folder's checkpoints it is taken only where it is named
 WEIGHT_PREFIX = "net."   # names under it belong to the network; other names are the optimizer's, or other programs'
+LARGEST = 1e4   # magnitude of a weight; those of trainings that learn stay far below a hundred
 # A weight as other programs name it: the ModelZoo's MAML says `meta_optim.outer_netwithloss._backbone.net.0.weight`.
 # Not what its inner loop left behind, not an optimizer's moments, not the shifts of MAML++.
 PREFIXED_WEIGHT = re.compile(r"(?!.*(?:inner|adam_|moment|shifts)).*\.(net\.\d+\.(?:weight|bias|gamma|beta))")
+
+
+class DivergedError(InputError):
+    """The training has gone wrong for good: nothing of it is worth keeping."""
 
 
 @dataclass
@@ -40,6 +46,8 @@ class Checkpoint:
         Every option of the run that wrote it; empty for a file of another program.
     episodes : dict or None
         State of the `OmniglotIter` after that epoch.
+    run : str or None
+        The id of the run that wrote it; None for a file of another program, or of before runs had one.
     """
 
     path: Path
@@ -47,6 +55,13 @@ class Checkpoint:
     epoch: int = 0
     options: dict = None
     episodes: dict = None
+    run: str = None
+
+    def __str__(self):
+        """What is known of it, in words."""
+        parts = [f"epoch {self.epoch}" if self.epoch else "no epoch", f"run {self.run or 'without an id'}",
+                 f"preset {(self.options or {}).get('preset', 'unknown')}"]
+        return f"{self.path} ({', '.join(parts)})"
 
     def put_into(self, net):
         """Give every parameter of `net` its value.
@@ -91,9 +106,7 @@ class Checkpoint:
         InputError
             Where the file holds a value outside its option's range.
         """
-        by_hand = set(options.given)
-        if "preset" in by_hand:
-            by_hand |= read_preset(options.preset).keys()
+        by_hand = given_by_hand(options)
         wanted = {name: self.options[name] for name in names if name in self.options and name not in by_hand}
         vars(options).update(check_values(wanted, f"--ckpt {self.path}"))
 
@@ -105,6 +118,14 @@ class Checkpoint:
         parameter.set_data(ms.Tensor(value.asnumpy(), parameter.dtype))
 
 
+def given_by_hand(options):
+    """The names of the options that were given by hand, or by a preset named by hand."""
+    by_hand = set(options.given)
+    if "preset" in by_hand:
+        by_hand |= read_preset(options.preset).keys()
+    return by_hand
+
+
 def optimizer_state(optimizer):
     """What `optimizer` remembers from step to step: neither the weights it trains nor the learning rates."""
     trained = {parameter.name for parameter in optimizer.parameters}
@@ -112,7 +133,7 @@ def optimizer_state(optimizer):
             if parameter.name not in trained and parameter.name != "learning_rate"]
 
 
-def save(folder, epoch, *, net, optimizer, options, episodes, more=(), name=FILE_NAME):
+def save(folder, epoch, *, net, optimizer, options, episodes, run, more=(), name=FILE_NAME):
     """Write `maml-<epoch>_1.ckpt`, or another `name`, whole or not at all.
 
     Parameters
@@ -129,6 +150,8 @@ def save(folder, epoch, *, net, optimizer, options, episodes, more=(), name=FILE
         All options of the run.
     episodes : dict
         `OmniglotIter.state` after `epoch` batches.
+    run : str or None
+        The run's id, where it has one.
     more : sequence of Parameter
         What the run needs besides to go on from here.
     name : str
@@ -141,20 +164,19 @@ def save(folder, epoch, *, net, optimizer, options, episodes, more=(), name=FILE
 
     Raises
     ------
+    DivergedError
+        Where a weight is no finite number, or a huge one: no file is better than that one.
     InputError
-        Where the file cannot be written, or a weight is not a finite number: no file is better than that one.
+        Where the file cannot be written.
     """
     path = Path(folder) / name.format(epoch)
-    weights = list(net.get_parameters())
-    for weight in weights:
-        if not np.isfinite(weight.asnumpy()).all():
-            raise InputError(f"epoch {epoch}: {weight.name} is no longer finite; {path.name} is not written "
-                             f"(try a smaller --update_lr or --meta_lr)")
-    write(path, [*weights, *optimizer_state(optimizer), *more], epoch, _plain(options), episodes)
+    weights, state = list(net.get_parameters()), [*optimizer_state(optimizer), *more]
+    _refuse_diverged(weights, state, epoch, path)
+    write(path, weights + state, epoch, _plain(options), episodes, run)
     return path
 
 
-def write(path, tensors, epoch, options, episodes):
+def write(path, tensors, epoch, options, episodes, run=None):
     """Write a checkpoint file, whole or not at all.
 
     Parameters
@@ -166,6 +188,7 @@ def write(path, tensors, epoch, options, episodes):
     epoch : int
     options : dict
     episodes : dict or None
+    run : str or None
         As `Checkpoint` holds them.
 
     Raises
@@ -175,6 +198,7 @@ def write(path, tensors, epoch, options, episodes):
     """
     named = [{"name": parameter.name, "data": parameter} for parameter in tensors]
     notes = {"epoch": epoch, "episodes": json.dumps(episodes), "options": json.dumps(options)}
+    notes |= {"run": run} if run else {}
     try:
         with replacing(path) as temporary, _unlogged():
             mode = temporary.stat().st_mode
@@ -185,6 +209,39 @@ def write(path, tensors, epoch, options, episodes):
             temporary.chmod(mode)   # MindSpore takes the owner's right to write away
     except (OSError, RuntimeError) as error:
         raise InputError(f"--output_dir {path.parent}: cannot write {path.name} ({error})") from error
+
+
+def _refuse_diverged(weights, state, epoch, path):
+    bounds = [LARGEST] * len(weights) + [np.finfo(np.float32).max] * len(state)
+    for parameter, bound in zip(weights + state, bounds):
+        largest = np.abs(parameter.asnumpy()).max(initial=0)
+        if not largest <= bound:   # it may be no number
+            raise DivergedError(f"epoch {epoch}: {parameter.name} has reached {largest:g}, so the training has "
+                                f"diverged; {path.name} is not written")
+
+
+def last_good(folder):
+    """What to do after a training in `folder` has diverged, in words."""
+    advice = "with a smaller --meta_lr or --update_lr, or with --clip_norm"
+    epochs = numbered(folder)
+    if not epochs:
+        return f"no checkpoint was saved before; start again {advice}"
+    return f"the last good checkpoint is {epochs[max(epochs)]}: --ckpt goes on from it, {advice}"
+
+
+def prune(folder, keep):
+    """Remove all but the `keep` newest of a folder's numbered checkpoints; 0: none is removed."""
+    epochs = numbered(folder)
+    for epoch in sorted(epochs)[:-keep] if keep else ():
+        epochs[epoch].unlink(missing_ok=True)
+
+
+def numbered(folder):
+    """The checkpoints `maml-<epoch>_1.ckpt` of a folder, by epoch."""
+    # As `save` writes a number: `maml-01_1.ckpt` would be taken for a file `maml-1_1.ckpt`, which there is not.
+    pattern = re.compile(FILE_NAME.replace(".", r"\.").format(r"([1-9][0-9]{0,8}|0)"))
+    found = ((pattern.fullmatch(entry.name), entry) for entry in Path(folder).iterdir())
+    return {int(match[1]): entry for match, entry in found if match}
 
 
 def load(path):
@@ -203,13 +260,13 @@ def load(path):
     except (ValueError, TypeError, KeyError, OSError, RuntimeError, OverflowError, MemoryError) as error:
         raise InputError(f"--ckpt {path}: no readable MindSpore checkpoint (damaged, or of another kind); "
                          f"expected a file written by omniglot_train.py") from error
-    notes = {name: tensors.pop(name, None) for name in ("epoch", "episodes", "options")}
+    notes = {name: tensors.pop(name, None) for name in ("epoch", "episodes", "options", "run")}
     tensors = {name: value for name, value in tensors.items() if isinstance(value, ms.Tensor)}
     return Checkpoint(path, _named_as_here(tensors, path), **_read_notes(notes, f"--ckpt {path}"))
 
 
 def _read_notes(notes, origin):
-    """The notes beside the weights, checked: `epoch`, `options` and `episodes`, as `Checkpoint` has them."""
+    """The notes beside the weights, checked: epoch, options, episodes and run, as `Checkpoint` has them."""
     epoch = 0 if notes["epoch"] is None else _as_number(notes["epoch"])
     highest = BY_NAME["epoch"].highest
     if epoch is None or not 0 <= epoch <= highest:
@@ -221,7 +278,10 @@ def _read_notes(notes, origin):
     episodes = _read_note(notes["episodes"], f"{origin}: its episodes")
     if episodes is not None and not _is_state(episodes):
         raise InputError(f"{origin}: its episodes are {shown(episodes)}; expected 'seed' and 'drawn', whole numbers")
-    return {"epoch": epoch, "options": _under_new_names(options), "episodes": episodes}
+    run = notes["run"]
+    if run is not None and not is_run_id(run):
+        raise InputError(f"{origin}: its run is {shown(run)}; expected an id such as 20260131-120000-abcdef")
+    return {"epoch": epoch, "options": _under_new_names(options), "episodes": episodes, "run": run}
 
 
 def _as_number(value):
@@ -266,13 +326,11 @@ def find(path):
         return path
     if not is_folder(path):
         raise InputError(f"--ckpt {path}: no such file or folder; expected a checkpoint, or a folder of them")
-    # As `save` writes a number: `maml-01_1.ckpt` would be taken for a file `maml-1_1.ckpt`, which there is not.
-    pattern = re.compile(FILE_NAME.replace(".", r"\.").format(r"([1-9][0-9]{0,8}|0)"))
-    epochs = [int(match[1]) for match in map(pattern.fullmatch, (entry.name for entry in path.iterdir())) if match]
+    epochs = numbered(path)
     if not epochs:
         raise InputError(f"--ckpt {path}: this folder holds no {FILE_NAME.format('<epoch>')}; "
                          f"expected at least one (omniglot_train.py writes them)")
-    return path / FILE_NAME.format(max(epochs))
+    return epochs[max(epochs)]
 
 
 def _named_as_here(tensors, path):

@@ -1,4 +1,6 @@
 """The parts of a run put together as its options say: characters, episodes, meta-learner."""
+from pathlib import Path
+
 from src.algorithms import ALGORITHMS
 from src.cli.errors import InputError
 from src.cli.options import EVAL, options_of
@@ -8,6 +10,7 @@ from src.layers.network import Network
 from src.meta import InnerLoop, Meta
 from src.OmniglotIter import OmniglotIter, split_classes
 from src.training.checkpoint import load
+from src.training.run_folder import run_of
 from src.training.sizes import refuse_impossible
 
 
@@ -67,12 +70,29 @@ def load_trained(options):
     Raises
     ------
     InputError
-        Where there is no such checkpoint, or it does not fit.
+        Where there is no such checkpoint, or it does not fit, or `options.ckpt` is a folder of another run.
     """
     if not options.ckpt:
         raise InputError("--ckpt is missing; expected a checkpoint of omniglot_train.py, or a folder of them")
     checkpoint = load(options.ckpt)
+    refuse_other_run(checkpoint, named_folder=Path(options.ckpt).is_dir())
+    print(f"checkpoint {checkpoint}", flush=True)
     checkpoint.adopt_options(options, [option.name for option in options_of(EVAL) if option.stored] + ["network"])
     meta = make_meta(options)
     checkpoint.put_into(meta)
     return meta, checkpoint
+
+
+def refuse_other_run(checkpoint, named_folder=True):
+    """Refuse a checkpoint that is not of the run whose folder it lies in, where that folder was named.
+
+    Raises
+    ------
+    InputError
+        Naming both runs.
+    """
+    folder = checkpoint.path.parent
+    run = run_of(folder) if named_folder else None
+    if run and checkpoint.run and run != checkpoint.run:
+        raise InputError(f"{folder}: {checkpoint} does not belong to run {run}, which the folder's other files are "
+                         f"of; expected the folder of one run, or --ckpt with the file itself")

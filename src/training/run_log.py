@@ -1,4 +1,5 @@
 """What a training run reports: lines to grep for, a progress bar on a terminal, and metrics.jsonl."""
+import contextlib
 import json
 import sys
 from dataclasses import dataclass
@@ -7,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from src.cli.atomic_files import replacing
 from src.cli.errors import InputError, shown
 from src.cli.options import BY_NAME
 from src.cli.reading import parse_json, read_lines
+from src.training.run_id import is_run_id
 
 FILE_NAME = "metrics.jsonl"
 TEST, VALIDATION = "test_", "val_"   # what the keys of a pass on other characters begin with
@@ -92,11 +95,38 @@ def read_metrics(path):
     """
     records = []
     for number, line in read_lines(path, str(path), LONGEST_LINE, LARGEST_FILE):
+        if number == 1 and _run_in(line):
+            continue
         record = _parse(line, f"{path}, line {number}")
         while records and records[-1]["step"] >= record["step"]:
             records.pop()
         records.append(record)
     return records
+
+
+def read_run(path):
+    """The id of the run at the head of a metrics file; None where it has no such head, or cannot be read."""
+    with contextlib.suppress(InputError):
+        for _, line in read_lines(path, str(path), LONGEST_LINE, LARGEST_FILE):
+            return _run_in(line)
+    return None
+
+
+def _run_in(line):
+    """The id of the run in the head of a metrics file; None where `line` is no such head."""
+    try:
+        run = json.loads(line)["run"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return run if is_run_id(run) else None
+
+
+def begin_metrics(path, run, done):
+    """Make `path` the metrics of `run` up to step `done`: the run's id at its head, then each step once."""
+    path = Path(path)
+    records = [record for record in (read_metrics(path) if path.exists() else []) if record["step"] <= done]
+    with replacing(path) as temporary:
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in ({"run": run}, *records)), encoding="utf-8")
 
 
 def _parse(line, origin):
@@ -150,7 +180,7 @@ class Reporter:
     Parameters
     ----------
     folder : Path
-        Where metrics.jsonl is or will be; records are appended.
+        Where metrics.jsonl is or will be (see `begin_metrics`); records are appended.
     done, total : int
         Steps done before this run, and at its end.
     display_epoch : int
@@ -165,7 +195,6 @@ class Reporter:
     def __init__(self, folder, done, total, display_epoch=0):
         path = Path(folder) / FILE_NAME
         try:
-            _drop_torn_line(path)
             self._file = path.open("a", encoding="utf-8")
         except OSError as error:
             raise InputError(f"--output_dir {folder}: cannot write {FILE_NAME} there ({error.strerror}); "
@@ -190,13 +219,3 @@ class Reporter:
         self._file.flush()
         self._bar.write("\n".join(log_lines(record, self._display_epoch)))
         sys.stdout.flush()
-
-
-def _drop_torn_line(path):
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
-            file.truncate(whole)

@@ -1,7 +1,8 @@
 """A training step: the meta-gradient of a batch, and the optimizer's move along it."""
 import math
 
-from src.cli.errors import InputError
+from src.training.checkpoint import DivergedError
+from src.training.optimizer import clipped
 
 
 class TrainingStep:
@@ -13,10 +14,12 @@ class TrainingStep:
         Or what shares its batches among processes.
     optimizer : Cell
         Takes the tuple of meta-gradients.
+    clip_norm : float
+        The norm that a longer meta-gradient is shortened to; 0: none is.
     """
 
-    def __init__(self, meta, optimizer):
-        self.meta, self.optimizer = meta, optimizer
+    def __init__(self, meta, optimizer, clip_norm: float = 0.0):
+        self.meta, self.optimizer, self.clip_norm = meta, optimizer, clip_norm
 
     def __call__(self, batch: tuple, epoch: int) -> tuple[float, float]:
         """One meta-step; returns the loss and accuracy before it.
@@ -33,13 +36,12 @@ class TrainingStep:
 
         Raises
         ------
-        InputError
+        DivergedError
             Where the loss is not finite; the weights are as before.
         """
         loss, accuracy, gradients = self.meta.meta_gradient(*batch, epoch=epoch - 1)
         loss = float(loss.asnumpy())
         if not math.isfinite(loss):
-            raise InputError(f"epoch {epoch}: the loss is {loss}; stopped, and the checkpoints saved before are kept "
-                             f"(try a smaller --update_lr or --meta_lr)")
-        self.optimizer(gradients)
+            raise DivergedError(f"epoch {epoch}: the loss is {loss}; stopped")
+        self.optimizer(clipped(gradients, self.clip_norm))
         return loss, float(accuracy.asnumpy())

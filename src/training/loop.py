@@ -1,0 +1,159 @@
+"""The loop of a training: a meta-step an epoch, what is reported and saved on the way, and how it ends early."""
+import contextlib
+import sys
+import time
+
+from src.cli.errors import InputError
+from src.devices.profiling import profile_step
+from src.training.checkpoint import BEST_NAME, DivergedError, last_good, prune, save
+from src.training.evaluation import by_step, evaluate_batch
+from src.training.interruption import Interruption
+from src.training.run_log import Reporter
+from src.training.schedule import learning_rates
+from src.training.step import TrainingStep
+
+INTERRUPTED = 128   # a shell's exit status for a signal, to which its number is added
+
+
+class Training:
+    """A training that can be run: its parts, and how far it is.
+
+    Parameters
+    ----------
+    meta : Meta
+        Holds the weights.
+    runner : Meta or Workers
+        Takes the steps.
+    optimizer : Cell
+        Of the outer loop.
+    average : WeightAverage
+        Of the weights; measured and saved in their place.
+    episodes : OmniglotIter
+        Batches of tasks, from where the training starts.
+    validation : ValidationPass or None
+        What is measured every `--eval_every` epochs.
+    options : argparse.Namespace
+        All options of the run.
+    folder : RunFolder
+        Where it writes.
+    picture : RunPicture
+        Drawn anew after checkpoints and passes.
+    """
+
+    def __init__(self, meta, runner, optimizer, average, episodes, validation, options, folder, picture):
+        self.meta, self.runner, self.optimizer, self.average = meta, runner, optimizer, average
+        self.episodes, self.validation, self.options = episodes, validation, options
+        self.folder, self.picture = folder, picture
+        self.take_step = TrainingStep(runner, optimizer, options.clip_norm)
+        self.rates = learning_rates(options)
+        self.done = self.saved = episodes.state["drawn"]   # epochs trained, and epochs in a checkpoint
+        self.saved_as = None                               # that checkpoint
+        self.started = time.perf_counter()                 # of the step at hand
+        if validation:
+            validation.resume(folder.path, self.done)
+
+    def run(self):
+        """Train to the last epoch or until a signal; returns the exit status."""
+        options = self.options
+        display_epoch = options.display_epoch and max(1, options.display_epoch // options.task_num)
+        with Reporter(self.folder.path, self.done, options.epoch, display_epoch) as reporter, \
+                Interruption() as interruption, self.saved_if_it_fails():
+            if options.profile:
+                self.profile()
+            self.started = time.perf_counter()
+            for epoch, batch in enumerate(self.episodes, self.done + 1):
+                if record := self.step(epoch, batch):
+                    reporter.report(record)
+                reporter.advance()
+                received = interruption.received   # read once: it may come at any moment
+                self.save_if_due(at_once=received)
+                if received and epoch < options.epoch:
+                    print(f"interrupted after epoch {epoch}; --ckpt {self.saved_as} goes on from there",
+                          file=sys.stderr)
+                    return INTERRUPTED + received
+                self.started = time.perf_counter()
+        return 0
+
+    def step(self, epoch, batch):
+        """One epoch, with what is measured in it; returns its record where it is to be reported, else None."""
+        validated = self.validates(epoch)
+        reported = validated or (epoch - 1) % self.options.log_every == 0
+        began = time.perf_counter()
+        figures = {}
+        if reported and self.options.per_step:
+            figures = inner_curve(self.runner, batch, self.options.update_step)
+        self.started += time.perf_counter() - began   # what is measured besides is no part of the step's time
+        loss, accuracy = self.take_step(batch, epoch)
+        self.average.update(epoch)
+        milliseconds = 1000 * (time.perf_counter() - self.started)
+        self.done = epoch
+        if validated:
+            with self.average.in_place():
+                figures |= self.validation.measure(self.runner)
+            if self.validation.update_best(figures):
+                self.save(name=BEST_NAME)   # first: a run killed here measures this epoch again
+        if not reported:
+            return None
+        return {"step": epoch, "loss": loss, "accuracy": accuracy, "milliseconds": milliseconds,
+                "learning_rate": float(self.rates[epoch - 1])} | figures
+
+    def validates(self, epoch):
+        """Whether a pass on other characters follows this epoch."""
+        return self.validation is not None and self.validation.is_due(epoch)
+
+    def save_if_due(self, at_once):
+        """Save where this epoch's turn has come, or `at_once`; then older checkpoints may go."""
+        ends = at_once or self.done == self.options.epoch
+        due = ends or self.done % self.options.save_every == 0
+        if due:
+            self.save()
+            prune(self.folder.path, self.options.keep)
+        if due or self.validates(self.done):
+            self.picture.refresh(at_once=ends)
+
+    def save(self, **name):
+        """Write a checkpoint of the epochs done."""
+        with self.average.in_place():
+            path = save(self.folder.path, self.done, net=self.meta, optimizer=self.optimizer, options=self.options,
+                        episodes=self.episodes.state | {"drawn": self.done}, run=self.folder.run,
+                        more=self.average.state(), **name)
+        if not name:
+            self.saved, self.saved_as = self.done, path
+
+    @contextlib.contextmanager
+    def saved_if_it_fails(self):
+        """Save the epochs done before a failure goes on its way, unless the weights are what failed."""
+        try:
+            yield
+        except DivergedError as error:
+            raise DivergedError(f"{error}; {last_good(self.folder.path)}") from error
+        except InputError as error:
+            raise type(error)(f"{error}; {self.save_what_is_done()}") from error
+        except Exception:
+            print(self.save_what_is_done(), file=sys.stderr)
+            raise
+
+    def save_what_is_done(self):
+        """Save the epochs done where that is possible after something has failed; says what became of them."""
+        try:
+            if self.done > self.saved:
+                self.save()
+        except Exception as error:   # what failed first is what is to be reported
+            return f"epoch {self.done} could not be saved ({error})"
+        if not self.saved_as:
+            return "no epoch was done"
+        return f"saved after epoch {self.saved}: --ckpt {self.saved_as} goes on from there"
+
+    def profile(self):
+        """Write and print the kernel table of one meta-gradient; nothing is learned from it."""
+        batch = next(iter(self.episodes))
+        iter(self.episodes)   # back to where the run starts
+        table = profile_step(lambda: self.meta.meta_gradient(*batch), self.folder.path)
+        for kernel, calls, milliseconds, share in table:
+            print(f"{kernel:20} {calls:6} calls {milliseconds:10.3f} ms {100 * share:5.1f} %")
+
+
+def inner_curve(meta, batch, steps):
+    """Accuracies and losses of a training batch by inner step, for its record."""
+    losses, accuracies = evaluate_batch(meta, batch, steps, per_step=True)
+    return by_step([losses], [accuracies])

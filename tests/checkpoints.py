@@ -1,0 +1,34 @@
+"""Small checkpoints for the tests, and the parts of the runs that write them."""
+import mindspore as ms
+from networks import NETWORKS
+
+from src.cli.command_line import parse
+from src.cli.options import TRAIN
+from src.training import checkpoint
+from src.training.from_options import make_meta
+from src.training.optimizer import outer_optimizer
+
+EPISODES, RUN = {"seed": 1, "drawn": 3}, "20260101-120000-abcdef"
+STORED = {"n_way": 3, "update_lr": 0.3, "k_qry": 2, "network": NETWORKS["strided"]}
+
+
+def training_options(**changes):
+    options = parse(TRAIN, "", ["--data_path", "x", "--imgsz", "12", "--epoch", "9"])
+    vars(options).update(STORED | changes)
+    return options
+
+
+def fresh(seed=1, **changes):
+    """Options, meta-learner and optimizer of a run."""
+    options = training_options(seed=seed, **changes)
+    meta = make_meta(options)
+    return options, meta, outer_optimizer(meta.trainable_params(), options)
+
+
+def write(folder, epoch=3, run=RUN, name=checkpoint.FILE_NAME, **changes):
+    """A checkpoint after one step of the optimizer, so that its state is not that of a fresh one."""
+    options, meta, optimizer = fresh(**changes)
+    optimizer(tuple(ms.ops.ones_like(parameter) for parameter in meta.trainable_params()))
+    path = checkpoint.save(folder, epoch, net=meta, optimizer=optimizer, options=options,
+                           episodes=EPISODES | {"drawn": epoch}, run=run, name=name)
+    return path, meta, optimizer
