@@ -1,22 +1,28 @@
-"""The READMEs: tables as the options are, commands that parse, files that exist, links that resolve, one content."""
+"""The documentation: generated tables, commands that parse, names and links that exist, both languages alike."""
+import importlib.util
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+from networks import NETWORKS, inner, network
+from test_gradients import batch_of
 
+from src.cli import option_tables
 from src.cli.command_line import parse
-from src.cli.option_tables import READMES, markdown_table, with_tables
 from src.cli.options import DATA, EVAL, PLOT, TRAIN
-from src.cli.presets import read_preset
+from src.cli.presets import PRESET_FOLDER, read_preset
 from src.layers.description import LAYERS, describe
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (*READMES, *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+READMES = ("README.md", "README_CN.md")
+PAGES = (*READMES, "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+LONGEST_README = 250   # lines
 PROGRAMS = {"omniglot_train.py": TRAIN, "eval.py": EVAL, "src/data_preprocess.py": DATA, "plot.py": PLOT}
 LAUNCHERS = {"train": (TRAIN, ["--device_id", "--epoch", "--data_path"]),
              "eval": (EVAL, ["--device_id", "--data_path", "--ckpt"])}
+FILE = r"(?:src|script|config|benchmarks|tests|docs|examples)/[\w./+-]*\w\.\w+"
 
 
 def read(page):
@@ -29,35 +35,53 @@ def blocks(text, language):
 
 
 def commands(text):
-    """What the README tells to type: the lines of its bash blocks, and inline code that starts with python or bash."""
+    """What a page tells to type: the lines of its bash blocks, and inline code that starts with python or bash."""
     lines = [line for block in blocks(text, "bash") for line in block.splitlines()]
     return lines + re.findall(r"`((?:python|bash) [^`]*)`", text)
 
 
-@pytest.fixture(params=READMES)
-def readme(request):
-    return read(request.param)
+def file_tables():
+    """The program docs/file_tables.py, which is in no package."""
+    spec = importlib.util.spec_from_file_location("file_tables", ROOT / "docs" / "file_tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_tables_are_those_of_the_options(readme):
-    assert with_tables(readme) == readme, "run python src/cli/option_tables.py"
-    for program in (TRAIN, EVAL, DATA):
-        assert readme.count(markdown_table(program)) == 1
+# ---- tables written by programs
+
+def test_tables_of_options_are_those_of_the_options():
+    text = read("docs/options.md")
+    assert option_tables.with_tables(text) == text, "run python -m src.cli.option_tables"
+    for program in PROGRAMS.values():
+        assert text.count(option_tables.markdown_table(program)) == 1
 
 
-def test_table_writer_replaces_what_is_between_the_marks():
-    old = "before\n<!-- options of eval -->\n\n| gone |\n\n<!-- end of options -->\nafter\n"
-    new = with_tables(old)
+def test_tables_of_files_hold_every_file_in_its_own_words():
+    tables, text = file_tables(), read("docs/architecture.md")
+    assert tables.with_tables(text) == text, "run python docs/file_tables.py"
+    folders = {".", "config", "script", "benchmarks", "examples", "docs",
+               *(path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("src/**/__init__.py"))}
+    assert set(re.findall(r"<!-- files of (\S+) -->", text)) == folders
+
+
+@pytest.mark.parametrize(("tables", "marker"), [(option_tables, "options of eval"), (file_tables(), "files of config")])
+def test_table_writers_replace_what_is_between_their_marks(tables, marker):
+    end = f"<!-- end of {marker.split()[0]} -->"
+    new = tables.with_tables(f"before\n<!-- {marker} -->\n\n| gone |\n\n{end}\nafter\n")
     assert "| gone |" not in new
-    assert f"\n\n{markdown_table(EVAL)}\n\n" in new
+    assert new.count("\n| ") > 5
     assert (new.splitlines()[0], new.splitlines()[-1]) == ("before", "after")
-    assert with_tables(new) == new
+    assert tables.with_tables(new) == new
 
 
-def test_commands_are_accepted(readme):
+# ---- what a reader types
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_are_accepted(page):
     parsed = 0
-    for command in commands(readme):
-        runner, program, *arguments = shlex.split(command)
+    for command in commands(read(page)):
+        runner, program, *arguments = shlex.split(command, comments=True)
         if launcher := re.fullmatch(r"script/run_(?:standalone_)?(train|eval)_\w+\.sh", program):
             kind, names = LAUNCHERS[launcher[1]]
             arguments = [text for pair in zip(names, arguments) for text in pair] + arguments[len(names):]
@@ -65,49 +89,60 @@ def test_commands_are_accepted(readme):
             kind = PROGRAMS[program]
         else:
             continue
+        if {"...", "--list_presets"} & set(arguments):
+            continue
         parse(kind, "", arguments)
         parsed += 1
-    assert parsed >= 12   # most of what the README is about
+    assert parsed >= 12 or page not in READMES   # most of what a README is about
 
 
-def test_files_it_names_exist(readme):
-    """Programs of commands, and every path in code that begins with one of the project's folders."""
-    named = set(re.findall(r"\b(?:src|script|config|benchmarks|tests|docs)/[\w.+-]*\w\.\w+", readme))
-    named |= {shlex.split(command)[1] for command in commands(readme) if re.match(r"(python|bash) [\w/]+\.", command)}
-    named |= set(re.findall(r"\brequirements[\w-]*\.txt", readme))
-    assert len(named) > 12
+def test_own_preset_is_accepted(tmp_path):
+    (block,) = blocks(read("docs/extending.md"), "yaml")
+    preset = tmp_path / "my.yaml"
+    preset.write_text(block, encoding="utf-8")
+    content = read_preset(str(preset))
+    assert len(describe(content["network"], 1, 28, 5)) == len(yaml.safe_load(block)["network"])
+
+
+def test_own_algorithm_does_what_its_text_says():
+    (block,) = [block for block in blocks(read("docs/extending.md"), "python") if "class EvenLosses(Meta)" in block]
+    namespace = {}
+    exec(block, namespace)
+    meta, batch = namespace["EvenLosses"](network(NETWORKS["dense"]), inner()), batch_of(1)
+    loss, _, gradients = meta.meta_gradient(*batch)
+    losses = [float(loss.asnumpy()) for loss, *_ in meta.evaluate_each_step(*batch, meta.inner.steps, first=1)]
+    assert float(loss.asnumpy()) == pytest.approx(sum(losses) / meta.inner.steps, rel=1e-5)
+    assert len(gradients) == len(meta.trainable_params())
+
+
+# ---- what the pages name
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_it_names_exist(page):
+    """Programs of commands, and every path that begins with one of the project's folders."""
+    if page.startswith("docs/performance-journal"):
+        return   # its names are those of the time
+    text = read(page)
+    named = set(re.findall(rf"(?<![\w/]){FILE}", text)) | set(re.findall(r"\brequirements[\w-]*\.txt", text))
+    named |= {shlex.split(command, comments=True)[1] for command in commands(text)
+              if re.match(r"(python|bash) [\w/]+\.", command)}
     assert sorted(name for name in named if not (ROOT / name).is_file()) == []
 
 
-def tree(text):
-    """The paths of the tree of files: names at its left edge, or two spaces in below a folder."""
-    block = next(block for block in blocks(text, "text") if block.startswith("omniglot_train.py"))
-    folder, paths = "", set()
-    for line in block.splitlines():
-        names = re.match(r"( {2})?([\w./+-]+(?:, [\w./+-]+)*)(?: {2}|$)", line)
-        folder = folder if names[1] else ""
-        for name in names[2].split(", "):
-            if name.endswith("/"):
-                folder = name
-            else:
-                paths.add(folder + name)
-    return paths
-
-
-def test_the_tree_names_every_file(readme):
-    patterns = ("*.py", "src/*.py", "config/*.yaml", "script/*.sh", "benchmarks/*.py", "docs/*.md",
-                "examples/*.ipynb")
-    files = {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern)}
-    files -= {"src/__init__.py"}
-    assert tree(readme) == files
+@pytest.mark.parametrize("page", ["docs/maml.md", "docs/extending.md"])
+def test_names_beside_a_file_are_in_it(page):
+    """`Name` in `file`, `Name` (`file`) and the like."""
+    pairs = re.findall(rf"`([A-Za-z_.]+)`(?:s?,? (?:in|of) |\s*\()`({FILE})`", read(page).replace("\n", " "))
+    assert len(pairs) > 2
+    for name, file in pairs:
+        for part in name.split("."):
+            assert re.search(rf"\b{part}\b", read(file)) or part in Path(file).stem, (name, file)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_resolve(page):
-    text = re.sub(r"`[^`\n]*`", "", read(page))
-    targets = re.findall(r"\]\(([^)\s]+)\)", text)
-    assert targets
-    for target in targets:
+    text = re.sub(r"`[^`\n]*`", "", re.sub(r"\[`[^`\n]*`\]", "[]", read(page)))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if target.startswith("https://"):
             continue
         name, _, anchor = target.partition("#")
@@ -118,27 +153,43 @@ def test_links_resolve(page):
             assert anchor in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, target
 
 
-def test_own_preset_is_accepted(readme, tmp_path):
-    (block,) = blocks(readme, "yaml")
-    preset = tmp_path / "my.yaml"
-    preset.write_text(block, encoding="utf-8")
-    content = read_preset(str(preset))
-    assert len(describe(content["network"], 1, 28, 5)) == len(yaml.safe_load(block)["network"])
+def test_every_page_is_linked_from_the_readme_or_one_behind_it():
+    seen, new = set(), {"README.md"}
+    while new:
+        page = new.pop()
+        seen.add(page)
+        targets = re.findall(r"\]\(([^)#\s]+\.md)", read(page))
+        near = {((ROOT / page).parent / target).resolve() for target in targets if "://" not in target}
+        new |= {path.relative_to(ROOT).as_posix() for path in near} - seen
+    assert set(PAGES) <= seen
 
 
-def test_layers_and_their_properties_are_listed(readme):
+def test_layers_and_their_properties_are_listed():
     for layer, properties in LAYERS.items():
-        row = re.search(rf"^\| `{layer}` \|(.*)\|$", readme, re.MULTILINE)
+        row = re.search(rf"^\| `{layer}` \|(.*)\|$", read("docs/extending.md"), re.MULTILINE)
         assert set(re.findall(r"`(\w+)`", row[1])) - {"n_way"} == set(properties)
 
 
+@pytest.mark.parametrize("page", READMES)
+def test_readmes_are_short_and_name_every_preset(page):
+    text = read(page)
+    assert len(text.splitlines()) <= LONGEST_README
+    assert [path.stem for path in PRESET_FOLDER.glob("*.yaml") if f"`{path.stem}`" not in text] == []
+
+
 def test_both_languages_hold_the_same():
-    """Commands, presets, figures and references: what needs no translation."""
+    """Commands, presets, numbers and links: what needs no translation."""
     english, chinese = map(read, READMES)
-    for language in ("bash", "yaml"):
-        assert blocks(english, language) == blocks(chinese, language)
+    assert blocks(english, "bash") == blocks(chinese, "bash")
     assert sorted(commands(english)) == sorted(commands(chinese))
-    assert tree(english) == tree(chinese)
     assert len(re.findall(r"^#+ ", english, re.MULTILINE)) == len(re.findall(r"^#+ ", chinese, re.MULTILINE))
-    for pattern in (r"arXiv:[\d.]+", r"`--\w+", r"\d+(?:[.,]\d+)*"):   # the last: every figure
-        assert set(re.findall(pattern, english)) == set(re.findall(pattern, chinese)), pattern
+    for pattern in (r"`--\w+", r"\d+(?:[.,]\d+)*", r"\]\(((?:docs|examples)/[^)]*)\)", r"^\| `[\w+-]+`"):
+        found = [set(re.findall(pattern, text, re.MULTILINE)) for text in (english, chinese)]
+        assert found[0] == found[1], pattern
+
+
+def test_the_picture_of_the_rooms_names_them_all():
+    picture = read("docs/rooms.svg")
+    rooms = [f"src/{path.parent.name}" for path in ROOT.glob("src/*/__init__.py")]
+    files = [path.name for path in ROOT.glob("src/*.py") if path.name != "__init__.py"]
+    assert [name for name in rooms + files if name not in picture] == []

@@ -1,4 +1,4 @@
-"""The option tables of the documentation, written between marker lines: `python -m src.cli.option_tables`."""
+"""The option tables of docs/options.md, written between its marker lines: `python -m src.cli.option_tables`."""
 import re
 from pathlib import Path
 
@@ -6,13 +6,12 @@ from src.cli.atomic_files import replacing
 from src.cli.command_line import starting_values
 from src.cli.options import REQUIRED, options_of
 
-ROOT = Path(__file__).resolve().parents[2]
-READMES = ("README.md", "README_CN.md")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "options.md"
 TABLE = re.compile(r"(<!-- options of (\w+) -->\n).*?(<!-- end of options -->)", re.DOTALL)
 
 
-def markdown_table(program):
-    """The README's table of the options of `program`, with the values that a run without flags has."""
+def markdown_table(program: str) -> str:
+    """A table of the options of `program`, with the values that a run without flags has."""
     options = options_of(program)
     defaults = starting_values(program, options, {})
     lines = ["| flag | default | meaning |", "| --- | --- | --- |"]
@@ -24,17 +23,15 @@ def markdown_table(program):
     return "\n".join(lines)
 
 
-def with_tables(text):
+def with_tables(text: str) -> str:
     """`text` with the table of each `<!-- options of PROGRAM -->` as the options are now."""
     return TABLE.sub(lambda match: f"{match[1]}\n{markdown_table(match[2])}\n\n{match[3]}", text)
 
 
-def main():
-    for name in READMES:
-        path = ROOT / name
-        text = path.read_text(encoding="utf-8")
-        with replacing(path) as temporary:
-            temporary.write_text(with_tables(text), encoding="utf-8")
+def main() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    with replacing(PAGE) as temporary:
+        temporary.write_text(with_tables(text), encoding="utf-8")
 
 
 if __name__ == "__main__":
