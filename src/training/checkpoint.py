@@ -22,8 +22,8 @@ BEST_NAME = "maml-best.ckpt"   # of a folder's checkpoints it is taken only wher
 WEIGHT_PREFIX = "net."   # names under it belong to the network; other names are the optimizer's, or other programs'
 LARGEST = 1e4   # magnitude of a weight; those of trainings that learn stay far below a hundred
 # A weight as other programs name it: the ModelZoo's MAML says `meta_optim.outer_netwithloss._backbone.net.0.weight`.
-# Not what its inner loop left behind, not an optimizer's moments, not the shifts of MAML++.
-PREFIXED_WEIGHT = re.compile(r"(?!.*(?:inner|adam_|moment|shifts)).*\.(net\.\d+\.(?:weight|bias|gamma|beta))")
+# Not what its inner loop left behind, not an optimizer's moments, not the shifts of MAML++ or the rates of Meta-SGD.
+PREFIXED_WEIGHT = re.compile(r"(?!.*(?:inner|adam_|moment|shifts|rates)).*\.(net\.\d+\.(?:weight|bias|gamma|beta))")
 
 
 class DivergedError(InputError):
