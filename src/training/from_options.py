@@ -10,6 +10,7 @@ from src.layers.network import Network
 from src.meta import InnerLoop, Meta
 from src.OmniglotIter import OmniglotIter, split_classes
 from src.training.checkpoint import load
+from src.training.head import with_ways
 from src.training.run_folder import run_of
 from src.training.sizes import refuse_impossible
 
@@ -58,7 +59,7 @@ def inner_loop(options) -> InnerLoop:
 
 
 def load_trained(options):
-    """A meta-learner with the weights of `options.ckpt`.
+    """A meta-learner with the weights of `options.ckpt`, for tasks of `options.n_way` classes.
 
     Completes `options` by what the checkpoint knows of the trained model.
 
@@ -79,7 +80,7 @@ def load_trained(options):
     print(f"checkpoint {checkpoint}", flush=True)
     checkpoint.adopt_options(options, [option.name for option in options_of(EVAL) if option.stored] + ["network"])
     meta = make_meta(options)
-    checkpoint.put_into(meta)
+    with_ways(checkpoint, options.network, options.n_way).put_into(meta)
     return meta, checkpoint
 
 

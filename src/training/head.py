@@ -1,0 +1,38 @@
+"""A checkpoint's last layer for another number of classes than it was trained on."""
+import dataclasses
+
+import mindspore as ms
+import numpy as np
+
+from src.training.checkpoint import Checkpoint
+
+
+def with_ways(checkpoint: Checkpoint, layers: list, n_way: int) -> Checkpoint:
+    """The checkpoint with a last layer for `n_way` classes.
+
+    Where it was trained on another number, every class starts from the mean of the trained ones, so that none is
+    ahead of another and their number is free (Ye and Chao, 2022, section 5: there in training, and in order not to
+    depend on which class stands where). What the inner loop learned of the layer, a rate for every weight, likewise.
+
+    Parameters
+    ----------
+    layers : list of dict
+        The network's layers, as in a preset.
+    n_way : int
+        Classes of a task.
+    """
+    head = f".{len(layers) - 1}."
+    kinds = ("weight", "bias")
+    places = [name for name in checkpoint.tensors if name.startswith(("net.", "rates.")) and
+              name.endswith(tuple(head + kind for kind in kinds))]
+    resized = {name: _for_classes(checkpoint.tensors[name], n_way) for name in places}
+    return dataclasses.replace(checkpoint, tensors=checkpoint.tensors | resized)
+
+
+def _for_classes(value, n_way):
+    """A tensor [class, ...] for `n_way` classes: itself, or its mean over the classes for each."""
+    array = value.asnumpy()
+    if len(array) == n_way:
+        return value
+    mean = array.mean(axis=0, keepdims=True)
+    return ms.Parameter(ms.Tensor(np.repeat(mean, n_way, axis=0)), name=value.name)
