@@ -142,14 +142,16 @@ class OmniglotIter:
             _turn(images, _pick(turns, labels))
         if self.augment:
             images = augment(images, self.augment, rng)
-        return self._as_float(images), labels.astype(np.int32)
+        return to_values(images, self.ink, self.paper), labels.astype(np.int32)
 
-    def _as_float(self, images):
-        # Bytes are gathered and turned first: a quarter of the memory traffic that floats would cost.
-        images = np.divide(images, np.float32(255), dtype=np.float32)
-        if (self.paper, self.ink) == (0, 1):
-            return images
-        return np.float32(self.paper) + np.float32(self.ink - self.paper) * images
+
+def to_values(images, ink, paper):
+    """uint8 images, ink 255 and paper 0, as the network sees them: float32 from `paper` to `ink`."""
+    # Bytes are gathered and turned first: a quarter of the memory traffic that floats would cost.
+    images = np.divide(images, np.float32(255), dtype=np.float32)
+    if (paper, ink) == (0, 1):
+        return images
+    return np.float32(paper) + np.float32(ink - paper) * images
 
 
 def _distinct(rng, high, shape):

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkpoints import write
 from hypothesis import HealthCheck, settings
+from networks import STRIDED
 
 from src.devices import device
 
@@ -27,3 +29,13 @@ def data_path(tmp_path_factory):
     subprocess.run([sys.executable, str(program), "--data_path", str(folder), *glyphs], check=True,
                    stdout=subprocess.DEVNULL)
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained_path(tmp_path_factory):
+    """A checkpoint of a small network for 28 x 28 images and three classes: fresh weights, which adapting is enough
+    for where classes are as easy to tell as those of own_images.py."""
+    blocks = [[{**STRIDED, "filters": 48}, {"layer": "bn", "eps": 1e-3}, {"layer": "relu"}]] * 3
+    layers = [*sum(blocks, []), {"layer": "flatten"}, {"layer": "linear", "init_scale": 0.03}]
+    path, *_ = write(tmp_path_factory.mktemp("trained"), imgsz=28, network=layers, update_lr=0.1, update_step_test=12)
+    return path

@@ -44,6 +44,18 @@ def parse(program, description, arguments=None, extra=()):
     return argparse.Namespace(**values, **operands, given=frozenset(given))
 
 
+def options_of_call(program, given):
+    """The options of a call from Python: defaults, then the preset, then those `given` by name.
+
+    Raises
+    ------
+    InputError
+        As `parse` does, but not where a required one is missing.
+    """
+    given = {name: BY_NAME[name].convert(value, name) for name, value in given.items()}
+    return argparse.Namespace(**starting_values(program, options_of(program), given) | given, given=frozenset(given))
+
+
 def _checked_operand(program, text):
     name, meaning = OPERANDS[program]
     return Option(name, REQUIRED, meaning).convert(text, name)

@@ -17,7 +17,7 @@ ACCELERATORS = ("Ascend", "GPU")
 POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from
 IMAGES_AT_ONCE = 60   # query images a thread; more take more memory, and no less time (docs/performance.md)
 TASKS_EACH = 2   # with fewer tasks for each, starting kernels is nearly all that a process does (docs/performance.md)
-_running = SimpleNamespace(threads=0)   # what `set_up` set, 0 before it; MindSpore does not tell
+_running = SimpleNamespace(threads=0, target=None)   # what `set_up` set; MindSpore does not tell
 
 
 def set_up_for(options):
@@ -78,12 +78,19 @@ def set_up(device_target="auto", device_id=0, mode="graph", threads=0):
     else:
         ms.set_device(target, device_id)
     ms.set_context(mode=ms.GRAPH_MODE if mode == "graph" else ms.PYNATIVE_MODE)
+    _running.target = target
     return target
 
 
 def is_cpu():
     """Whether MindSpore runs on the CPU."""
     return ms.get_context("device_target") == "CPU"
+
+
+def set_up_unless_done():
+    """As `set_up` with its defaults, unless it was called before: for use as a library."""
+    if _running.target is None:
+        set_up()
 
 
 def tasks_at_once(tasks, images):

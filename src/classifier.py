@@ -1,0 +1,181 @@
+"""FewShotClassifier: a trained MAML as a classifier of any images, in scikit-learn's conventions."""
+import contextlib
+import functools
+import inspect
+import os
+from pathlib import Path
+
+import numpy as np
+from mindspore import Tensor
+from PIL import Image
+
+from src.cli.command_line import options_of_call
+from src.cli.errors import InputError
+from src.cli.options import BY_NAME, EVAL
+from src.data.images import read_images
+from src.devices import device
+from src.meta import changing
+from src.OmniglotIter import to_values
+from src.training import checkpoint
+from src.training.from_options import load_trained
+
+STEPS = BY_NAME["update_step_test"]
+KEPT = 8   # trained networks in memory, for as many numbers of classes
+
+
+class FewShotClassifier:
+    """Adapts a trained MAML to a few images of each class, and says of other images which class they show.
+
+    The number of classes is that of the labels, whatever the checkpoint was trained on (see `src/training/head.py`),
+    and each class may have a number of images of its own, from one up. Every image counts the same in the inner loss,
+    so that of two classes the one with more images weighs more.
+
+    Images are a sequence of paths, Pillow images or arrays, mixed as they come, or one array of them (see
+    `src.data.images.read_picture`): of any size, grey or in colour, ink dark or light.
+
+    Parameters
+    ----------
+    ckpt : str or Path
+        A checkpoint, or a folder of them.
+    steps : int, optional
+        Inner steps; by default those the trained model is evaluated with.
+    rate : float, optional
+        Inner learning rate; by default that of the training.
+    preset : str, optional
+        A preset for checkpoints of other programs, which hold weights alone; by default `maml`. What it says wins.
+
+    Attributes
+    ----------
+    classes_ : ndarray, [class]
+        The labels, each once: sorted, or where they cannot be, in the order they came.
+    steps_ : int
+        The inner steps that `fit` took.
+    """
+
+    _estimator_type = "classifier"   # for scikit-learn before 1.6, as `__sklearn_tags__` is for later ones
+
+    def __init__(self, ckpt, *, steps=None, rate=None, preset=None):
+        self.ckpt, self.steps, self.rate, self.preset = ckpt, steps, rate, preset
+
+    def fit(self, images, labels) -> "FewShotClassifier":
+        """Adapt to the images of a support set.
+
+        Parameters
+        ----------
+        images : sequence
+            As the class says.
+        labels : sequence
+            A label for each, of any kind.
+
+        Raises
+        ------
+        InputError
+            Where there are not as many labels as images, fewer than two classes, an image that cannot be read, or no
+            such checkpoint.
+        """
+        images, labels = as_sequence(images), list(labels)
+        if len(images) != len(labels):
+            raise InputError(f"{len(images)} images and {len(labels)} labels; expected a label for every image")
+        self.classes_, numbers = distinct(labels)
+        if len(self.classes_) < 2:
+            raise InputError(f"{len(self.classes_)} classes among {len(labels)} labels; expected at least 2")
+        meta, options = self._trained()
+        self.steps_ = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
+        weights = meta.adapt(self._values(images, options), numbers[None], self.steps_)
+        self.weights_ = [weight.asnumpy() for weight in weights]
+        return self
+
+    def predict_proba(self, images) -> np.ndarray:
+        """Probabilities [image, class] (float64), the classes in the order of `classes_`."""
+        if not hasattr(self, "weights_"):
+            raise InputError("this classifier has seen no support images yet; expected a call of fit first")
+        images = as_sequence(images)
+        if not len(images):
+            return np.empty((0, len(self.classes_)))
+        meta, options = self._trained()
+        weights = changing(tuple(map(Tensor, self.weights_)))
+        return _softmax(meta.predict(weights, self._values(images, options)).asnumpy()[0].astype(np.float64))
+
+    def predict(self, images) -> np.ndarray:
+        """The most probable class of every image, [image]."""
+        probabilities = self.predict_proba(images)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def score(self, images, labels) -> float:
+        """The part of the images whose class is found, 0 to 1."""
+        found = self.predict(images)
+        return float(np.mean([label == expected for label, expected in zip(found, labels, strict=True)]))
+
+    def get_params(self, deep=True) -> dict:
+        """What the constructor was called with, by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **parameters) -> "FewShotClassifier":
+        """Change some of `get_params`; they count from the next `fit` on."""
+        if unknown := parameters.keys() - self.get_params().keys():
+            raise InputError(f"unknown parameter {sorted(unknown)[0]}; expected some of {', '.join(self.get_params())}")
+        vars(self).update(parameters)
+        return self
+
+    def __sklearn_tags__(self):
+        from sklearn.utils import ClassifierTags, Tags, TargetTags  # noqa: PLC0415 - scikit-learn alone calls this
+        return Tags(estimator_type="classifier", target_tags=TargetTags(required=True),
+                    classifier_tags=ClassifierTags())
+
+    def __repr__(self):
+        changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value is not None]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _trained(self):
+        path = checkpoint.find(self.ckpt)
+        return _load(path, path.stat().st_mtime_ns, len(self.classes_), self.rate, self.preset)
+
+    def _values(self, images, options):
+        """Images as the network takes them, float32 [1, image, imgc, imgsz, imgsz]."""
+        pixels, _ = read_images(images, options.imgsz, options.imgc)
+        return to_values(pixels[None], options.ink, options.paper)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _load(path: Path, modified: int, n_way: int, rate, preset):
+    """A checkpoint's meta-learner for `n_way` classes, and its options. Kept with the graphs it has compiled."""
+    device.set_up_unless_done()
+    given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate}
+    options = options_of_call(EVAL, {name: value for name, value in given.items() if value is not None})
+    meta, _ = load_trained(options)
+    return meta, options
+
+
+def as_sequence(images):
+    """A sequence of images as one that has a length; refuses a single one, for which it is easily taken."""
+    if isinstance(images, (str, os.PathLike, Image.Image)) or (hasattr(images, "ndim") and images.ndim < 3
+                                                               and np.asarray(images).dtype.kind in "uif"):
+        raise InputError("a single image; expected a sequence of images, such as a list")
+    return images if hasattr(images, "__len__") else list(images)
+
+
+def distinct(labels: list) -> tuple[np.ndarray, np.ndarray]:
+    """The labels, each once, as an array [class], and for every label its number among them, int32 [label]."""
+    try:
+        once = list(dict.fromkeys(labels))
+    except TypeError as error:
+        raise InputError(f"labels cannot be told apart ({error}); expected texts, numbers or the like") from error
+    with contextlib.suppress(TypeError):   # of kinds that have no common order
+        once.sort()
+    numbers = {label: number for number, label in enumerate(once)}
+    return _as_array(once), np.array([numbers[label] for label in labels], np.int32)
+
+
+def _as_array(labels):
+    """Labels as an array [label], of objects where NumPy would make something else of them."""
+    array = np.array(labels) if all(isinstance(label, type(labels[0])) for label in labels) else None
+    if array is not None and array.ndim == 1 and array.dtype.kind in "biufUS":
+        return array
+    array = np.empty(len(labels), object)
+    array[:] = labels
+    return array
+
+
+def _softmax(logits):
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)

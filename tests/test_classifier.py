@@ -1,0 +1,89 @@
+"""The classifier: scikit-learn's conventions, any number of classes from one checkpoint, images as they come."""
+import pickle
+
+import numpy as np
+import pytest
+from own_images import shapes
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+
+from src.classifier import FewShotClassifier
+from src.cli.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def fitted(trained_path):
+    """A classifier of four classes that has seen three images of each."""
+    return FewShotClassifier(trained_path).fit(*shapes(4, 3, seed=1))
+
+
+def test_new_images_are_recognised(fitted):
+    images, labels = shapes(4, 5, seed=2)
+    probabilities = fitted.predict_proba(images)
+    assert probabilities.shape == (20, 4)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-9)
+    assert fitted.classes_.tolist() == sorted(set(labels))
+    found = fitted.predict(images)
+    assert (found == fitted.classes_[probabilities.argmax(axis=1)]).all()
+    assert fitted.score(images, labels) == np.mean(found == np.array(labels)) > 0.8
+
+
+def test_paths_arrays_and_pictures_give_the_same_answers(fitted, tmp_path):
+    images, _ = shapes(4, 1, seed=3)
+    expected = fitted.predict_proba(images)
+    images[0].save(tmp_path / "0.png")
+    grey = np.asarray(images[2].convert("L")) / 255
+    mixed = [str(tmp_path / "0.png"), np.asarray(images[1]), grey, images[3]]
+    np.testing.assert_allclose(fitted.predict_proba(mixed), expected, atol=1e-5)
+    assert fitted.predict([]).tolist() == []
+
+
+@pytest.mark.parametrize("names", [(7, -2), (True, False), (("a", 1), ("b", 2)), ("left", None), (b"x", b"y")])
+def test_labels_may_be_of_any_kind(trained_path, names):
+    images, labels = shapes(2, 2, seed=1)
+    labels = [names[label == "circle"] for label in labels]
+    model = FewShotClassifier(trained_path).fit(images, labels)
+    assert set(model.predict(images)) <= set(names)
+    assert model.score(images, labels) > 0.5
+    assert set(model.classes_) == set(names)
+
+
+def test_cross_validation_and_copies(trained_path, fitted):
+    images, labels = shapes(2, 4, seed=1)
+    scores = cross_val_score(FewShotClassifier(trained_path, steps=4), images, labels, cv=2)
+    assert scores.shape == (2,)
+    assert scores.mean() > 0.7
+    copy = clone(FewShotClassifier(trained_path, steps=4, rate=0.1))
+    assert copy.get_params() == {"ckpt": trained_path, "steps": 4, "rate": 0.1, "preset": None}
+    assert copy.set_params(steps=7) is copy
+    assert copy.steps == 7
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(images), fitted.predict_proba(images))
+
+
+def test_steps_and_rate_count(trained_path):
+    images, labels = shapes(2, 2, seed=1)
+    found = [FewShotClassifier(trained_path, steps=steps, rate=rate).fit(images, labels).predict_proba(images)
+             for steps, rate in ((0, None), (1, None), (1, 0.01))]
+    np.testing.assert_allclose(found[0], 0.5, atol=1e-6)   # classes start equal
+    assert np.abs(found[1] - found[2]).max() > 0.01
+
+
+@pytest.mark.parametrize(("images", "labels", "message"), [
+    (shapes(2, 1, 1)[0], ["a"], "2 images and 1 labels"),
+    (shapes(2, 1, 1)[0], ["a", "a"], "1 classes among 2 labels"),
+    (shapes(2, 1, 1)[0], [["a"], ["b"]], "cannot be told apart"),
+    ("missing.png", ["a"], "a single image"),
+    (["missing.png", "other.png"], ["a", "b"], "missing.png"),
+    (np.zeros((8, 8)), ["a", "b"], "a single image"),
+])
+def test_what_cannot_be_learned_from_is_refused(trained_path, images, labels, message):
+    with pytest.raises(InputError, match=message):
+        FewShotClassifier(trained_path).fit(images, labels)
+
+
+def test_unfitted_and_unknown_parameters_are_refused(trained_path):
+    with pytest.raises(InputError, match="call of fit first"):
+        FewShotClassifier(trained_path).predict(shapes(2, 1, 1)[0])
+    with pytest.raises(InputError, match="unknown parameter speed"):
+        FewShotClassifier(trained_path).set_params(speed=1)
