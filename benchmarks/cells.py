@@ -6,8 +6,8 @@ from src.cli.presets import read_preset
 from src.training.protocols import PAPER, STRICT
 
 OWN = "own"   # the protocol of a source system: query images and rotation as it trains
-VALIDATION = {"val_classes": 86, "eval_every": 500, "eval_batches": 75, "save_every": 250}   # the last two alphabets
-LONG = {"preset": "pooling", "epoch": 20000} | VALIDATION
+VALIDATION = {"val_classes": 86, "eval_every": 500, "eval_batches": 50, "save_every": 250}   # the last two alphabets
+LONG = {"preset": "pooling", "epoch": 6000} | VALIDATION
 SOURCE = {"save_every": 250}
 
 
