@@ -8,18 +8,20 @@ import numpy as np
 from src.cli.errors import InputError
 from src.cli.memory import refuse_beyond_memory
 from src.cli.reading import is_file, is_folder
+from src.data import own_classes
 from src.data.archives import OFFICIAL, TOP_FOLDERS
 
 FILE_NAME = "omniglot.npy"
-NPY, FOLDERS, ARCHIVES = "npy", "folders", "archives"
+NPY, CLASSES, FOLDERS, ARCHIVES = "npy", "classes", "folders", "archives"
 MIDDLE_GREY = 127.5
 
 
 @dataclass(frozen=True)
 class Source:
-    """Data that was found: its kind (`NPY`, `FOLDERS` or `ARCHIVES`), where, and the folder omniglot.npy belongs to.
+    """Data that was found: its kind, where, and the folder omniglot.npy belongs to.
 
-    `path` is the file, the parent of the two top folders, or the folder of the archives.
+    The kind is `NPY`, `CLASSES`, `FOLDERS` or `ARCHIVES`; `path` is the file, the parent of the two top folders, or
+    the folder of the archives.
     """
 
     kind: str
@@ -27,7 +29,7 @@ class Source:
     root: Path
 
 
-def find(data_path, kinds=(NPY, FOLDERS, ARCHIVES)):
+def find(data_path, kinds=(NPY, CLASSES, FOLDERS, ARCHIVES)):
     """The first data found under `data_path`, or in `omniglot/` under it.
 
     Raises
@@ -51,7 +53,7 @@ def find(data_path, kinds=(NPY, FOLDERS, ARCHIVES)):
                      f"add --download or --glyphs to python src/data_preprocess.py, or copy Omniglot there")
 
 
-def search(data_path, kinds=(NPY, FOLDERS, ARCHIVES)):
+def search(data_path, kinds=(NPY, CLASSES, FOLDERS, ARCHIVES)):
     """What `find` finds, or None."""
     return next(filter(_is_there, _places(Path(data_path), kinds)), None)
 
@@ -59,18 +61,19 @@ def search(data_path, kinds=(NPY, FOLDERS, ARCHIVES)):
 def _places(root, kinds):
     """Where data may be, the first choice first."""
     return [source for folder in (root, root / "omniglot") for source in (
-        Source(NPY, folder / FILE_NAME, folder), Source(FOLDERS, folder / "processed", folder),
-        Source(FOLDERS, folder, folder), Source(ARCHIVES, folder / "raw", folder)) if source.kind in kinds]
+        Source(NPY, folder / FILE_NAME, folder), Source(CLASSES, folder / own_classes.FILE_NAME, folder),
+        Source(FOLDERS, folder / "processed", folder), Source(FOLDERS, folder, folder),
+        Source(ARCHIVES, folder / "raw", folder)) if source.kind in kinds]
 
 
 def _is_there(source):
     if source.kind == FOLDERS:
         return all(is_folder(source.path / top) for top in TOP_FOLDERS)
-    return is_file(source.path) if source.kind == NPY else bool(archives_in(source))
+    return is_file(source.path) if source.kind in (NPY, CLASSES) else bool(archives_in(source))
 
 
 def _describe(source):
-    return {NPY: f"{source.path}", FOLDERS: f"{source.path}/{{{','.join(TOP_FOLDERS)}}}",
+    return {NPY: f"{source.path}", CLASSES: f"{source.path}", FOLDERS: f"{source.path}/{{{','.join(TOP_FOLDERS)}}}",
             ARCHIVES: f"{source.path}/*.zip"}[source.kind]
 
 

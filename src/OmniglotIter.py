@@ -3,6 +3,7 @@ import numpy as np
 
 from src.cli.errors import InputError
 from src.data.augmentation import augment
+from src.data.class_images import ClassImages, counts_of, in_a_row
 
 OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES = 1623, 1200   # the split of the MAML paper (Finn et al., 2017, section 5.2)
 
@@ -12,10 +13,11 @@ def split_classes(images, n_train_classes=0, split="sorted", split_seed=0):
 
     Parameters
     ----------
-    images : ndarray, shape (classes, ...)
+    images : ndarray, shape (classes, ...), or ClassImages
         The whole data set; characters along the first axis.
     n_train_classes : int
-        How many characters train; 0 takes 1200 of Omniglot's 1623, and that proportion of any other number.
+        How many characters train; 0 takes 1200 of Omniglot's 1623, and that proportion of any other number, or what
+        `ClassImages` say.
     split : str
         "sorted": the first ones train; "shuffled": a random choice.
     split_seed : int
@@ -23,7 +25,7 @@ def split_classes(images, n_train_classes=0, split="sorted", split_seed=0):
 
     Returns
     -------
-    train_images, test_images : ndarray
+    train_images, test_images : ndarray or ClassImages
         Disjoint, and together all of `images`. Views where the split is sorted.
 
     Raises
@@ -32,7 +34,8 @@ def split_classes(images, n_train_classes=0, split="sorted", split_seed=0):
         Where no character would be left for one of the two.
     """
     classes = len(images)
-    n_train = n_train_classes or round(classes * OMNIGLOT_TRAIN_CLASSES / OMNIGLOT_CLASSES)
+    told = images.n_train if isinstance(images, ClassImages) else 0
+    n_train = n_train_classes or told or round(classes * OMNIGLOT_TRAIN_CLASSES / OMNIGLOT_CLASSES)
     if not 0 < n_train < classes:
         raise InputError(f"--n_train_classes {n_train_classes}: the data set has {classes} characters; expected "
                          f"1 to {classes - 1}, so that both training and testing have some")
@@ -50,8 +53,8 @@ class OmniglotIter:
 
     Parameters
     ----------
-    images : ndarray of uint8, shape (classes, drawings, imgc, imgsz, imgsz)
-        The characters to draw from, already split; ink 255, paper 0.
+    images : ndarray of uint8, shape (classes, drawings, imgc, imgsz, imgsz), or ClassImages
+        The characters to draw from, already split; ink 255, paper 0. Each is drawn from all the images it has.
     n_way : int
         Classes in a task.
     k_spt, k_qry : int
@@ -84,16 +87,17 @@ class OmniglotIter:
 
     def __init__(self, images, *, n_way, k_spt, k_qry, task_num, batches, seed, rotate=False,
                  augment=0.0, ink=1.0, paper=0.0):
-        classes, drawings = images.shape[:2]
+        self.images, self.first = in_a_row(images)   # [image, imgc, imgsz, imgsz], [class]
+        self.counts = counts_of(images)              # [class]
+        classes = len(self.counts)
         if n_way > classes:
             raise InputError(f"--n_way {n_way}: there are {classes} characters to draw from; expected at most that "
                              f"(--n_train_classes divides them between training and testing)")
-        if k_spt + k_qry > drawings:
+        if k_spt + k_qry > self.counts.min():
             raise InputError(f"--k_spt {k_spt} and --k_qry {k_qry} need {k_spt + k_qry} drawings of each character; "
-                             f"the data set has {drawings}")
+                             f"the data set has {self.counts.min()}")
         if ink == paper:
             raise InputError(f"--ink {ink:g} and --paper {paper:g} are the same; expected two different values")
-        self.images = images
         self.n_way, self.k_spt, self.k_qry, self.task_num = n_way, k_spt, k_qry, task_num
         self.batches, self.rotate, self.augment, self.ink, self.paper = batches, rotate, augment, ink, paper
         self.state = {"seed": seed, "drawn": 0}
@@ -125,19 +129,20 @@ class OmniglotIter:
 
     def _batch(self, number):
         rng = np.random.default_rng(np.append(self._seed, number))
-        classes = _distinct(rng, len(self.images), (self.task_num, self.n_way))   # [task, way]
+        classes = _distinct(rng, len(self.counts), (self.task_num, self.n_way))   # [task, way]
         turns = rng.integers(4, size=classes.shape) if self.rotate else np.zeros_like(classes)
-        drawings = _distinct(rng, self.images.shape[1], (*classes.shape, self.k_spt + self.k_qry))
-        support = self._draw(rng, classes, turns, drawings[..., :self.k_spt])
-        query = self._draw(rng, classes, turns, drawings[..., self.k_spt:])
+        drawings = _distinct(rng, self.counts[classes], (*classes.shape, self.k_spt + self.k_qry))
+        drawings += self.first[classes][..., None]   # [task, way, k], as numbers in `images`
+        support = self._draw(rng, turns, drawings[..., :self.k_spt])
+        query = self._draw(rng, turns, drawings[..., self.k_spt:])
         return *support, *query
 
-    def _draw(self, rng, classes, turns, drawings):
-        """Images and labels of every task, in random order; `drawings` [task, way, k], the others [task, way]."""
+    def _draw(self, rng, turns, drawings):
+        """Images and labels of every task, in random order; `drawings` [task, way, k], `turns` [task, way]."""
         rows = drawings.reshape(self.task_num, -1)                     # [task, way * k]
         order = rng.random(rows.shape).argsort(axis=1)
         labels = order // drawings.shape[-1]
-        images = self.images[_pick(classes, labels), _pick(rows, order)]
+        images = self.images[_pick(rows, order)]
         if self.rotate:
             _turn(images, _pick(turns, labels))
         if self.augment:
@@ -155,9 +160,15 @@ def to_values(images, ink, paper):
 
 
 def _distinct(rng, high, shape):
-    """Random whole numbers below `high`, distinct along the last axis of `shape`, every order equally likely."""
+    """Random whole numbers below `high`, distinct along the last axis of `shape`, every order equally likely.
+
+    `high` is a number, or one for each of what `shape` counts before its last axis.
+    """
     # The order matters as much as the choice: it decides which character gets which label.
-    return rng.random((*shape[:-1], high)).argsort(axis=-1)[..., :shape[-1]]
+    draws = rng.random((*shape[:-1], np.max(high)))
+    if np.min(high) < np.max(high):
+        draws[np.arange(draws.shape[-1]) >= np.expand_dims(high, -1)] = 2   # behind all others
+    return draws.argsort(axis=-1)[..., :shape[-1]]
 
 
 def _pick(values, index):

@@ -1,5 +1,12 @@
-"""Folders of PNGs, or archives of them, as one omniglot.npy: [character, drawing, imgc, imgsz, imgsz], paper 255."""
+"""Folders of PNGs, or archives of them, as one omniglot.npy: [character, drawing, imgc, imgsz, imgsz], paper 255.
+
+--classes takes one's own images instead: a folder that holds a folder a class, in JPEG, PNG, WebP, BMP or TIFF, of
+any sizes and numbers. They become classes.npz.
+"""
+import dataclasses
+import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -14,11 +21,15 @@ from src.cli.command_line import parse  # noqa: E402
 from src.cli.errors import InputError, run_program  # noqa: E402
 from src.cli.memory import refuse_beyond_memory  # noqa: E402
 from src.cli.options import DATA  # noqa: E402
+from src.cli.reading import is_file, is_folder, parse_json, read_text  # noqa: E402
+from src.data import own_classes  # noqa: E402
 from src.data.archives import OFFICIAL, download, unpack  # noqa: E402
 from src.data.glyphs import ALPHABET, draw_glyphs  # noqa: E402
 from src.data.images import read_picture  # noqa: E402
+from src.data.origin import fingerprint, state_of  # noqa: E402
 from src.Omniglot import (  # noqa: E402
     ARCHIVES,
+    CLASSES,
     FILE_NAME,
     FOLDERS,
     NPY,
@@ -31,28 +42,73 @@ from src.Omniglot import (  # noqa: E402
     with_ink_high,
 )
 
+NOTES = "omniglot.json"                   # beside omniglot.npy: what it was made of
 OMNIGLOT_COUNTS = (50, 1623, 32460)       # alphabets, characters, images
 RANDOM_SHAPE = (1623, 20, 1, 28, 28)      # as the PyTorch tutorial's stand-in for the data
 
 
 def load_images(data_path, imgsz, imgc):
-    """The data set under `data_path`, building its omniglot.npy first where there is none.
+    """The data set under `data_path`, building its omniglot.npy first where there is none, or its folders have changed.
 
     Returns
     -------
-    ndarray of uint8, [character, drawing, imgc, imgsz, imgsz]
+    ndarray of uint8, [character, drawing, imgc, imgsz, imgsz], or ClassImages
         Ink 255, paper 0.
     """
-    source = find(data_path)
-    if source.kind == NPY:
-        return load_npy(source.path, imgsz, imgc)
-    images = read_folders(unpacked(source), imgsz, imgc)
-    path = source.root / FILE_NAME
     try:
-        write(path, images)
+        source = find(data_path)
+        if source.kind == CLASSES:
+            return own_classes.load(source.path, imgsz, imgc)
+        if source.kind == NPY:
+            changed = _changed_folders(source)
+            if not changed:
+                return load_npy(source.path, imgsz, imgc)
+            print(f"{source.path}: built anew, since {changed.path} has changed", flush=True)
+            source = changed
+        source = unpacked(source)
+        return with_ink_high(_read_and_write(source, imgsz, imgc), source.root / FILE_NAME)
     except OSError as error:
-        print(f"{path}: not written ({error.strerror}); the images are read again next time", flush=True)
-    return with_ink_high(images, path)
+        raise InputError(f"--data_path {data_path}: not readable ({error})") from error
+
+
+def _read_and_write(source, imgsz, imgc):
+    """The images of folders, as drawn; kept for the next time where that can be."""
+    made_of = _fingerprint(source)   # before they are read: what changes meanwhile is noticed next time
+    images = read_folders(source, imgsz, imgc)
+    try:
+        write(source.root / FILE_NAME, images)
+        _remember(source, made_of)
+    except OSError as error:
+        print(f"{source.root / FILE_NAME}: not written ({error.strerror}); the images are read again next time",
+              flush=True)
+    return images
+
+
+def _remember(source, made_of):
+    """Note beside omniglot.npy what it was made of."""
+    notes = {"folder": os.path.relpath(source.path, source.root), "made_of": made_of,
+             "array": state_of(source.root / FILE_NAME)}
+    with replacing(source.root / NOTES) as temporary:
+        temporary.write_text(json.dumps(notes) + "\n", encoding="utf-8")
+
+
+def _changed_folders(source):
+    """The folders that an omniglot.npy was made of, where they have changed since; None where not, or nobody knows."""
+    path = source.root / NOTES
+    if not is_file(path):
+        return None
+    try:
+        notes = parse_json(read_text(path, str(path)), str(path))
+        folders = Source(FOLDERS, source.root / notes["folder"], source.root)
+        own = notes["array"] == state_of(source.path)   # not another array, put in its place
+        there = own and all(is_folder(folders.path / top) for top in TOP_FOLDERS)
+        return folders if there and _fingerprint(folders) != notes["made_of"] else None
+    except (InputError, KeyError, TypeError):
+        return None   # notes that no program of ours wrote
+
+
+def _fingerprint(folders):
+    return fingerprint([folders.path / top for top in TOP_FOLDERS])
 
 
 def unpacked(source):
@@ -176,15 +232,42 @@ def make_random(root, seed):
 def build(options):
     """Find the folders or archives and write omniglot.npy from them; without them, check the one that is there."""
     source = search(options.data_path, (FOLDERS, ARCHIVES)) or find(options.data_path)
+    if source.kind == CLASSES:
+        made = own_classes.read_recipe(source.path)
+        build_classes(source.path, dataclasses.replace(made, imgsz=options.imgsz, imgc=options.imgc))
+        return
     if source.kind == NPY:
         load_npy(source.path, options.imgsz, options.imgc)
         print(f"{source.path}: left as it is, since there are no drawings to build it from", flush=True)
         return
     source = unpacked(source)
+    made_of = _fingerprint(source)
     images = read_folders(source, options.imgsz, options.imgc)
     write(source.root / FILE_NAME, images)
+    _remember(source, made_of)
     print(f"{source.root / FILE_NAME}: {images.shape}", flush=True)
     print(summary(source, images), flush=True)
+
+
+def take_classes(root, options):
+    """Read one's own images, as --classes says."""
+    source = search(root)
+    if source and source.kind != CLASSES:
+        raise InputError(f"--classes: there is data in {source.path} already; expected a --data_path without")
+    folders = [os.path.abspath(folder) if folder else "" for folder in (options.classes, options.test_classes)]  # noqa: PTH100
+    build_classes(root / own_classes.FILE_NAME,
+                  own_classes.Recipe(*folders, options.val_fraction, options.imgsz, options.imgc))
+
+
+def build_classes(path, recipe):
+    """Write classes.npz, and say what is in it."""
+    classes = own_classes.build(path, recipe)
+    print(f"{path}: {own_classes.describe(classes)}", flush=True)
+    few = [name for name, count in zip(classes.names, classes.counts) if count < 2]
+    if few:
+        print(f"warning: no task has room for classes of one image: {own_classes.name_some(few)}", flush=True)
+    usable = [(classes.counts[part] >= 2).sum() for part in (slice(classes.n_train), slice(classes.n_train, None))]
+    print(f"--n_way may be up to {usable[0]} in training and {usable[1]} in testing", flush=True)
 
 
 def fetch(root, url):
@@ -201,11 +284,17 @@ def fetch(root, url):
 def main():
     options = parse(DATA, __doc__)
     root = Path(options.data_path)
-    if options.glyphs + options.random + options.download > 1:
-        raise InputError("--glyphs, --random and --download exclude each other; expected at most one of them")
+    chosen = [name for name in ("classes", "glyphs", "random", "download") if getattr(options, name)]
+    if len(chosen) > 1:
+        raise InputError(f"--{' and --'.join(chosen)} exclude each other; expected at most one of them")
+    if options.test_classes and not options.classes:
+        raise InputError("--test_classes without --classes; expected the folder of the classes to train on too")
     try:
-        if options.glyphs or options.random or options.download:
+        if chosen:
             make_folder(root, "--data_path")
+        if options.classes:
+            take_classes(root, options)
+            return 0
         if options.random:
             make_random(root, options.data_seed)
             return 0

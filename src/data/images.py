@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from src.cli.errors import InputError, shown
 from src.cli.reading import open_regular
@@ -63,6 +63,8 @@ def _read_file(path, side):
         raise
     except Exception as error:   # Pillow's decoders raise nearly every kind on a damaged file
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        if isinstance(error, UnidentifiedImageError):   # it names an object of Python's
+            reason = "damaged, or of another kind"
         raise InputError(f"{path}: not readable ({reason}); expected an image: {', '.join(FORMATS)}") from error
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 from src.algorithms import ALGORITHMS
 from src.cli.errors import InputError
 from src.cli.options import EVAL, options_of
+from src.data.class_images import ClassImages, counts_of
+from src.data.own_classes import name_some
 from src.data_preprocess import load_images
 from src.devices.device import tasks_at_once
 from src.layers.network import Network
@@ -16,9 +18,35 @@ from src.training.sizes import refuse_impossible
 
 
 def load_split(options):
-    """The characters to train on and those to test on, uint8 [class, drawing, imgc, imgsz, imgsz] each."""
-    images = load_images(options.data_path, options.imgsz, options.imgc)
+    """The characters to train on and those to test on, uint8 [class, drawing, imgc, imgsz, imgsz] or ClassImages each.
+
+    Where `options.k_qry` is a default, it shrinks to what each class has.
+    """
+    images = fit_to(load_images(options.data_path, options.imgsz, options.imgc), options)
     return split_classes(images, options.n_train_classes, options.split, options.split_seed)
+
+
+def fit_to(images, options):
+    """Leave out, and name, classes without a query image beside `options.k_spt` support images; shrink `options.k_qry`.
+
+    The number of query images stays where it was given by hand, or by a protocol: then it is the data that do not fit.
+    """
+    if isinstance(images, ClassImages):
+        few = images.counts <= options.k_spt
+        if few.all():
+            raise InputError(f"--k_spt {options.k_spt}: no class has more images than that; the largest has "
+                             f"{images.counts.max()}")
+        if few.any():
+            print(f"left out, for --k_spt {options.k_spt} and a query image need {options.k_spt + 1} images: "
+                  f"{name_some([name for name, is_one in zip(images.names, few) if is_one])}", flush=True)
+            images = images[~few]
+    least = int(counts_of(images).min())
+    fixed = "k_qry" in options.given or getattr(options, "protocol", "none") != "none"
+    if not fixed and 0 < least - options.k_spt < options.k_qry:
+        print(f"k_qry {options.k_qry} -> {least - options.k_spt}: the smallest class has {least} images, "
+              f"{options.k_spt} of which are support images", flush=True)
+        options.k_qry = least - options.k_spt
+    return images
 
 
 def hold_out(images, options):

@@ -2,6 +2,7 @@
 import argparse
 from pathlib import Path
 
+from src.data.class_images import counts_of
 from src.training import protocols
 from src.training.evaluation import by_step, evaluate_batches, mean_and_interval
 from src.training.from_options import make_episodes
@@ -18,7 +19,7 @@ class ValidationPass:
     ----------
     prefix : str
         `TEST`, or `VALIDATION`: then the best epoch counts.
-    images : ndarray of uint8, [class, drawing, imgc, imgsz, imgsz]
+    images : ndarray of uint8, [class, drawing, imgc, imgsz, imgsz], or ClassImages
         The characters.
     options : argparse.Namespace
         Those of the training.
@@ -31,7 +32,8 @@ class ValidationPass:
 
     def __init__(self, prefix, images, options):
         as_evaluated = protocols.settings(protocols.STRICT, options.n_way, options.k_spt) | {"augment": 0.0}
-        as_evaluated["k_qry"] = min(as_evaluated["k_qry"], images.shape[1] - options.k_spt)   # all there are, if fewer
+        left = int(counts_of(images).min()) - options.k_spt
+        as_evaluated["k_qry"] = min(as_evaluated["k_qry"], left)   # all there are, if fewer
         self.prefix, self.options, self.best = prefix, options, 0.0
         self.episodes = make_episodes(images, argparse.Namespace(**vars(options) | as_evaluated), options.eval_batches)
 

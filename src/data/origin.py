@@ -1,0 +1,43 @@
+"""What an array of images was made of: its files' names, sizes and times, by which a change is noticed."""
+import hashlib
+import os
+from pathlib import Path
+
+DEEPEST = 3   # folders in folders that are looked into: alphabets, characters, drawings
+
+
+def fingerprint(folders):
+    """A short text that changes where a file in one of the `folders` is added, removed, renamed or written to."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        digest.update(b"\0folder\0")
+        for line in sorted(_lines(str(folder), "", DEEPEST)):
+            digest.update(os.fsencode(line))
+    return digest.hexdigest()
+
+
+def _lines(folder, below, depth):
+    """A line for each file; hidden files and folders are left out, for they are not read either."""
+    for entry in os.scandir(folder):
+        if entry.name.startswith("."):
+            continue
+        name = f"{below}{entry.name}"
+        if entry.is_dir():
+            if depth:
+                yield from _lines(entry.path, f"{name}/", depth - 1)
+        else:
+            found = _stat(entry)
+            yield f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n" if found else f"{name}\0\n"
+
+
+def _stat(entry):
+    try:
+        return entry.stat()
+    except OSError:   # a link to nothing
+        return None
+
+
+def state_of(path):
+    """The size and time of a file: [bytes, ns]."""
+    found = Path(path).stat()
+    return [found.st_size, found.st_mtime_ns]

@@ -1,0 +1,218 @@
+"""One's own images: a folder a class, read into classes.npz, which remembers the folders and follows their changes."""
+import hashlib
+import json
+import math
+import zipfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from src.cli.atomic_files import replacing
+from src.cli.errors import InputError
+from src.cli.memory import refuse_beyond_memory
+from src.cli.reading import is_folder, open_regular, parse_json
+from src.data.class_images import ClassImages
+from src.data.images import is_picture, read_images
+from src.data.origin import fingerprint
+
+FILE_NAME = "classes.npz"
+LARGEST_NOTES = 10_000_000   # bytes
+MOST_NAMED = 10              # classes named in a message; more are counted
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the data are made from and how.
+
+    Attributes
+    ----------
+    folder : str
+        Holds a folder a class.
+    test_folder : str
+        Holds those to test on; empty: a part of `folder`'s is.
+    val_fraction : float
+        That part, without a `test_folder`.
+    imgsz, imgc : int
+        Size and channels of the images made.
+    """
+
+    folder: str
+    test_folder: str
+    val_fraction: float
+    imgsz: int
+    imgc: int
+
+    @property
+    def folders(self):
+        """The one or two folders there are."""
+        return [Path(folder) for folder in (self.folder, self.test_folder) if folder]
+
+
+def read_classes(recipe: Recipe) -> ClassImages:
+    """The images of all classes, those to train on first, each part sorted by name.
+
+    Raises
+    ------
+    InputError
+        Where there are too few classes, or none of the images of one part can be read.
+    """
+    train, test = _divide(recipe)
+    files = {folder: _pictures_in(folder) for folder in train + test}
+    refuse_beyond_memory(recipe.imgc * recipe.imgsz ** 2 * sum(map(len, files.values())),
+                         f"--classes {recipe.folder}: its images", "see --imgsz and --imgc")
+    images, counts, names, n_train = [], [], [], 0
+    for folder, paths in tqdm(files.items(), unit="class", desc="reading", disable=None):
+        found, _ = read_images(paths, recipe.imgsz, recipe.imgc, skip_damaged=True)
+        if not len(found):
+            print(f"warning: {folder}: holds no image that can be read; this class is left out", flush=True)
+            continue
+        images.append(found)
+        counts.append(len(found))
+        names.append(folder.name)
+        n_train += folder in train
+    if not 0 < n_train < len(names):
+        raise InputError(f"--classes {recipe.folder}: {n_train} classes to train on and {len(names) - n_train} to test "
+                         f"on hold images; expected at least one of each")
+    return ClassImages(np.concatenate(images), counts, names, n_train)
+
+
+def class_folders(folder, flag="--classes"):
+    """The folders of the classes in a folder, sorted by name.
+
+    Raises
+    ------
+    InputError
+        Where there are none.
+    """
+    if not is_folder(folder):
+        raise InputError(f"{flag} {folder}: no such folder; expected one that holds a folder of images a class")
+    try:
+        found = sorted(entry for entry in Path(folder).iterdir()
+                       if entry.is_dir() and not entry.name.startswith((".", "__")))
+    except OSError as error:
+        raise InputError(f"{flag} {folder}: not readable ({error.strerror})") from error
+    if not found:
+        raise InputError(f"{flag} {folder}: holds no folders; expected a folder of images for each class")
+    return found
+
+
+def _divide(recipe):
+    """The folders of the classes to train on, and of those to test on."""
+    train = class_folders(recipe.folder)
+    if recipe.test_folder:
+        return train, class_folders(recipe.test_folder, "--test_classes")
+    if len(train) < 2:
+        raise InputError(f"--classes {recipe.folder}: holds one class; expected at least 2, one of them to test on")
+    n_test = min(max(1, round(recipe.val_fraction * len(train))), len(train) - 1)
+    # By a fingerprint of the name: in no order that means something, and a class added moves hardly any other.
+    test = sorted(train, key=lambda folder: hashlib.sha256(folder.name.encode("utf-8", "surrogateescape")).digest())
+    return sorted(set(train) - set(test[:n_test])), sorted(test[:n_test])
+
+
+def _pictures_in(folder):
+    return sorted(path for path in folder.iterdir() if is_picture(path))
+
+
+def build(path, recipe: Recipe) -> ClassImages:
+    """Read the folders and write what they hold to the file `path`, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        As `read_classes` does.
+    OSError
+        Where the file cannot be written.
+    """
+    made_of = fingerprint(recipe.folders) if all(map(is_folder, recipe.folders)) else ""   # before they are read
+    classes = read_classes(recipe)
+    notes = {"recipe": asdict(recipe), "made_of": made_of, "counts": classes.counts.tolist(),
+             "names": [name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in classes.names],
+             "n_train": classes.n_train}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, images=classes.images, notes=np.frombuffer(json.dumps(notes).encode("utf-8"), np.uint8))
+    return classes
+
+
+def describe(classes: ClassImages) -> str:
+    """How many classes and images there are, in a line."""
+    low, high = classes.counts.min(), classes.counts.max()
+    return (f"{len(classes)} classes ({classes.n_train} to train on, {len(classes) - classes.n_train} to test on), "
+            f"{low if low == high else f'{low} to {high}'} images each, "
+            f"{classes.images.shape[2]} x {classes.images.shape[3]} x {classes.images.shape[1]}")
+
+
+def load(path, imgsz: int, imgc: int) -> ClassImages:
+    """What a file of `build` holds; built anew, and said so, where the folders have changed since.
+
+    Raises
+    ------
+    InputError
+        Where the file is damaged, or holds images of another size.
+    """
+    recipe, made_of, classes = _read(path)
+    if (recipe.imgsz, recipe.imgc) != (imgsz, imgc):
+        raise InputError(f"{path}: holds images of {recipe.imgsz} x {recipe.imgsz} pixels and {recipe.imgc} channels; "
+                         f"expected {imgsz} x {imgsz} and {imgc} (--imgsz, --imgc; with these, data_preprocess.py "
+                         f"builds it anew)")
+    if not all(map(is_folder, recipe.folders)):
+        print(f"{path}: used as it is, since {' or '.join(map(str, recipe.folders))} is no longer there", flush=True)
+    elif fingerprint(recipe.folders) != made_of:
+        print(f"{path}: built anew, since {' or '.join(map(str, recipe.folders))} has changed", flush=True)
+        try:
+            classes = build(path, recipe)
+        except OSError as error:
+            print(f"{path}: not written ({error.strerror}); the images are read again next time", flush=True)
+            classes = read_classes(recipe)
+    print(f"{path}: {describe(classes)}", flush=True)
+    return classes
+
+
+def read_recipe(path) -> Recipe:
+    """How a file of `build` was made."""
+    return _read(path)[0]
+
+
+def _read(path):
+    """The recipe, the fingerprint and the classes in a file."""
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            if archive.getinfo("notes.npy").file_size > LARGEST_NOTES:
+                raise InputError(f"{path}: its notes are too long")
+            refuse_beyond_memory(archive.getinfo("images.npy").file_size, f"{path}: its images", "see data_preprocess")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                images, notes = arrays["images"], arrays["notes"].tobytes()
+    except InputError:
+        raise
+    except Exception as error:   # zip, NumPy and the head of an array, which is evaluated as Python
+        raise InputError(f"{path}: not readable ({error}); expected a file that data_preprocess.py --classes "
+                         f"writes") from error
+    notes = parse_json(notes, str(path))
+    if not _is_whole(notes, images):
+        raise InputError(f"{path}: its notes do not fit its images; expected a file that data_preprocess.py --classes "
+                         f"writes")
+    return (Recipe(**notes["recipe"]), notes["made_of"],
+            ClassImages(images, notes["counts"], notes["names"], notes["n_train"]))
+
+
+def _is_whole(notes, images):
+    """Whether the notes of a file have the types they need and fit the images in it."""
+    kinds = {"recipe": dict, "made_of": str, "counts": list, "names": list, "n_train": int}
+    if not isinstance(notes, dict) or any(type(notes.get(name)) is not kind for name, kind in kinds.items()):
+        return False
+    recipe, counts, names = notes["recipe"], notes["counts"], notes["names"]
+    if set(recipe) != {field.name for field in fields(Recipe)} or any(
+            type(recipe[field.name]) is not field.type for field in fields(Recipe)):
+        return False
+    sizes = (recipe["imgc"], recipe["imgsz"], recipe["imgsz"])
+    return (all(type(count) is int and count > 0 for count in counts) and all(isinstance(name, str) for name in names)
+            and len(counts) == len(names) and 0 < notes["n_train"] < len(counts) and images.dtype == np.uint8
+            and images.shape == (sum(counts), *sizes) and math.prod(sizes) > 0)
+
+
+def name_some(names):
+    """Names for a message: all of a few, or the first ones and how many more."""
+    listed = ", ".join(names[:MOST_NAMED])
+    return listed if len(names) <= MOST_NAMED else f"{listed} and {len(names) - MOST_NAMED} more"
