@@ -30,7 +30,7 @@ class Stopwatch:
 
 def main():
     """Train with the default preset and log every step; measure from one step's end to the next one's."""
-    TrainingStep.__call__ = steps = Stopwatch(TrainingStep.__call__)
+    TrainingStep.__call__ = steps = Stopwatch(TrainingStep.__call__)   # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         sys.argv = [*sys.argv, "--epoch", str(EPOCHS), "--save_every", "100", "--log_every", "1",
                     "--eval_every", "0", "--output_dir", folder]

@@ -7,7 +7,7 @@ from benchmarks.runs import COMMON, FOLDER, OURS, PEER, in_turn, machine, run
 from src.cli.atomic_files import write_json
 from src.cli.errors import run_program
 
-CASES = {   # name -> flags, and the ratio to stay under
+CASES: dict[str, tuple[dict, float]] = {   # name -> flags, and the ratio to stay under
     "1-shot, 5 steps, first order": ({"order": "first"}, 0.45),
     "1-shot, 5 steps, second order": ({"order": "second"}, 0.45),
     "1-shot, k_qry 15, 1 step, second order": ({"order": "second", "k_qry": 15, "update_step": 1}, 0.45),

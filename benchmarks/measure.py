@@ -22,7 +22,7 @@ def _children():
 
 
 def _kilobytes(file, name):
-    return int(re.search(rf"^{name}:\s+(\d+) kB", Path(file).read_text(), re.M)[1])
+    return int(re.findall(rf"^{name}:\s+(\d+) kB", Path(file).read_text(), re.M)[0])
 
 
 def measure(step, warmup, repeats, memory_before):

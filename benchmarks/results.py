@@ -135,9 +135,14 @@ def table(options):
         page = ROOT / name
         text = page.read_text(encoding="utf-8")
         for section, content in sections.items():
-            text = re.sub(f"(<!-- {section} -->\n).*?(<!-- end of {section} -->)",
-                          lambda match, content=content: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
+            text = with_section(text, section, content)
         _write(page, text)
+
+
+def with_section(text: str, section: str, content: str) -> str:
+    """`text` with `content` between the marks of a section."""
+    return re.sub(f"(<!-- {section} -->\n).*?(<!-- end of {section} -->)",
+                  lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
 
 
 def evaluated(cell, path, data_path):

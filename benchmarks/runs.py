@@ -60,7 +60,7 @@ def in_turn(runs, rounds):
     dict
         By the same names: the median of each figure, and `rounds_ms`, the median step of every round.
     """
-    figures = {name: [] for name in runs}
+    figures: dict[str, list[dict]] = {name: [] for name in runs}
     for name in tqdm(rounds * list(runs), unit="run", leave=False, disable=None):
         figures[name].append(runs[name]())
     return {name: {key: statistics.median(figure[key] for figure in measured)

@@ -16,9 +16,9 @@ def what_it_is(path: Path) -> str:
     if path.suffix == ".py":
         text = ast.get_docstring(ast.parse(text)) or ""
     elif path.suffix == ".yaml":
-        text = re.search(r"^description: (.*)", text, re.MULTILINE)[1]
+        text = re.findall(r"^description: (.*)", text, re.MULTILINE)[0]
     elif path.suffix == ".sh":
-        text = re.search(r"^# (?!shellcheck)(.*)", text, re.MULTILINE)[1]
+        text = re.findall(r"^# (?!shellcheck)(.*)", text, re.MULTILINE)[0]
     elif path.suffix == ".ipynb":
         text = "".join(json.loads(text)["cells"][0]["source"])
     first = text.lstrip("# ").split("\n\n")[0] if path.suffix == ".py" else text.lstrip("# ").splitlines()[0]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All checks on a fresh machine: environment, ruff, shellcheck, pytest. Arguments go to pytest.
+# All checks on a fresh machine: environment, ruff, shellcheck, mypy, pytest. Arguments go to pytest.
 # OMNIGLOT_PATH names a folder with the real Omniglot for the tests that want it.
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 . "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
@@ -12,6 +12,8 @@ echo "== ruff"
 "$tools/ruff" check . || status=1
 echo "== shellcheck"
 "$tools/shellcheck" script/*.sh .ci/run || status=1
+echo "== mypy"
+"$tools/mypy" || status=1
 echo "== pytest"
 "$PYTHON" -m pytest "$@" || status=1
 exit "$status"

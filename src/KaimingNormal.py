@@ -1,5 +1,6 @@
 """KaimingNormal: normal draws whose variance keeps the signal's size through ReLU layers (He et al., 2015)."""
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from mindspore.common.initializer import Initializer
@@ -7,7 +8,7 @@ from mindspore.common.initializer import Initializer
 from src.cli.errors import InputError
 
 
-def fans(shape):
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """Inputs and outputs of one unit of a weight of `shape` ([out, in] or [out, in, k, k])."""
     if len(shape) < 2:
         raise InputError(f"a weight of shape {tuple(shape)} has no fan; expected at least two dimensions")
@@ -15,7 +16,7 @@ def fans(shape):
     return shape[1] * receptive_field, shape[0] * receptive_field
 
 
-def gain(nonlinearity, negative_slope):
+def gain(nonlinearity: str, negative_slope: float) -> float:
     """The factor by which a nonlinearity asks for larger weights (He et al., 2015, equations 10 and 14)."""
     gains = {"linear": 1.0, "relu": math.sqrt(2.0), "leaky_relu": math.sqrt(2.0 / (1.0 + negative_slope**2))}
     if nonlinearity not in gains:
@@ -38,7 +39,8 @@ class KaimingNormal(Initializer):
         Seed of `numpy.random.default_rng`.
     """
 
-    def __init__(self, negative_slope=0.0, mode="fan_in", nonlinearity="leaky_relu", seed=0):
+    def __init__(self, negative_slope: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
+                 seed: int | Sequence[int] = 0):
         if mode not in ("fan_in", "fan_out"):
             raise InputError(f"mode is {mode!r}; expected one of fan_in, fan_out")
         self.fan = mode
@@ -46,12 +48,12 @@ class KaimingNormal(Initializer):
         self.seed_of_draws = seed
         super().__init__(negative_slope=negative_slope, mode=mode, nonlinearity=nonlinearity)
 
-    def deviation(self, shape):
+    def deviation(self, shape: tuple[int, ...]) -> float:
         """The standard deviation of the draws for a weight of `shape`."""
         fan_in, fan_out = fans(shape)
         return self.gain / math.sqrt(fan_in if self.fan == "fan_in" else fan_out)
 
-    def draw(self, shape):
+    def draw(self, shape: tuple[int, ...]) -> np.ndarray:
         """A float32 array of `shape`."""
         draws = np.random.default_rng(self.seed_of_draws).standard_normal(shape)
         return (draws * self.deviation(shape)).astype(np.float32)

@@ -6,6 +6,7 @@ from src.data.augmentation import augment
 from src.data.class_images import ClassImages, counts_of, in_a_row
 
 OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES = 1623, 1200   # the split of the MAML paper (Finn et al., 2017, section 5.2)
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]   # x_spt, y_spt, x_qry, y_qry
 
 
 def split_classes(images, n_train_classes=0, split="sorted", split_seed=0):

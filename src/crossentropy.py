@@ -14,28 +14,28 @@ class CrossEntropy:
     (Szegedy et al., 2016, section 7). Built of operations that can be differentiated to any order.
     """
 
-    def __init__(self, label_smoothing=0.0):
+    def __init__(self, label_smoothing: float = 0.0):
         self.on, self.off = Tensor(1.0 - label_smoothing, mstype.float32), Tensor(0.0, mstype.float32)
         self.smoothing = label_smoothing
 
-    def __call__(self, logits, labels):
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of every task [task] from logits [task, image, class] and labels [task, image]."""
         shifted = logits - ops.stop_gradient(_largest(logits, -1))
         log_probability = shifted - _log(_sum(_exp(shifted), -1))
         return -_mean(_sum(self.targets(logits, labels) * log_probability, -1), (1, 2))
 
-    def targets(self, logits, labels):
+    def targets(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Target probabilities [task, image, class]."""
         classes = logits.shape[-1]
         targets = _one_hot(labels, classes, self.on, self.off)
         return targets + self.smoothing / classes if self.smoothing else targets
 
-    def gradient(self, logits, labels, scale):
+    def gradient(self, logits: Tensor, labels: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """Gradient of `scale` times each task's loss with respect to its logits, and the probabilities, like it."""
         probability = _softmax(logits)
         return (probability - self.targets(logits, labels)) * (scale / logits.shape[-2]), probability
 
-    def gradient_tangent(self, probability, logits_tangent, scale):
+    def gradient_tangent(self, probability: Tensor, logits_tangent: Tensor, scale: float) -> Tensor:
         """How the gradient changes when the logits change by `logits_tangent`; all like the logits."""
         weighted = probability * logits_tangent
         return (weighted - probability * _sum(weighted, -1)) * (scale / probability.shape[-2])

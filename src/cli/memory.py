@@ -9,7 +9,7 @@ CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.l
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
-def machine_memory():
+def machine_memory() -> int:
     """Bytes of memory this process can have at most: the machine's, or what its container may take."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for path in CONTAINER_LIMITS:
@@ -18,7 +18,7 @@ def machine_memory():
     return total
 
 
-def refuse_beyond_memory(size, what, advice):
+def refuse_beyond_memory(size: int, what: str, advice: str) -> None:
     """Refuse `what`, which takes `size` bytes, where this machine does not have them.
 
     Raises
@@ -31,7 +31,7 @@ def refuse_beyond_memory(size, what, advice):
                          f"{readable(machine_memory())} ({advice})")
 
 
-def readable(size):
+def readable(size: int) -> str:
     """A number of bytes in the unit that suits it: 1500000 gives `1.5 MB`."""
     unit = min((len(str(int(size))) - 1) // 3, len(UNITS) - 1)
     return f"{size / 1000 ** unit:.3g} {UNITS[unit]}" if unit else f"{size} bytes"

@@ -4,7 +4,9 @@ import io
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -18,7 +20,7 @@ MOST_NODES = 10_000      # values in a file, those that aliases repeat counted a
 YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError)
 
 
-def open_regular(path):
+def open_regular(path: str | Path) -> BinaryIO:
     """A binary file to read from; never waits, as opening a pipe would.
 
     Raises
@@ -43,7 +45,7 @@ def _kind_of(mode):
     return "device"
 
 
-def is_file(path):
+def is_file(path: str | Path) -> bool:
     """Whether `path` is a regular file; False for names that cannot be, such as those that are too long."""
     try:
         return stat.S_ISREG(Path(path).stat().st_mode)
@@ -51,7 +53,7 @@ def is_file(path):
         return False
 
 
-def is_folder(path):
+def is_folder(path: str | Path) -> bool:
     """Whether `path` is a folder; False for names that cannot be."""
     try:
         return stat.S_ISDIR(Path(path).stat().st_mode)
@@ -59,7 +61,7 @@ def is_folder(path):
         return False
 
 
-def read_text(path, origin, largest=LARGEST_TEXT):
+def read_text(path: str | Path, origin: str, largest: int = LARGEST_TEXT) -> str:
     """The text of a UTF-8 file.
 
     Parameters
@@ -88,7 +90,7 @@ def read_text(path, origin, largest=LARGEST_TEXT):
     return text
 
 
-def parse_yaml(text, origin):
+def parse_yaml(text: str, origin: str) -> Any:
     """What a YAML text says, in plain values.
 
     Raises
@@ -107,28 +109,30 @@ def parse_yaml(text, origin):
 
 def _measure(events, origin):
     """Refuse what is too deep or too much before a value of it is made: nine aliases of nine can make millions."""
-    open_nodes, by_anchor = [[None, 0]], {}   # of every node not yet ended, its anchor and the values in it
+    anchors: list[str | None] = [None]   # of every node not yet ended
+    sizes = [0]                          # the values in it
+    by_anchor: dict[str | None, int] = {}
     for event in events:
         if isinstance(event, yaml.CollectionStartEvent):
-            open_nodes.append([event.anchor, 1])
+            anchors.append(event.anchor)
+            sizes.append(1)
         elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, size = open_nodes.pop()
-            by_anchor[anchor] = size
-            open_nodes[-1][1] += size
+            size = by_anchor[anchors.pop()] = sizes.pop()
+            sizes[-1] += size
         elif isinstance(event, yaml.ScalarEvent):
             by_anchor[event.anchor] = 1
-            open_nodes[-1][1] += 1
+            sizes[-1] += 1
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in by_anchor:
                 raise InputError(f"{origin}: alias *{event.anchor} stands for nothing, or for what it stands in")
-            open_nodes[-1][1] += by_anchor[event.anchor]
-        if len(open_nodes) > DEEPEST:
+            sizes[-1] += by_anchor[event.anchor]
+        if len(sizes) > DEEPEST:
             raise InputError(f"{origin}: lists and mappings more than {DEEPEST} deep; expected fewer")
-        if open_nodes[-1][1] > MOST_NODES:
+        if sizes[-1] > MOST_NODES:
             raise InputError(f"{origin}: more than {MOST_NODES} values (aliases counted); expected fewer")
 
 
-def parse_json(text, origin):
+def parse_json(text: str, origin: str) -> Any:
     """What a JSON text says.
 
     Raises
@@ -149,7 +153,7 @@ def parse_json(text, origin):
     raise InputError(f"{origin}: lists and mappings more than {DEEPEST} deep; expected fewer")
 
 
-def read_lines(path, origin, longest, largest):
+def read_lines(path: str | Path, origin: str, longest: int, largest: int) -> Iterator[tuple[int, str]]:
     """The whole lines of a UTF-8 file, one at a time, with their numbers; a last one without its end is left out.
 
     Raises

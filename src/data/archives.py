@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
@@ -32,7 +32,7 @@ MOST_ENTRIES, MOST_UNPACKED = 500_000, 4 * 10**9   # bytes; Omniglot's have 32,4
 END_MARK, COUNT_AT, LONGEST_END, MANY = b"PK\x05\x06", 10, 22 + 65535, 0xFFFF
 
 
-def download(base, raw):
+def download(base: str, raw: Path) -> None:
     """Fetch the official archives that `raw` lacks from `base`.
 
     Raises
@@ -66,7 +66,7 @@ def _fetch(address, path):
     return digest.hexdigest()
 
 
-def unpack(archives, folder):
+def unpack(archives: list[Path], folder: Path) -> None:
     """Unpack all `archives` into `folder`, where nothing appears before everything is unpacked.
 
     Raises

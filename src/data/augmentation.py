@@ -9,7 +9,7 @@ SHIFT = 1.0    # of each axis, in 28ths of an image: a pixel of 28 x 28
 SHIFT_UNITS = 28
 
 
-def augment(images, strength, rng):
+def augment(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """A random affine change of every image by itself, paper where it looks beyond the edge.
 
     Parameters
@@ -27,10 +27,10 @@ def augment(images, strength, rng):
         From 0 to 255, interpolated between the four pixels around (bilinear).
     """
     flat = images.reshape(-1, *images.shape[-3:])                             # [image, channel, height, width]
-    return sample(flat, random_affine(len(flat), flat.shape[-2:], strength, rng)).reshape(images.shape)
+    return sample(flat, random_affine(len(flat), (flat.shape[2], flat.shape[3]), strength, rng)).reshape(images.shape)
 
 
-def random_affine(count, size, strength, rng):
+def random_affine(count: int, size: tuple[int, int], strength: float, rng: np.random.Generator) -> np.ndarray:
     """Maps from the places (row, column, 1) of a new image to those of the old one, both counted from its centre.
 
     Returns
@@ -46,7 +46,7 @@ def random_affine(count, size, strength, rng):
     return np.stack([rows, columns], axis=1).astype(np.float32)
 
 
-def sample(images, maps):
+def sample(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """Images [image, channel, height, width] seen through `maps` [image, 2, 3] (see `random_affine`), float32."""
     count, channels, height, width = images.shape
     y, x = np.mgrid[:height, :width].reshape(2, -1).astype(np.float32)

@@ -29,7 +29,7 @@ STRETCH = 0.08  # of a drawing: largest relative change of width or height
 PRESSURE = 0.15  # of a drawing: largest relative change of thickness
 
 
-def draw_glyphs(folder, seed, n_background=22, n_evaluation=8, n_characters=15):
+def draw_glyphs(folder: Path, seed: int, n_background: int = 22, n_evaluation: int = 8, n_characters: int = 15) -> None:
     """Draw made-up alphabets as ``folder/images_{background,evaluation}/ALPHABET/characterNN/NNNN_DD.png``.
 
     NNNN is the character's running number and DD the drawer, 01 to 20. Images are 105 x 105 one-bit PNGs, black ink

@@ -126,7 +126,7 @@ def to_square(picture, imgsz, imgc):
     paper = np.median(_edge(np.atleast_3d(np.asarray(picture))), axis=0).astype(int).tolist()
     canvas = Image.new(picture.mode, (imgsz, imgsz), tuple(paper) if imgc == 3 else paper[0])
     canvas.paste(picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3),
-                 [(imgsz - length) // 2 for length in size])
+                 ((imgsz - size[0]) // 2, (imgsz - size[1]) // 2))
     return np.asarray(canvas).reshape(imgsz, imgsz, imgc).transpose(2, 0, 1)
 
 

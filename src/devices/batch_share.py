@@ -4,10 +4,12 @@ Tasks need nothing of each other before their gradients are summed. So a batch c
 forked processes, to ranks of msrun, and each rank's share to forked processes again.
 """
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
 from src.cli.errors import InputError
 
@@ -25,16 +27,16 @@ class Share:
     tasks: int
 
     @property
-    def part(self):
+    def part(self) -> np.float32:
         """The size of the share as a part of the batch."""
         return np.float32((self.stop - self.start) / self.tasks)
 
-    def split(self, count):
+    def split(self, count: int) -> list["Share"]:
         """This share in `count` shares whose sizes differ by one at most, or in one a task where those are fewer."""
         bounds = np.linspace(self.start, self.stop, min(count, self.stop - self.start) + 1).astype(int).tolist()
         return [Share(start, stop, self.tasks) for start, stop in zip(bounds, bounds[1:])]
 
-    def within(self, outer):
+    def within(self, outer: "Share") -> slice:
         """Where this share's tasks are among those of `outer`, which it is a share of."""
         return slice(self.start - outer.start, self.stop - outer.start)
 
@@ -55,7 +57,7 @@ class Call:
     arguments: tuple = ()
 
 
-def contribution(meta, call, batch, share):
+def contribution(meta: nn.Cell, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
     """What a share of the tasks adds to the results of the whole batch.
 
     Parameters
@@ -99,24 +101,24 @@ class Shared(ABC):
         Holds the parameters.
     """
 
-    def __init__(self, meta):
+    def __init__(self, meta: nn.Cell):
         self.meta, self.inner = meta, meta.inner
 
     @abstractmethod
-    def total(self, call, batch, share):
+    def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
         """What a share of the tasks adds to the batch's results, as `contribution`, however many processes find it."""
 
-    def meta_gradient(self, *batch, epoch=0):
+    def meta_gradient(self, *batch: np.ndarray, epoch: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """As `Meta.meta_gradient`."""
         loss, accuracy, *gradients = self._of_all(Call("meta_gradient", (epoch,)), batch)
         return loss, accuracy, tuple(gradients)
 
-    def evaluate(self, *batch):
+    def evaluate(self, *batch: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """As `Meta.evaluate`."""
         steps = self.inner.steps_test
         return next(self.evaluate_each_step(*batch, steps, first=steps))
 
-    def evaluate_each_step(self, *batch_and_steps, first=0):
+    def evaluate_each_step(self, *batch_and_steps: Any, first: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """As `Meta.evaluate_each_step`; all inner steps are done when the first one's results come."""
         *batch, steps = batch_and_steps
         values = self._of_all(Call("evaluate_each_step", (steps, first)), batch)
@@ -130,11 +132,10 @@ class Shared(ABC):
 class Alone(Shared):
     """One process, whose results are the batch's."""
 
-    def __init__(self, meta):
+    def __init__(self, meta: nn.Cell):
         super().__init__(meta)
-        self.meta_gradient, self.evaluate = meta.meta_gradient, meta.evaluate
-        self.evaluate_each_step = meta.evaluate_each_step
+        vars(self).update({name: getattr(meta, name) for name in ("meta_gradient", "evaluate", "evaluate_each_step")})
 
-    def total(self, call, batch, share):
+    def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
         """As `contribution`."""
         return contribution(self.meta, call, batch, share)

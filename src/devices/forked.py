@@ -49,7 +49,9 @@ class Forked(Shared):
 
     def __init__(self, meta, count):
         super().__init__(meta)
-        self.memory, self.pipes, self.processes = SharedArrays(), [], []
+        self.memory = SharedArrays()
+        self.pipes: list = []
+        self.processes: list = []
         gc.freeze()   # what is there now stays: no collector walks through it, or copies its pages, in any process
         for number in range(count):
             self._start(number, count)

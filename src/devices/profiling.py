@@ -4,6 +4,7 @@ import csv
 import io
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import mindspore as ms
@@ -17,7 +18,7 @@ WARM_UP = 20   # steps; MindSpore tries thread counts in the first 15 or so
 COLUMNS = ("kernel", "calls", "milliseconds", "share")
 
 
-def profile_step(step, folder):
+def profile_step(step: Callable[[], object], folder: Path) -> list[tuple[str, int, float, float]]:
     """Run `step()` to warm up, once more under the profiler, and write `kernels.csv` into `folder`.
 
     Returns

@@ -4,8 +4,10 @@ import os
 import textwrap
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +26,10 @@ from src.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics  # 
 
 PICTURE = "maml-accs.png"
 KINDS = {"": "training"} | {prefix: name.lower() for prefix, name in PASSES.items()}   # by what their keys begin with
-STYLES = {"training": {"linewidth": 1.2}, "test": {"linestyle": "--", "marker": "o"},
-          "validation": {"linestyle": "-.", "marker": "s"}}
+STYLES: dict[str, dict[str, Any]] = {"training": {"linewidth": 1.2}, "test": {"linestyle": "--", "marker": "o"},
+                                    "validation": {"linestyle": "-.", "marker": "s"}}
 EVALUATION_MARKERS = "^vDPX*"
-GUESSING = {"linestyle": (0, (1, 3)), "color": "grey"}
+GUESSING: dict[str, Any] = {"linestyle": (0, (1, 3)), "color": "grey"}
 MOST_POINTS = 100   # of a curve: more are averaged with their neighbours
 MOST_MARKERS = 20
 MOST_LETTERS = 60   # in a line of the legend
@@ -53,10 +55,10 @@ class Run:
 
     name: str
     records: list
-    n_way: int = None
+    n_way: int | None = None
     evaluations: dict = field(default_factory=dict)
 
-    def by_epoch(self):
+    def by_epoch(self) -> dict[str, np.ndarray]:
         """Curves over the epochs: by kind, the epochs, the accuracies and half the widths of their intervals."""
         curves = {}
         for prefix, kind in KINDS.items():
@@ -66,7 +68,7 @@ class Run:
                 curves[kind] = _thinned(np.array(points).T)
         return curves
 
-    def by_step(self):
+    def by_step(self) -> dict[str, Sequence[float]]:
         """Curves over the inner steps, 0 to the last: by kind or name of an evaluation, the accuracies."""
         curves = {}
         for prefix, kind in KINDS.items():
@@ -84,7 +86,7 @@ def _thinned(points):
     return np.stack([part.mean(axis=1) for part in parts], axis=1)
 
 
-def read_runs(folders):
+def read_runs(folders: Sequence[str | Path]) -> list[Run]:
     """The trainings whose output folders these are; a folder named twice counts once.
 
     Raises
@@ -146,7 +148,7 @@ def _as_label(name):
     return f" {shown}" if shown.startswith("_") else shown
 
 
-def draw_runs(runs, path):
+def draw_runs(runs: list[Run], path: str | Path) -> Figure:
     """Accuracy over the epochs and, where any run was measured so, over the inner steps.
 
     Each run has its colour, each kind of measurement its line and marker; bands are 95 % intervals.
@@ -222,7 +224,7 @@ def _add_legend(figure, runs, styles):
                   handlelength=3)
 
 
-def draw_learning_curve(records, n_way, path):
+def draw_learning_curve(records: list[dict], n_way: int, path: str | Path) -> Figure:
     """Query loss and accuracy over the epochs of a training.
 
     Parameters
@@ -250,7 +252,7 @@ def draw_learning_curve(records, n_way, path):
     return save_figure(figure, path)
 
 
-def save_figure(figure, path):
+def save_figure(figure: Figure, path: str | Path) -> Figure:
     """Write `figure`, whole or not at all; returns it."""
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")   # a name in letters that no font here has is drawn as boxes
@@ -267,10 +269,11 @@ class RunPicture:
         The training's output folder.
     """
 
-    def __init__(self, folder):
-        self._folder, self._drawn = folder, None
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._drawn: float | None = None
 
-    def refresh(self, at_once=False):
+    def refresh(self, at_once: bool = False) -> None:
         """Draw what was recorded so far, unless the last time was just now and it need not be `at_once`.
 
         A picture that cannot be drawn is said to be missing; the training goes on.

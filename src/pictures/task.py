@@ -93,7 +93,8 @@ def main():
     folder = make_folder(options.pictures, "--pictures")
     draw_learning_curve(read_metrics(checkpoint.path.parent / FILE_NAME), options.n_way,
                         folder / "learning_curve.png")
-    draw_task(*judge_task(meta, load_split(options)[1], options), folder / "test_task.png")
+    support, query = judge_task(meta, load_split(options)[1], options)
+    draw_task(support, query, folder / "test_task.png")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import contextlib
 import json
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import mindspore as ms
@@ -53,9 +53,9 @@ class Checkpoint:
     path: Path
     tensors: dict
     epoch: int = 0
-    options: dict = None
-    episodes: dict = None
-    run: str = None
+    options: dict = field(default_factory=dict)
+    episodes: dict | None = None
+    run: str | None = None
 
     def __str__(self):
         """What is known of it, in words."""
@@ -341,7 +341,8 @@ def _named_as_here(tensors, path):
     InputError
         Naming the tensors that would get the same name and differ.
     """
-    origins, clashes = {}, []
+    origins: dict[str, str] = {}
+    clashes = []
     for name, value in tensors.items():
         match = PREFIXED_WEIGHT.fullmatch(name)
         here = match[1] if match else name

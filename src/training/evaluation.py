@@ -1,12 +1,18 @@
 """Evaluation: tasks adapted and judged on their query images, the mean accuracy, and its interval."""
 import math
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+
+from src.devices.batch_share import Shared
+from src.meta import Meta
+from src.OmniglotIter import Batch
 
 NORMAL_95 = 1.96   # the standard deviations that hold 95 % of a normal distribution, on both sides of its mean
 
 
-def mean_and_interval(accuracies):
+def mean_and_interval(accuracies: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """The mean of the tasks' accuracies and half the width of its 95 % interval.
 
     Parameters
@@ -24,12 +30,12 @@ def mean_and_interval(accuracies):
     return float(accuracies.mean()), float(NORMAL_95 * accuracies.std() / math.sqrt(accuracies.size))
 
 
-def bracketed(accuracy):
+def bracketed(accuracy: float) -> str:
     """`accuracy` as the ModelZoo prints it: `[0.9608333]`."""
     return str(np.array([accuracy], np.float32))
 
 
-def summarize(accuracies, losses, options):
+def summarize(accuracies: np.ndarray, losses: Sequence[float] | np.ndarray, options: Namespace) -> dict:
     """The results of an evaluation, in values that JSON keeps.
 
     Parameters
@@ -49,7 +55,7 @@ def summarize(accuracies, losses, options):
             "batches": [float(accuracy) for accuracy in accuracies.mean(axis=1)]}
 
 
-def summary_line(results):
+def summary_line(results: dict) -> str:
     """One line that says what was measured and how."""
     rotated = ", classes rotated" if results["rotate"] else ""
     protocol = "" if results["protocol"] == "none" else f", protocol {results['protocol']}"
@@ -58,7 +64,8 @@ def summary_line(results):
             f"{results['k_qry']} query images a class{rotated}, {results['update_step_test']} inner steps{protocol}")
 
 
-def evaluate_batch(meta, batch, steps, per_step=False):
+def evaluate_batch(meta: Meta | Shared, batch: Batch, steps: int,
+                   per_step: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Adapt to a batch of tasks by `steps` inner steps, and judge.
 
     Parameters
@@ -82,13 +89,14 @@ def evaluate_batch(meta, batch, steps, per_step=False):
     return np.stack(losses), np.stack(accuracies)
 
 
-def evaluate_batches(meta, batches, steps, per_step=False):
+def evaluate_batches(meta: Meta | Shared, batches: Iterable[Batch], steps: int,
+                     per_step: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """What `evaluate_batch` returns for each of the batches: losses [batch, step], accuracies [batch, step, task]."""
     losses, accuracies = zip(*(evaluate_batch(meta, batch, steps, per_step) for batch in batches))
     return np.stack(losses), np.stack(accuracies)
 
 
-def by_step(losses, accuracies, prefix=""):
+def by_step(losses: Sequence | np.ndarray, accuracies: Sequence | np.ndarray, prefix: str = "") -> dict[str, list]:
     """The means over batches and tasks, in lists by inner step that JSON keeps.
 
     Parameters

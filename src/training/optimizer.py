@@ -1,5 +1,7 @@
 """The outer optimizer: Adam on the meta-gradient, with decoupled weight decay where a preset asks for it."""
-from mindspore import nn, ops
+from argparse import Namespace
+
+from mindspore import Parameter, nn, ops
 
 from src.training.checkpoint import WEIGHT_PREFIX
 from src.training.schedule import learning_rates
@@ -23,12 +25,13 @@ class OuterAdam(nn.Adam):
         Which of the parameters it is taken from; by default all.
     """
 
-    def __init__(self, parameters, learning_rates, weight_decay=0.0, decayed=None):
+    def __init__(self, parameters: list[Parameter], learning_rates: list[float], weight_decay: float = 0.0,
+                 decayed: tuple[bool, ...] | None = None):
         super().__init__(parameters, learning_rates)
         self.decoupled_decay, self.decayed = weight_decay, decayed or (True,) * len(parameters)
         self.assign = ops.Assign()
 
-    def decay_weight(self, gradients):
+    def decay_weight(self, gradients: tuple) -> tuple:
         """Shrink the weights and leave `gradients` as they are; `nn.Adam` calls this first in every step."""
         if self.decoupled_decay:
             keep = 1.0 - self.get_lr() * self.decoupled_decay
@@ -38,7 +41,7 @@ class OuterAdam(nn.Adam):
         return gradients
 
 
-def clipped(gradients, clip_norm):
+def clipped(gradients: tuple, clip_norm: float) -> tuple:
     """The meta-gradient, shortened to the norm `clip_norm` where it is longer; 0: as it is.
 
     Parameters
@@ -51,7 +54,7 @@ def clipped(gradients, clip_norm):
     return ops.clip_by_global_norm(gradients, clip_norm) if clip_norm else gradients
 
 
-def outer_optimizer(parameters, options):
+def outer_optimizer(parameters: list[Parameter], options: Namespace) -> nn.Cell:
     """The optimizer of a run: call it with the tuple of meta-gradients.
 
     Parameters

@@ -3,13 +3,15 @@
 Batch normalisation sees all query images of a task together, so their number matters; and characters turned by
 different angles are easier to tell apart. So the same network does better in the papers' protocol (docs/accuracy.md).
 """
+from argparse import Namespace
+
 STRICT, PAPER = "strict", "paper"
 QUERY_IMAGES = 15          # of each class
 QUERY_IMAGES_IF_LARGE = 5
 LARGE = 100                # support images of a task: 20-way 5-shot
 
 
-def settings(protocol, n_way, k_spt):
+def settings(protocol: str, n_way: int, k_spt: int) -> dict[str, int | bool]:
     """The options a protocol sets.
 
     Parameters
@@ -31,7 +33,7 @@ def settings(protocol, n_way, k_spt):
     return {"k_qry": k_spt, "rotate": True} if protocol == PAPER else {}
 
 
-def apply(options):
+def apply(options: Namespace) -> None:
     """Set what `options.protocol` says and no flag was given for."""
     chosen = settings(options.protocol, options.n_way, options.k_spt)
     vars(options).update({name: value for name, value in chosen.items() if name not in options.given})

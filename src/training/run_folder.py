@@ -6,6 +6,8 @@ import os
 import shutil
 import socket
 import textwrap
+from argparse import Namespace
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from src.cli.errors import InputError
 from src.cli.locks import HeldError, locked
 from src.cli.presets import as_yaml
 from src.cli.reading import parse_yaml, read_text
-from src.training.checkpoint import BEST_NAME, load, numbered
+from src.training.checkpoint import BEST_NAME, Checkpoint, load, numbered
 from src.training.continuing import changed_options
 from src.training.run_id import is_run_id, new_run_id
 from src.training.run_log import FILE_NAME as METRICS
@@ -45,7 +47,7 @@ class RunFolder:
     run: str
     history: list = field(default_factory=list)
 
-    def write_config(self, options):
+    def write_config(self, options: Namespace) -> str:
         """Keep the options of the run, its id and its history beside its checkpoints; returns the options' text."""
         text = as_yaml(options)
         of_the_run = yaml.safe_dump({"run": self.run, "history": self.history}, sort_keys=False, width=200)
@@ -55,7 +57,7 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def claim(options, checkpoint=None, done=0):
+def claim(options: Namespace, checkpoint: Checkpoint | None = None, done: int = 0) -> Iterator[RunFolder]:
     """The folder `--output_dir`, for this process alone to write to, as long as the context lasts.
 
     Parameters
@@ -85,7 +87,7 @@ def claim(options, checkpoint=None, done=0):
         yield _begin(path, run, options, checkpoint, done)
 
 
-def home_of(checkpoint):
+def home_of(checkpoint: Checkpoint) -> Path | None:
     """The folder of the run that wrote `checkpoint`; None where the file lies in none, or in another run's."""
     folder = checkpoint.path.parent
     if checkpoint.episodes is None or not (folder / CONFIG).is_file():
@@ -93,7 +95,7 @@ def home_of(checkpoint):
     return folder if run_of(folder) in (None, checkpoint.run) or checkpoint.run is None else None
 
 
-def run_of(folder):
+def run_of(folder: str | Path) -> str | None:
     """The id of the run in a folder; None where it holds none, or one of before runs had an id.
 
     Raises
@@ -108,7 +110,7 @@ def run_of(folder):
     return in_config or in_metrics
 
 
-def holds_run(folder):
+def holds_run(folder: str | Path) -> bool:
     """Whether there is anything of a run in a folder: a checkpoint, or a reported epoch."""
     metrics = Path(folder) / METRICS
     return bool(numbered(folder)) or (Path(folder) / BEST_NAME).exists() or \

@@ -93,7 +93,7 @@ def read_metrics(path):
     InputError
         Where the file cannot be read, or a line is not such a record.
     """
-    records = []
+    records: list[dict] = []
     for number, line in read_lines(path, str(path), LONGEST_LINE, LARGEST_FILE):
         if number == 1 and _run_in(line):
             continue

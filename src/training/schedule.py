@@ -1,8 +1,10 @@
 """The outer learning rate of every epoch: constant, in steps, or along half a cosine."""
+from argparse import Namespace
+
 import numpy as np
 
 
-def learning_rates(options):
+def learning_rates(options: Namespace) -> np.ndarray:
     """The outer learning rate of each epoch of a run.
 
     Parameters

@@ -1,5 +1,6 @@
 """What a run needs at least of memory, known from its options alone, so that what cannot be is refused at once."""
 import math
+from argparse import Namespace
 
 from src.cli.memory import refuse_beyond_memory
 from src.devices import device
@@ -9,7 +10,7 @@ FLOAT = 4   # bytes
 OUTER = 4   # sets of weights: themselves, the meta-gradient, and Adam's two moments
 
 
-def refuse_impossible(options):
+def refuse_impossible(options: Namespace) -> None:
     """Refuse sizes that this machine cannot hold.
 
     Raises

@@ -1,6 +1,11 @@
 """A training step: the meta-gradient of a batch, and the optimizer's move along it."""
 import math
 
+from mindspore import nn
+
+from src.devices.batch_share import Shared
+from src.meta import Meta
+from src.OmniglotIter import Batch
 from src.training.checkpoint import DivergedError
 from src.training.optimizer import clipped
 
@@ -18,10 +23,10 @@ class TrainingStep:
         The norm that a longer meta-gradient is shortened to; 0: none is.
     """
 
-    def __init__(self, meta, optimizer, clip_norm: float = 0.0):
+    def __init__(self, meta: Meta | Shared, optimizer: nn.Cell, clip_norm: float = 0.0):
         self.meta, self.optimizer, self.clip_norm = meta, optimizer, clip_norm
 
-    def __call__(self, batch: tuple, epoch: int) -> tuple[float, float]:
+    def __call__(self, batch: Batch, epoch: int) -> tuple[float, float]:
         """One meta-step; returns the loss and accuracy before it.
 
         Both are read back in every step, not only where they are logged: a loss that is no number must stop the run
@@ -29,7 +34,7 @@ class TrainingStep:
 
         Parameters
         ----------
-        batch : tuple
+        batch : Batch
             As `OmniglotIter` yields it.
         epoch : int
             The number of this step, from 1.

@@ -1,5 +1,6 @@
 """A running average of the weights over the last meta-steps: smoother than the weights of any one of them."""
 import contextlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from mindspore import Parameter, Tensor
@@ -20,19 +21,19 @@ class WeightAverage:
         Of each step; 0: there is no average, and every method does nothing.
     """
 
-    def __init__(self, parameters, decay):
+    def __init__(self, parameters: Sequence[Parameter], decay: float):
         self.decay = decay
         self.parameters = list(parameters) if decay else []
         self.others = [_values(parameter) for parameter in self.parameters]   # the averages, but within `in_place`
 
-    def update(self, epoch):
+    def update(self, epoch: int) -> None:
         """Take in the weights as they are after step number `epoch`."""
         share = np.float32(1 - min(self.decay, epoch / (epoch + 9)))
         self.others = [average + share * (parameter.asnumpy() - average)
                        for average, parameter in zip(self.others, self.parameters)]
 
     @contextlib.contextmanager
-    def in_place(self):
+    def in_place(self) -> Iterator[None]:
         """Within it the parameters hold the averages, to be tested and saved."""
         self._swap()
         try:
@@ -40,12 +41,12 @@ class WeightAverage:
         finally:
             self._swap()
 
-    def state(self):
+    def state(self) -> list[Parameter]:
         """What a checkpoint written within `in_place` needs besides, for a run to go on: a list of Parameter."""
         return [Parameter(Tensor(value), name=_name(parameter))
                 for value, parameter in zip(self.others, self.parameters)]
 
-    def resume(self, tensors):
+    def resume(self, tensors: dict[str, Parameter]) -> None:
         """Begin from a checkpoint's `tensors` by name, its averages being in the parameters already.
 
         Where it holds no weights besides, it was written without an average, and that begins with these weights.
