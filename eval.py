@@ -13,9 +13,10 @@ from src.cli.atomic_files import write_json
 from src.cli.command_line import parse
 from src.cli.errors import run_program
 from src.cli.options import EVAL
-from src.devices import device
+from src.devices import cluster, device
 from src.devices.shares import share_out
 from src.training import protocols
+from src.training.agreement import check_same_on_all_ranks
 from src.training.evaluation import bracketed, by_step, evaluate_batch, summarize, summary_line
 from src.training.from_options import load_split, load_trained, make_episodes
 from src.training.run_log import step_lines
@@ -27,7 +28,7 @@ def main():
     # With --json - standard output holds the JSON alone, for a program to read.
     with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):
         results = evaluate(options, workers)
-    if options.json:
+    if options.json and cluster.is_first():
         write_json(options.json, results)
     return 0
 
@@ -38,6 +39,7 @@ def evaluate(options, workers=1):
     protocols.apply(options)
     runner = share_out(meta, workers)
     _, test_images = load_split(options)
+    check_same_on_all_ranks(options, test_images, meta)
     episodes = make_episodes(test_images, options, options.test_batches)
     accuracies, losses = [], []
     for batch in tqdm(episodes, unit="batch", disable=None):   # None: a bar only on a terminal

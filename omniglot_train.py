@@ -8,11 +8,13 @@ at epoch 1. Ctrl-C finishes the epoch at hand and saves it first.
 from src.cli.command_line import parse
 from src.cli.errors import InputError, run_program
 from src.cli.options import TRAIN
-from src.devices import device
+from src.devices import cluster, device
 from src.devices.shares import share_out
 from src.pictures.curves import RunPicture
+from src.training.agreement import check_same_on_all_ranks
 from src.training.checkpoint import given_by_hand, load
 from src.training.continuing import adopt_options
+from src.training.following import FollowingTraining
 from src.training.from_options import hold_out, load_split, make_episodes, make_meta
 from src.training.loop import Training
 from src.training.optimizer import outer_optimizer
@@ -43,6 +45,9 @@ def main():
     optimizer = outer_optimizer(meta.trainable_params(), options)
     average = WeightAverage(meta.trainable_params(), options.ema_decay)
     done = start_from(checkpoint, meta, optimizer, average, episodes, options) if checkpoint else 0
+    check_same_on_all_ranks(options, train_images, meta)
+    if not cluster.is_first():
+        return FollowingTraining(meta, runner, optimizer, average, episodes, validation, options).run()
     with claim(options, checkpoint, done) as folder:
         picture = RunPicture(folder.path)
         return Training(meta, runner, optimizer, average, episodes, validation, options, folder, picture).run()

@@ -57,3 +57,21 @@ evaluate() {
     expect "DEVICE_ID DATA_PATH CKPT_PATH" "${@:2}"
     run_logged eval.log eval.py --device_target "$1" --device_id "$2" --data_path "$3" --ckpt "$4" "${@:5}"
 }
+
+# on_ranks LOG DEVICE_NUM PROGRAM FLAG... - as run_logged, on several ranks
+on_ranks() {
+    export PYTHONPATH="$project${PYTHONPATH:+:$PYTHONPATH}"
+    run_logged "$1" src/devices/launch.py "$2" "$project/$3" "${@:4}"
+}
+
+# train_on_ranks DEVICE_TARGET DEVICE_NUM EPOCH DATA_PATH [FLAG...]
+train_on_ranks() {
+    expect "DEVICE_NUM EPOCH DATA_PATH" "${@:2}"
+    on_ranks train.log "$2" omniglot_train.py --device_target "$1" --epoch "$3" --data_path "$4" "${@:5}"
+}
+
+# evaluate_on_ranks DEVICE_TARGET DEVICE_NUM DATA_PATH CKPT_PATH [FLAG...]
+evaluate_on_ranks() {
+    expect "DEVICE_NUM DATA_PATH CKPT_PATH" "${@:2}"
+    on_ranks eval.log "$2" eval.py --device_target "$1" --data_path "$3" --ckpt "$4" "${@:5}"
+}

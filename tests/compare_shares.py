@@ -1,6 +1,6 @@
 """A program: what processes that share a batch find, beside what one finds alone; its last line is "equal".
 
-    compare_shares.py DATA_PATH WORKERS
+    compare_shares.py DATA_PATH WORKERS            (started by msrun: on each rank)
 
 It stands for itself because a process that has run a graph cannot share it out any more.
 """
@@ -11,7 +11,7 @@ from networks import NETWORKS
 
 from src.cli.command_line import parse
 from src.cli.options import TRAIN
-from src.devices import device
+from src.devices import cluster, device, ranks
 from src.devices.shares import share_out
 from src.training.from_options import load_split, make_episodes, make_meta
 
@@ -32,22 +32,29 @@ def options_of(data_path, flags):
 def compare(case, shared, meta, batch):
     """Compare a meta-gradient before and after the weights change, and the evaluation after each inner step."""
     for _ in range(2):
-        loss, accuracy, found = shared.meta_gradient(*batch)
-        expected_loss, expected_accuracy, expected = meta.meta_gradient(*batch)
-        np.testing.assert_allclose(float(loss), float(expected_loss), rtol=1e-5, err_msg=case)
-        np.testing.assert_allclose(float(accuracy), float(expected_accuracy), rtol=1e-6, err_msg=case)
-        assert [(value.shape, value.dtype) for value in found] == [(value.shape, value.dtype) for value in expected]
-        found, expected = (np.concatenate([value.asnumpy().ravel() for value in gradient])
-                           for gradient in (found, expected))
-        error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
-        print(f"{case}: relative error {error:.1e}")
-        assert error < 1e-5, case
+        found = shared.meta_gradient(*batch)
+        if cluster.is_first():
+            compare_gradients(case, found, meta.meta_gradient(*batch))
         for parameter in meta.trainable_params():   # all processes must see what the optimizer does
             parameter.set_data(parameter * 1.1)
-    for found, expected in zip(shared.evaluate_each_step(*batch, 2), meta.evaluate_each_step(*batch, 2), strict=True):
-        for one, other in zip(found, expected, strict=True):
-            assert (one.shape, one.dtype) == (other.shape, other.dtype)
-            np.testing.assert_allclose(one.asnumpy(), other.asnumpy(), rtol=1e-5, err_msg=case)
+    judged = list(shared.evaluate_each_step(*batch, 2))
+    if cluster.is_first():
+        for found, expected in zip(judged, meta.evaluate_each_step(*batch, 2), strict=True):
+            for one, other in zip(found, expected, strict=True):
+                assert (one.shape, one.dtype) == (other.shape, other.dtype)
+                np.testing.assert_allclose(one.asnumpy(), other.asnumpy(), rtol=1e-5, err_msg=case)
+
+
+def compare_gradients(case, found, expected):
+    """Loss, accuracy and the whole gradient, relative to its norm."""
+    np.testing.assert_allclose(float(found[0]), float(expected[0]), rtol=1e-5, err_msg=case)
+    np.testing.assert_allclose(float(found[1]), float(expected[1]), rtol=1e-6, err_msg=case)
+    assert [(value.shape, value.dtype) for value in found[2]] == [(value.shape, value.dtype) for value in expected[2]]
+    found, expected = (np.concatenate([value.asnumpy().ravel() for value in results[2]])
+                       for results in (found, expected))
+    error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    print(f"{case}: relative error {error:.1e}")
+    assert error < 1e-5, case
 
 
 def main(data_path, workers):
@@ -59,7 +66,9 @@ def main(data_path, workers):
     batch = next(iter(make_episodes(load_split(some)[0], some, 1)))
     for case, meta in metas.items():
         compare(case, shared[case], meta, batch)
-    print("equal")
+    if cluster.rank_count() > 1:
+        ranks.check_agreement({})   # none ends before the others
+    print("equal", flush=True)
 
 
 if __name__ == "__main__":

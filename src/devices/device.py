@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from src.cli.errors import InputError
+from src.devices import cluster
 
 os.environ.setdefault("GLOG_v", "3")   # before MindSpore is imported: errors only, no warnings on the screen
 
@@ -26,27 +27,32 @@ def set_up_for(options):
     Returns
     -------
     int
-        How many processes are to share a batch of tasks (see `shares.py`).
+        How many processes of this machine, or of this rank, are to share its tasks (see `shares.py`).
 
     Raises
     ------
     InputError
-        As `set_up` does, and where processes are to share another device than the CPU.
+        As `set_up` does, where processes are to share another device than the CPU, and where there are more ranks
+        than tasks.
     """
-    target = _choose(options.device_target, options.device_id)
+    if options.task_num < cluster.rank_count():
+        raise InputError(f"--task_num {options.task_num} on {cluster.rank_count()} ranks; expected a task for each")
+    device_id = options.device_id + cluster.local_rank()   # msrun's ranks of a machine have devices side by side
+    target = _choose(options.device_target, device_id)
     if target != "CPU" and options.workers > 1:
         raise InputError(f"--workers {options.workers} on {target}: only the CPU's cores can be shared out; "
                          f"expected 0 or 1")
-    count = 1
+    count, cores = 1, max(1, _cores() // cluster.local_rank_count())
     if target == "CPU":
-        count = min(options.workers, options.task_num) or _worth_starting(options)
-    set_up(target, options.device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, _cores() // count))
+        tasks = math.ceil(options.task_num / cluster.rank_count())
+        count = min(options.workers, tasks) or _worth_starting(tasks, cores, options.mode)
+    set_up(target, device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, cores // count))
     return count
 
 
-def _worth_starting(options):
+def _worth_starting(tasks, cores, mode):
     """One process a core, if each has enough to do; operation by operation one, which is what a debugger sees."""
-    return max(1, min(_cores(), options.task_num // TASKS_EACH)) if options.mode == "graph" else 1
+    return max(1, min(cores, tasks // TASKS_EACH)) if mode == "graph" else 1
 
 
 def set_up(device_target="auto", device_id=0, mode="graph", threads=0):

@@ -1,13 +1,13 @@
-"""Who works on a batch: this process alone, or several that it forks, each on a share of the tasks."""
+"""Who works on a batch: this process alone, processes that it forks, or ranks of msrun, each on a share."""
 import mindspore as ms
 
-from src.devices import device
+from src.devices import cluster, device, ranks
 from src.devices.batch_share import Alone
 from src.devices.forked import Forked
 
 
 def share_out(meta, workers):
-    """`meta`, its batches shared by as many processes.
+    """`meta`, its batches shared by as many processes, on every rank where msrun started several.
 
     Call it before this process has run anything on the device: a process forked later cannot run there.
 
@@ -15,15 +15,24 @@ def share_out(meta, workers):
     ----------
     meta : Meta
     workers : int
-        Processes, as `device.set_up_for` returns them.
+        Processes of this machine, or of this rank, as `device.set_up_for` returns them.
 
     Returns
     -------
     Shared
         To be used as `meta`.
+
+    Raises
+    ------
+    InputError
+        Where not all ranks meet.
     """
-    if workers > 1:
-        return Forked(meta, workers)
-    if ms.get_context("device_target") == "CPU":
+    if cluster.is_scheduler():
+        ranks.serve_as_scheduler()
+    here = Forked(meta, workers) if workers > 1 else Alone(meta)
+    if workers == 1 and ms.get_context("device_target") == "CPU":
         device.use_large_pages()
-    return Alone(meta)
+    if cluster.rank_count() == 1:
+        return here
+    ranks.join()
+    return ranks.Ranks(here)

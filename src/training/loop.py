@@ -34,9 +34,9 @@ class Training:
         What is measured every `--eval_every` epochs.
     options : argparse.Namespace
         All options of the run.
-    folder : RunFolder
-        Where it writes.
-    picture : RunPicture
+    folder : RunFolder or None
+        Where it writes; None for one that writes nothing.
+    picture : RunPicture or None
         Drawn anew after checkpoints and passes.
     """
 
@@ -49,7 +49,7 @@ class Training:
         self.done = self.saved = episodes.state["drawn"]   # epochs trained, and epochs in a checkpoint
         self.saved_as = None                               # that checkpoint
         self.started = time.perf_counter()                 # of the step at hand
-        if validation:
+        if validation and folder:
             validation.resume(folder.path, self.done)
 
     def run(self):

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Evaluate on several CPUs: run_distribute_eval_cpu.sh DEVICE_NUM DATA_PATH CKPT_PATH [flags of eval.py]; log in eval.log.
+# DEVICE_NUM ranks run on each machine; several machines are told NODES, NODE_RANK and MASTER (docs/scaling.md).
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+
+evaluate_on_ranks CPU "$@"

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Train on several Ascends: run_distribute_train_ascend.sh DEVICE_NUM EPOCH DATA_PATH [flags of omniglot_train.py]; log in train.log.
+# DEVICE_NUM ranks run on each machine; several machines are told NODES, NODE_RANK and MASTER (docs/scaling.md).
+. "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
+
+train_on_ranks Ascend "$@"

@@ -1,0 +1,229 @@
+"""Start a program on several ranks with msrun, watch over them, and show what rank 0 prints.
+
+    launch.py DEVICE_NUM PROGRAM [flags of the program]
+
+DEVICE_NUM ranks run on this machine. With several machines it is started on each of them, told by the environment:
+NODES, how many; NODE_RANK, which one this is, from 0; MASTER, the first one's address and a free port of it.
+MEET_SECONDS is how long they wait for each other at the start (60).
+Every rank has a log in the folder `rank_logs`. Where one fails, the others end too, and one line names it.
+"""
+import contextlib
+import ctypes
+import math
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.cli.errors import InputError, run_program
+
+LOGS = Path("rank_logs")
+TO_NOTICE = 50    # seconds that the others have to end by themselves; MindSpore misses a rank after about 30
+TO_CLOSE = 5      # seconds to end where nothing is left to do
+BECOME_REAPER = 36   # prctl's PR_SET_CHILD_SUBREAPER: msrun's processes become ours when msrun ends
+NOISE = re.compile(rb"\[(INFO|WARNING|ERROR|CRITICAL)\] |-{20}|- C\+\+ Call Stack|mindspore/ccsrc/")   # native logs
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this machine stands among those that take part.
+
+    Attributes
+    ----------
+    local : int
+        Ranks on this machine; as many on each.
+    nodes, node_rank : int
+        Machines, and which of them this is.
+    host, port : str, int
+        Where the ranks meet.
+    patience : int
+        Seconds that they wait for each other.
+    """
+
+    local: int
+    nodes: int
+    node_rank: int
+    host: str
+    port: int
+    patience: int
+
+    @property
+    def ranks(self):
+        """The numbers of the ranks on this machine."""
+        return range(self.node_rank * self.local, (self.node_rank + 1) * self.local)
+
+
+def read_place(device_num, environment):
+    """What DEVICE_NUM and the environment say.
+
+    Raises
+    ------
+    InputError
+        Naming what is no number, or out of range, or where MASTER is missing or its port taken.
+    """
+    local = _number("DEVICE_NUM", device_num, 1, 1024)
+    nodes = _number("NODES", environment.get("NODES", "1"), 1, 1024)
+    node_rank = _number("NODE_RANK", environment.get("NODE_RANK", "0"), 0, nodes - 1)
+    master = environment.get("MASTER", "" if nodes > 1 else "127.0.0.1:8118")
+    host, _, port = master.rpartition(":")
+    if not host:
+        raise InputError(f"MASTER is {master!r}; expected the first machine's address and a free port of it, as in "
+                         f"10.0.0.1:8118")
+    place = Place(local, nodes, node_rank, host, _number("the port of MASTER", port, 1024, 65535),
+                  _number("MEET_SECONDS", environment.get("MEET_SECONDS", "60"), 1, 3600))
+    if node_rank == 0:
+        _refuse_taken(place.port)
+    return place
+
+
+def _number(name, text, low, high):
+    if not re.fullmatch("[0-9]+", text) or not low <= int(text) <= high:
+        raise InputError(f"{name} is {text!r}; expected a whole number from {low} to {high}")
+    return int(text)
+
+
+def _refuse_taken(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise InputError(f"MASTER: port {port} cannot be had ({error.strerror}); expected a free one, as in "
+                             f"MASTER=127.0.0.1:{port + 1}") from None
+
+
+def main():
+    device_num, program, *flags = sys.argv[1:]
+    place = read_place(device_num, os.environ)
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir()
+    print(f"ranks {place.ranks[0]} to {place.ranks[-1]} of {place.nodes * place.local} run here, with logs in "
+          f"{LOGS.resolve()}", flush=True)
+    ctypes.CDLL(None).prctl(BECOME_REAPER, 1)
+    start(place, program, flags)
+    return Watch(place.ranks).until_all_have_ended()
+
+
+def start(place, program, flags):
+    """Let msrun start the ranks, and on the first machine the process through which they meet."""
+    folder = Path(sys.executable).parent
+    command = [str(folder / "msrun"), f"--worker_num={place.nodes * place.local}", f"--local_worker_num={place.local}",
+               f"--master_addr={place.host}", f"--master_port={place.port}", f"--node_rank={place.node_rank}",
+               f"--log_dir={LOGS}", "--worker_log_name=rank", f"--cluster_time_out={place.patience}", "--join=False",
+               program, *flags]
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1",
+                   "GLOG_v": "3", "MAML_LOCAL_RANKS": str(place.local)}   # msrun starts the `python` of the PATH
+    with (LOGS / "msrun.log").open("wb") as log:
+        done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
+    if done.returncode:
+        raise InputError(f"msrun ended with {done.returncode}; {LOGS / 'msrun.log'} says why")
+
+
+class Watch:
+    """Over the processes that msrun left to this one: `ranks`, and perhaps one through which they meet."""
+
+    def __init__(self, ranks):
+        started = sorted(_children(), key=_start_time)   # msrun starts the ranks last, in their order
+        self.running = dict.fromkeys(started) | dict(zip(started[-len(ranks):], ranks))
+        self.codes, self.interrupted, self.shown = {}, False, 0
+        for number in SIGNALS:
+            signal.signal(number, self._pass_on)
+
+    def until_all_have_ended(self):
+        """Show what rank 0 prints meanwhile; returns the exit status of the whole."""
+        deadline = math.inf
+        while self.running:
+            self._reap()
+            self._show()
+            if self.codes:
+                first_can_save = 0 in self.running.values() and not self.interrupted
+                deadline = min(deadline, time.monotonic() + (TO_NOTICE if first_can_save else TO_CLOSE))
+            if time.monotonic() > deadline:
+                self._kill()
+            time.sleep(0.1)
+        self._show()
+        return self._conclude()
+
+    def _reap(self):
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                rank = self.running.pop(ended[0], None)
+                if rank is not None:
+                    self.codes[rank] = os.waitstatus_to_exitcode(ended[1])
+
+    def _show(self):
+        """What rank 0 has printed since, whole lines of it."""
+        log = _log_of(0)
+        if not log.exists():
+            return
+        with log.open("rb") as file:
+            file.seek(self.shown)
+            lines = file.read().splitlines(keepends=True)
+        lines = [line for line in lines if line.endswith(b"\n")]
+        self.shown += sum(map(len, lines))
+        sys.stdout.buffer.write(b"".join(line for line in lines if not NOISE.match(line)))
+        sys.stdout.flush()
+
+    def _pass_on(self, number, _frame):
+        """Rank 0 decides what a signal means, as a single process would; a second one ends all."""
+        process = next((process for process, rank in self.running.items() if rank == 0), None)
+        if self.interrupted or process is None:
+            self._kill()
+        else:
+            os.kill(process, number)
+        self.interrupted = True
+
+    def _kill(self):
+        for process, rank in self.running.items():
+            kill = os.kill if rank is None else os.killpg   # a rank with all that it forked
+            with contextlib.suppress(ProcessLookupError):
+                kill(process, signal.SIGKILL)
+
+    def _conclude(self):
+        failed = [rank for rank, code in self.codes.items() if code]   # in the order in which they ended
+        if self.interrupted:
+            return self.codes.get(0, 0) if self.codes.get(0, 0) >= 0 else 1
+        if not failed:
+            return 0
+        killed = [rank for rank in failed if self.codes[rank] < 0]
+        rank = (killed or failed)[0]
+        complaint = _complaint_of(rank)
+        if killed:
+            print(f"error: rank {rank} was killed by {signal.Signals(-self.codes[rank]).name}; the others were ended, "
+                  f"and {_log_of(rank)} holds what it printed", file=sys.stderr)
+        elif complaint != _complaint_of(0) or not complaint:
+            print(f"error: rank {rank} ended with exit code {self.codes[rank]}: {complaint or _log_of(rank)}",
+                  file=sys.stderr)
+        return 2
+
+
+def _children():
+    return [int(number) for task in Path("/proc/self/task").iterdir()
+            for number in (task / "children").read_text().split()]
+
+
+def _start_time(process):
+    after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(after_name[19]), process   # field 22 of proc(5), in clock ticks
+
+
+def _log_of(rank):
+    return LOGS / f"rank_{rank}.log"
+
+
+def _complaint_of(rank):
+    """The last line in which a rank says what went wrong; empty where there is none."""
+    log = _log_of(rank)
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
+
+
+if __name__ == "__main__":
+    run_program(main)

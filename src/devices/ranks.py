@@ -1,0 +1,114 @@
+"""Ranks: processes that msrun starts on one machine or several, each with a share of the tasks; AllReduce adds up."""
+import json
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+from mindspore.communication import GlobalComm, init
+
+from src.cli.errors import InputError
+from src.devices import cluster
+from src.devices.batch_share import LostProcessError, Shared
+from src.devices.device import silenced
+
+ROOM = 1 << 14   # bytes for what the ranks must agree on, or for one line about it
+
+
+class SumOverRanks(nn.Cell):
+    """The sum of a tensor over all ranks, on each of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.all_reduce = ops.AllReduce()
+
+    def construct(self, value):
+        """[number] float32 -> the same."""
+        return self.all_reduce(value)
+
+
+class Ranks(Shared):
+    """All ranks, of which this process is one; each calls the same methods with the whole batch.
+
+    Parameters
+    ----------
+    of_rank : Shared
+        Finds what this rank's share adds to the batch.
+    """
+
+    def __init__(self, of_rank):
+        super().__init__(of_rank.meta)
+        self.of_rank, self.sum_over_ranks = of_rank, SumOverRanks()
+
+    def total(self, call, batch, share):
+        """The sum of all ranks' contributions, by one AllReduce of one tensor."""
+        mine = share.split(cluster.rank_count())[cluster.rank()]
+        values = self.of_rank.total(call, [array[mine.within(share)] for array in batch], mine)
+        flat = np.concatenate([value.ravel().astype(np.float32) for value in values])   # predictions: small numbers
+        summed = np.split(self.sum_of_all(flat), np.cumsum([value.size for value in values])[:-1])
+        return [part.reshape(value.shape).astype(value.dtype) for part, value in zip(summed, values)]
+
+    def sum_of_all(self, flat):
+        """The sum over all ranks of a flat array, float32."""
+        try:
+            return self.sum_over_ranks(Tensor(flat)).asnumpy()
+        except RuntimeError as error:   # MindSpore notices after half a minute without a sign of life
+            raise LostProcessError(f"rank {cluster.rank()}: another of the {cluster.rank_count()} ranks is gone "
+                                   f"({str(error).strip().splitlines()[0]})") from None
+
+
+def join():
+    """Meet the other ranks; nothing can be forked or summed up before.
+
+    Raises
+    ------
+    InputError
+        Where not all of them come in the time that msrun was given.
+    """
+    if GlobalComm.INITED:
+        return
+    try:
+        with silenced():
+            init()
+    except RuntimeError:
+        raise InputError(f"rank {cluster.rank()}: the {cluster.rank_count()} ranks did not all meet in time; expected "
+                         f"the launcher to be started on every machine, with the same NODES and MASTER") from None
+
+
+def serve_as_scheduler():
+    """Help the ranks to find each other, until all of them have ended; does not return."""
+    ms.set_device("CPU")
+    init()
+    raise SystemExit(0)
+
+
+def check_agreement(facts):
+    """Refuse to go on where a rank differs from rank 0.
+
+    Parameters
+    ----------
+    facts : dict of str
+        By name, what must be the same on all ranks.
+
+    Raises
+    ------
+    InputError
+        On every rank, naming one that differs and the first fact in which it does.
+    """
+    sums, count = SumOverRanks(), cluster.rank_count()
+    first = json.loads(_told_by(0, json.dumps(facts), sums))
+    differing = next((f"rank {cluster.rank()} has {name} {value}, rank 0 has {first.get(name)}; expected the same"
+                      for name, value in facts.items() if first.get(name) != value), "")
+    flags = np.zeros(count, np.float32)
+    flags[cluster.rank()] = bool(differing)
+    differs = np.flatnonzero(sums(Tensor(flags)).asnumpy())
+    if len(differs):
+        raise InputError(_told_by(differs[0], differing, sums))
+
+
+def _told_by(speaker, text, sums):
+    """On every rank the text of rank number `speaker`."""
+    numbers = np.zeros(ROOM, np.float32)
+    if cluster.rank() == speaker:
+        spoken = np.frombuffer(text.encode(), np.uint8)[:ROOM]
+        numbers[:len(spoken)] = spoken
+    return bytes(sums(Tensor(numbers)).asnumpy().astype(np.uint8)).rstrip(b"\0").decode(errors="replace")

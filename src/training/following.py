@@ -1,0 +1,18 @@
+"""A training as a rank other than the first does it: its share of every step, with nothing printed or written."""
+from src.training.loop import Training
+
+
+class FollowingTraining(Training):
+    """Takes part in what needs all ranks, in the order of the first rank's `Training`, and so keeps equal weights."""
+
+    def __init__(self, meta, runner, optimizer, average, episodes, validation, options):
+        super().__init__(meta, runner, optimizer, average, episodes, validation, options, folder=None, picture=None)
+
+    def run(self):
+        """Train to the last epoch; returns the exit status. Where the first rank stops before, all are ended."""
+        for epoch, batch in enumerate(self.episodes, self.done + 1):
+            self.step(epoch, batch)
+        return 0
+
+    def save(self, **name):
+        """The first rank does it."""
