@@ -27,8 +27,10 @@ from src.cli.command_line import parse
 from src.cli.errors import InputError
 from src.cli.options import BENCH, DATA, EVAL, OPTIONS, PLOT, TRAIN, options_of
 from src.cli.presets import PRESET_FOLDER, check_values, read_preset
+from src.data import own_classes
 from src.data.archives import unpack
 from src.data.images import read_images
+from src.data_preprocess import load_images
 from src.Omniglot import find, load_npy
 from src.pictures.curves import draw_learning_curve, draw_runs, read_runs
 from src.training.checkpoint import load
@@ -39,7 +41,7 @@ from tests.networks import NETWORKS
 SECONDS, GIGABYTE = 10, 10**6   # kB
 LONG = 5   # times as many cases in the long form
 CASES = {"flags": 600, "presets": 400, "values": 200, "notes": 150, "checkpoints": 60, "metrics": 150, "runs": 12,
-         "results": 60, "pictures": 200, "archives": 120, "arrays": 200}
+         "results": 60, "pictures": 200, "archives": 120, "arrays": 200, "classes": 120}
 
 
 def cases(name):
@@ -431,6 +433,36 @@ def test_arrays(folder, content):
     if images is not None:
         assert images.dtype == np.uint8
         assert images.shape[2:] == (1, 8, 8)
+
+
+# ---- what the data were made of
+
+RECIPE = st.fixed_dictionaries({"folder": st.just("nowhere"), "test_folder": st.just(""), "val_fraction": st.just(0.5),
+                                "imgsz": st.sampled_from([8, 8, 0, -8, 10**9]), "imgc": st.just(1)}) | VALUES
+CLASS_NOTES = st.fixed_dictionaries({
+    "recipe": RECIPE, "made_of": st.just("") | VALUES, "counts": st.just([1, 3]) | st.lists(NUMBERS) | VALUES,
+    "names": st.just(["a", "b"]) | VALUES, "n_train": st.integers(-1, 3) | VALUES}).map(json.dumps) | NOTES
+
+
+@cases("classes")
+@given(CLASS_NOTES, st.sampled_from([(4, 1, 8, 8), (0, 1, 8, 8), (4, 8, 8), ()]))
+def test_notes_of_classes(folder, notes, shape):
+    with (folder / "classes.npz").open("wb") as file:
+        np.savez(file, images=np.ones(shape, np.uint8),
+                 notes=np.frombuffer(notes.encode("utf-8", "surrogatepass"), np.uint8))
+    classes = answer(own_classes.load, folder / "classes.npz", 8, 1)
+    if classes is not None:
+        assert len(classes) == 2
+
+
+@cases("classes")
+@given(NOTES | st.fixed_dictionaries({"folder": VALUES, "made_of": VALUES, "array": VALUES}).map(json.dumps))
+def test_notes_of_an_array(folder, notes):
+    place = folder / "noted"
+    place.mkdir(exist_ok=True)
+    (place / "omniglot.npy").write_bytes(ARRAYS[0])
+    (place / "omniglot.json").write_bytes(notes.encode("utf-8", "surrogatepass"))
+    assert answer(load_images, place, 8, 1).shape == (4, 1, 1, 8, 8)
 
 
 def test_layers_of_any_kind_still_pass():

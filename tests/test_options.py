@@ -48,7 +48,7 @@ def test_a_flag_wins_over_the_preset_and_the_preset_over_the_default(tmp_path):
     (["--bogus", "1"], "--bogus"),
     (["--epoch"], "--epoch"),
     (["--preset", "nonesuch"], "nonesuch"),
-    (["--epoch", "10000000000"], "--epoch is '10000000000'; expected a whole number from 1 to 1e.06"),
+    (["--epoch", "10000000000"], "--epoch is '10000000000'; expected a whole number from 1 to 1000000"),
     (["--device_id", "9" * 5000], "--device_id is '999"),
     (["--preset", "x" * 300], "--preset is 'xxx.*255 in each name"),
     (["--ckpt", "a/" * 3000], "--ckpt is 'a/a.* 4095 bytes"),

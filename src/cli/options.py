@@ -63,7 +63,8 @@ class Option:
         words = {int: "a whole number", float: "a number", bool: "true or false",
                  str: f"a text of at most {LONGEST_TEXT} bytes, {LONGEST_NAME} in each name of a path",
                  list: f"at most {MOST_NUMBERS} whole numbers separated by commas"}[self.kind]
-        return f"{words} from {self.low:g} to {self.highest:g}" if self.low > -math.inf else words
+        as_shown = "{:g}".format if self.kind is float else "{:.0f}".format
+        return f"{words} from {as_shown(self.low)} to {as_shown(self.highest)}" if self.low > -math.inf else words
 
     @property
     def highest(self):

@@ -18,7 +18,11 @@ def fingerprint(folders):
 
 def _lines(folder, below, depth):
     """A line for each file; hidden files and folders are left out, for they are not read either."""
-    for entry in os.scandir(folder):
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:   # who reads the images says what is wrong
+        return
+    for entry in entries:
         if entry.name.startswith("."):
             continue
         name = f"{below}{entry.name}"

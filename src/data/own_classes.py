@@ -112,7 +112,10 @@ def _divide(recipe):
 
 
 def _pictures_in(folder):
-    return sorted(path for path in folder.iterdir() if is_picture(path))
+    try:
+        return sorted(path for path in folder.iterdir() if is_picture(path))
+    except OSError as error:
+        raise InputError(f"{folder}: not readable ({error.strerror}); expected a folder of images") from error
 
 
 def build(path, recipe: Recipe) -> ClassImages:
