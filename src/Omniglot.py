@@ -1,5 +1,6 @@
 """The data set on disk: where it is found, and omniglot.npy in all the forms programs have written it."""
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class Source:
     root: Path
 
 
-def find(data_path, kinds=(NPY, CLASSES, FOLDERS, ARCHIVES)):
+def find(data_path: str | Path, kinds: Sequence[str] = (NPY, CLASSES, FOLDERS, ARCHIVES)) -> Source:
     """The first data found under `data_path`, or in `omniglot/` under it.
 
     Raises
@@ -53,7 +54,7 @@ def find(data_path, kinds=(NPY, CLASSES, FOLDERS, ARCHIVES)):
                      f"add --download or --glyphs to python src/data_preprocess.py, or copy Omniglot there")
 
 
-def search(data_path, kinds=(NPY, CLASSES, FOLDERS, ARCHIVES)):
+def search(data_path: str | Path, kinds: Sequence[str] = (NPY, CLASSES, FOLDERS, ARCHIVES)) -> Source | None:
     """What `find` finds, or None."""
     return next(filter(_is_there, _places(Path(data_path), kinds)), None)
 
@@ -77,7 +78,7 @@ def _describe(source):
             ARCHIVES: f"{source.path}/*.zip"}[source.kind]
 
 
-def archives_in(source):
+def archives_in(source: Source) -> list[Path]:
     """The archives of a source of that kind, sorted; of both official ones and others beside them, the official."""
     try:
         found = sorted(source.path.glob("*.zip"))
@@ -88,7 +89,7 @@ def archives_in(source):
     return official if len(official) == len(OFFICIAL) else found
 
 
-def load_npy(path, imgsz, imgc):
+def load_npy(path: Path, imgsz: int, imgc: int) -> np.ndarray:
     """Read an omniglot.npy of this program or another.
 
     Parameters
@@ -162,7 +163,7 @@ def _as_bytes(path, images):
     return np.stack([np.rint(drawings * 255).astype(np.uint8) for drawings in images])
 
 
-def with_ink_high(images, origin):
+def with_ink_high(images: np.ndarray, origin: str | Path) -> np.ndarray:
     """uint8 images, in place, with ink 255 and paper 0; says in a line what it took for paper.
 
     Most of a drawing is paper, so the median tells; exactly in the middle it counts as light.

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from src.cli.options import DATA  # noqa: E402
 from src.cli.reading import is_file, is_folder, parse_json, read_text  # noqa: E402
 from src.data import own_classes  # noqa: E402
 from src.data.archives import OFFICIAL, download, unpack  # noqa: E402
+from src.data.class_images import ClassImages  # noqa: E402
 from src.data.glyphs import ALPHABET, draw_glyphs  # noqa: E402
 from src.data.images import read_picture  # noqa: E402
 from src.data.origin import fingerprint, state_of  # noqa: E402
@@ -47,7 +49,7 @@ OMNIGLOT_COUNTS = (50, 1623, 32460)       # alphabets, characters, images
 RANDOM_SHAPE = (1623, 20, 1, 28, 28)      # as the PyTorch tutorial's stand-in for the data
 
 
-def load_images(data_path, imgsz, imgc):
+def load_images(data_path: str, imgsz: int, imgc: int) -> np.ndarray | ClassImages:
     """The data set under `data_path`, building its omniglot.npy first where there is none, or its folders have changed.
 
     Returns
@@ -111,7 +113,7 @@ def _fingerprint(folders):
     return fingerprint([folders.path / top for top in TOP_FOLDERS])
 
 
-def unpacked(source):
+def unpacked(source: Source) -> Source:
     """The source itself where it is folders; where it is archives, the folders they are unpacked to."""
     if source.kind == FOLDERS:
         return source
@@ -120,7 +122,7 @@ def unpacked(source):
     return Source(FOLDERS, folder, source.root)
 
 
-def characters_in(source):
+def characters_in(source: Source) -> list[list[Path]]:
     """The folder of every character: background before evaluation, sorted, whatever order the file system gives.
 
     Raises
@@ -141,7 +143,7 @@ def _folders(path):
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__")))
 
 
-def read_folders(source, imgsz, imgc):
+def read_folders(source: Source, imgsz: int, imgc: int) -> np.ndarray:
     """All drawings of a source.
 
     Returns
@@ -186,13 +188,13 @@ def _read(path, imgsz, imgc, size):
     return np.asarray(pixels).reshape(imgsz, imgsz, imgc).transpose(2, 0, 1), found
 
 
-def write(path, images):
+def write(path: Path, images: np.ndarray) -> None:
     """Write the array, whole or not at all."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, images)
 
 
-def summary(source, images):
+def summary(source: Source, images: np.ndarray) -> str:
     """What was found, in a line; a second one where the official archives should hold something else."""
     alphabets = sum(len(_folders(source.path / top)) for top in TOP_FOLDERS)
     counts = (alphabets, len(images), len(images) * images.shape[1])
@@ -203,7 +205,7 @@ def summary(source, images):
     return "\n".join(lines)
 
 
-def make_glyphs(root, seed):
+def make_glyphs(root: Path, seed: int) -> None:
     """Draw the glyph data into processed/, unless they are there already."""
     folder = root / "processed"
     if (folder / TOP_FOLDERS[0] / ALPHABET.format(1)).is_dir():
@@ -214,13 +216,13 @@ def make_glyphs(root, seed):
         draw_glyphs(temporary, seed)
 
 
-def refuse_data(root, flag):
+def refuse_data(root: Path, flag: str) -> None:
     """Made-up data must neither replace nor hide what someone keeps there."""
     if source := search(root):
         raise InputError(f"{flag}: there is data in {source.path} already; expected a folder without")
 
 
-def make_random(root, seed):
+def make_random(root: Path, seed: int) -> None:
     """Write an array of random bytes in Omniglot's shape."""
     refuse_data(root, "--random")
     path = root / FILE_NAME
@@ -229,7 +231,7 @@ def make_random(root, seed):
     print(f"{path}: {images.shape} random bytes, which nothing can be learned from", flush=True)
 
 
-def build(options):
+def build(options: Namespace) -> None:
     """Find the folders or archives and write omniglot.npy from them; without them, check the one that is there."""
     source = search(options.data_path, (FOLDERS, ARCHIVES)) or find(options.data_path)
     if source.kind == CLASSES:
@@ -249,17 +251,18 @@ def build(options):
     print(summary(source, images), flush=True)
 
 
-def take_classes(root, options):
+def take_classes(root: Path, options: Namespace) -> None:
     """Read one's own images, as --classes says."""
     source = search(root)
     if source and source.kind != CLASSES:
         raise InputError(f"--classes: there is data in {source.path} already; expected a --data_path without")
-    folders = [os.path.abspath(folder) if folder else "" for folder in (options.classes, options.test_classes)]  # noqa: PTH100
+    train, test = (os.path.abspath(folder) if folder else ""  # noqa: PTH100
+                   for folder in (options.classes, options.test_classes))
     build_classes(root / own_classes.FILE_NAME,
-                  own_classes.Recipe(*folders, options.val_fraction, options.imgsz, options.imgc))
+                  own_classes.Recipe(train, test, options.val_fraction, options.imgsz, options.imgc))
 
 
-def build_classes(path, recipe):
+def build_classes(path: Path, recipe: own_classes.Recipe) -> None:
     """Write classes.npz, and say what is in it."""
     classes = own_classes.build(path, recipe)
     print(f"{path}: {own_classes.describe(classes)}", flush=True)
@@ -270,7 +273,7 @@ def build_classes(path, recipe):
     print(f"--n_way may be up to {usable[0]} in training and {usable[1]} in testing", flush=True)
 
 
-def fetch(root, url):
+def fetch(root: Path, url: str) -> None:
     """Download the official archives where there is no data, or the one that is missing beside the other."""
     source = search(root)
     if source is None:
@@ -281,7 +284,7 @@ def fetch(root, url):
         print(f"{source.path}: there already, so nothing is downloaded", flush=True)
 
 
-def main():
+def main() -> int:
     options = parse(DATA, __doc__)
     root = Path(options.data_path)
     chosen = [name for name in ("classes", "glyphs", "random", "download") if getattr(options, name)]

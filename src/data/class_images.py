@@ -1,4 +1,6 @@
 """Images by class, where classes have different numbers of them."""
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -22,26 +24,27 @@ class ClassImages:
         Where each class begins in `images`.
     """
 
-    def __init__(self, images, counts, names, n_train: int, first=None):
+    def __init__(self, images: np.ndarray, counts: Sequence[int] | np.ndarray, names: Sequence[str], n_train: int,
+                 first: np.ndarray | None = None):
         self.images, self.names, self.n_train = images, tuple(names), n_train
         self.counts = np.asarray(counts, np.int64)
         self.first = np.cumsum(self.counts) - self.counts if first is None else first
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.counts)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: slice | np.ndarray) -> "ClassImages":
         classes = np.arange(len(self))[index]
         return ClassImages(self.images, self.counts[classes], [self.names[number] for number in classes],
                            int((classes < self.n_train).sum()), self.first[classes])
 
 
-def counts_of(images):
+def counts_of(images: np.ndarray | ClassImages) -> np.ndarray:
     """The number of images of each class, of `ClassImages` or of an array [class, drawing, ...]."""
     return images.counts if isinstance(images, ClassImages) else np.full(len(images), images.shape[1])
 
 
-def in_a_row(images):
+def in_a_row(images: np.ndarray | ClassImages) -> tuple[np.ndarray, np.ndarray]:
     """All images [image, imgc, imgsz, imgsz] of `ClassImages` or an array of classes, and where each class begins."""
     if isinstance(images, ClassImages):
         return images.images, images.first

@@ -1,6 +1,7 @@
 """Pictures as anyone has them, made the small images a network takes: upright, on paper, square, with ink high."""
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from src.cli.errors import InputError, shown
 from src.cli.reading import open_regular
+
+Picture = str | Path | Image.Image | np.ndarray   # a file, or what was read from one
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")   # no others: Pillow starts Ghostscript for some
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -19,12 +22,12 @@ PAPER_AT_EDGE = 0.75   # of the edge's pixels, at least
 PAPER_IN_ALL = 0.5     # of all pixels, at least
 
 
-def is_picture(path):
+def is_picture(path: Path) -> bool:
     """Whether a file's name says that it is a picture in one of the `FORMATS`, and not a hidden one."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def read_picture(source, side=None):
+def read_picture(source: Picture, side: int | None = None) -> Image.Image:
     """A picture as a Pillow image of mode L or RGB: turned as its EXIF data say, transparent parts on paper.
 
     The first frame counts where a file has several.
@@ -115,7 +118,7 @@ def _on_paper(image):
     return Image.alpha_composite(Image.new("RGBA", image.size, paper), image).convert("RGB")
 
 
-def to_square(picture, imgsz, imgc):
+def to_square(picture: Image.Image, imgsz: int, imgc: int) -> np.ndarray:
     """A picture of `read_picture` as pixels [imgc, imgsz, imgsz], uint8, its aspect kept.
 
     What its shorter side lacks is of the paper's colour: the median of its edge.
@@ -135,7 +138,7 @@ def _edge(pixels):
     return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
 
 
-def has_light_paper(pixels):
+def has_light_paper(pixels: np.ndarray) -> bool:
     """Whether an image [imgc, height, width] shows dark ink on light paper: mostly one light brightness."""
     grey = pixels.mean(axis=0)[:, :, None]   # [height, width, 1]
     edge = _edge(grey)
@@ -144,7 +147,7 @@ def has_light_paper(pixels):
                 and (np.abs(grey - paper) <= NEAR).mean() >= PAPER_IN_ALL)
 
 
-def read_image(source, imgsz, imgc):
+def read_image(source: Picture, imgsz: int, imgc: int) -> np.ndarray:
     """One picture as the network's data hold it, whatever other pictures there are.
 
     Parameters
@@ -170,12 +173,13 @@ def read_image(source, imgsz, imgc):
     return 255 - pixels if has_light_paper(pixels) else pixels
 
 
-def shown_name(source):
+def shown_name(source: Picture) -> str:
     """What messages call a picture: its path, or what kind of object it is."""
     return str(source) if isinstance(source, (str, os.PathLike)) else shown(type(source).__name__)
 
 
-def read_images(sources, imgsz, imgc, skip_damaged=False):
+def read_images(sources: Sequence[Picture], imgsz: int, imgc: int,
+                skip_damaged: bool = False) -> tuple[np.ndarray, list[int]]:
     """Several pictures, as `read_image` makes them.
 
     Parameters

@@ -1,12 +1,13 @@
 """What an array of images was made of: its files' names, sizes and times, by which a change is noticed."""
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 DEEPEST = 3   # folders in folders that are looked into: alphabets, characters, drawings
 
 
-def fingerprint(folders):
+def fingerprint(folders: Iterable[str | Path]) -> str:
     """A short text that changes where a file in one of the `folders` is added, removed, renamed or written to."""
     digest = hashlib.sha256()
     for folder in folders:
@@ -41,7 +42,7 @@ def _stat(entry):
         return None
 
 
-def state_of(path):
+def state_of(path: str | Path) -> list[int]:
     """The size and time of a file: [bytes, ns]."""
     found = Path(path).stat()
     return [found.st_size, found.st_mtime_ns]

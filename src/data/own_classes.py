@@ -45,7 +45,7 @@ class Recipe:
     imgc: int
 
     @property
-    def folders(self):
+    def folders(self) -> list[Path]:
         """The one or two folders there are."""
         return [Path(folder) for folder in (self.folder, self.test_folder) if folder]
 
@@ -118,7 +118,7 @@ def _pictures_in(folder):
         raise InputError(f"{folder}: not readable ({error.strerror}); expected a folder of images") from error
 
 
-def build(path, recipe: Recipe) -> ClassImages:
+def build(path: Path, recipe: Recipe) -> ClassImages:
     """Read the folders and write what they hold to the file `path`, whole or not at all.
 
     Raises
@@ -146,7 +146,7 @@ def describe(classes: ClassImages) -> str:
             f"{classes.images.shape[2]} x {classes.images.shape[3]} x {classes.images.shape[1]}")
 
 
-def load(path, imgsz: int, imgc: int) -> ClassImages:
+def load(path: Path, imgsz: int, imgc: int) -> ClassImages:
     """What a file of `build` holds; built anew, and said so, where the folders have changed since.
 
     Raises
@@ -172,7 +172,7 @@ def load(path, imgsz: int, imgc: int) -> ClassImages:
     return classes
 
 
-def read_recipe(path) -> Recipe:
+def read_recipe(path: Path) -> Recipe:
     """How a file of `build` was made."""
     return _read(path)[0]
 
@@ -215,7 +215,7 @@ def _is_whole(notes, images):
             and images.shape == (sum(counts), *sizes) and math.prod(sizes) > 0)
 
 
-def name_some(names):
+def name_some(names: list[str]) -> str:
     """Names for a message: all of a few, or the first ones and how many more."""
     listed = ", ".join(names[:MOST_NAMED])
     return listed if len(names) <= MOST_NAMED else f"{listed} and {len(names) - MOST_NAMED} more"

@@ -3,11 +3,14 @@ import contextlib
 import json
 import logging
 import re
+from argparse import Namespace
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import mindspore as ms
 import numpy as np
+from mindspore import Parameter, nn
 
 from src.cli.atomic_files import replacing
 from src.cli.errors import InputError, shown
@@ -57,13 +60,13 @@ class Checkpoint:
     episodes: dict | None = None
     run: str | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         """What is known of it, in words."""
         parts = [f"epoch {self.epoch}" if self.epoch else "no epoch", f"run {self.run or 'without an id'}",
                  f"preset {(self.options or {}).get('preset', 'unknown')}"]
         return f"{self.path} ({', '.join(parts)})"
 
-    def put_into(self, net):
+    def put_into(self, net: nn.Cell) -> None:
         """Give every parameter of `net` its value.
 
         A gamma of ones may be left over: in a network without it, it is fixed at 1.
@@ -86,7 +89,7 @@ class Checkpoint:
         for parameter in parameters.values():
             self._fill(parameter)
 
-    def resume(self, optimizer):
+    def resume(self, optimizer: nn.Cell) -> int:
         """Give `optimizer` its state back; return the number of epochs done.
 
         That is 0, and `optimizer` stays as it is, where the file holds weights only.
@@ -98,7 +101,7 @@ class Checkpoint:
             self._fill(parameter)
         return self.epoch
 
-    def adopt_options(self, options, names):
+    def adopt_options(self, options: Namespace, names: Iterable[str]) -> None:
         """Set those of the options `names` that were given neither by hand nor by a preset named by hand.
 
         Raises
@@ -118,7 +121,7 @@ class Checkpoint:
         parameter.set_data(ms.Tensor(value.asnumpy(), parameter.dtype))
 
 
-def given_by_hand(options):
+def given_by_hand(options: Namespace) -> set[str]:
     """The names of the options that were given by hand, or by a preset named by hand."""
     by_hand = set(options.given)
     if "preset" in by_hand:
@@ -126,14 +129,15 @@ def given_by_hand(options):
     return by_hand
 
 
-def optimizer_state(optimizer):
+def optimizer_state(optimizer: nn.Cell) -> list[Parameter]:
     """What `optimizer` remembers from step to step: neither the weights it trains nor the learning rates."""
     trained = {parameter.name for parameter in optimizer.parameters}
     return [parameter for parameter in optimizer.get_parameters()
             if parameter.name not in trained and parameter.name != "learning_rate"]
 
 
-def save(folder, epoch, *, net, optimizer, options, episodes, run, more=(), name=FILE_NAME):
+def save(folder: Path, epoch: int, *, net: nn.Cell, optimizer: nn.Cell, options: Namespace,
+         episodes: dict, run: str | None, more: Iterable[Parameter] = (), name: str = FILE_NAME) -> Path:
     """Write `maml-<epoch>_1.ckpt`, or another `name`, whole or not at all.
 
     Parameters
@@ -176,7 +180,8 @@ def save(folder, epoch, *, net, optimizer, options, episodes, run, more=(), name
     return path
 
 
-def write(path, tensors, epoch, options, episodes, run=None):
+def write(path: Path, tensors: list[Parameter], epoch: int, options: dict, episodes: dict | None,
+          run: str | None = None) -> None:
     """Write a checkpoint file, whole or not at all.
 
     Parameters
@@ -220,7 +225,7 @@ def _refuse_diverged(weights, state, epoch, path):
                                 f"diverged; {path.name} is not written")
 
 
-def last_good(folder):
+def last_good(folder: Path) -> str:
     """What to do after a training in `folder` has diverged, in words."""
     advice = "with a smaller --meta_lr or --update_lr, or with --clip_norm"
     epochs = numbered(folder)
@@ -229,14 +234,14 @@ def last_good(folder):
     return f"the last good checkpoint is {epochs[max(epochs)]}: --ckpt goes on from it, {advice}"
 
 
-def prune(folder, keep):
+def prune(folder: Path, keep: int) -> None:
     """Remove all but the `keep` newest of a folder's numbered checkpoints; 0: none is removed."""
     epochs = numbered(folder)
     for epoch in sorted(epochs)[:-keep] if keep else ():
         epochs[epoch].unlink(missing_ok=True)
 
 
-def numbered(folder):
+def numbered(folder: str | Path) -> dict[int, Path]:
     """The checkpoints `maml-<epoch>_1.ckpt` of a folder, by epoch."""
     # As `save` writes a number: `maml-01_1.ckpt` would be taken for a file `maml-1_1.ckpt`, which there is not.
     pattern = re.compile(FILE_NAME.replace(".", r"\.").format(r"([1-9][0-9]{0,8}|0)"))
@@ -244,7 +249,7 @@ def numbered(folder):
     return {int(match[1]): entry for match, entry in found if match}
 
 
-def load(path):
+def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint: a file, or the one of the highest epoch in a folder.
 
     Raises
@@ -313,7 +318,7 @@ def _under_new_names(options):
     return options
 
 
-def find(path):
+def find(path: str | Path) -> Path:
     """The checkpoint file that `path` means.
 
     Raises

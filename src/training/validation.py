@@ -2,7 +2,11 @@
 import argparse
 from pathlib import Path
 
-from src.data.class_images import counts_of
+import numpy as np
+
+from src.data.class_images import ClassImages, counts_of
+from src.devices.batch_share import Shared
+from src.meta import Meta
 from src.training import protocols
 from src.training.evaluation import by_step, evaluate_batches, mean_and_interval
 from src.training.from_options import make_episodes
@@ -30,18 +34,18 @@ class ValidationPass:
         The highest validation accuracy so far.
     """
 
-    def __init__(self, prefix, images, options):
+    def __init__(self, prefix: str, images: np.ndarray | ClassImages, options: argparse.Namespace):
         as_evaluated = protocols.settings(protocols.STRICT, options.n_way, options.k_spt) | {"augment": 0.0}
         left = int(counts_of(images).min()) - options.k_spt
         as_evaluated["k_qry"] = min(as_evaluated["k_qry"], left)   # all there are, if fewer
         self.prefix, self.options, self.best = prefix, options, 0.0
         self.episodes = make_episodes(images, argparse.Namespace(**vars(options) | as_evaluated), options.eval_batches)
 
-    def is_due(self, epoch):
+    def is_due(self, epoch: int) -> bool:
         """Whether to measure after this epoch."""
         return epoch % self.options.eval_every == 0
 
-    def measure(self, meta):
+    def measure(self, meta: Meta | Shared) -> dict:
         """The figures of one pass, for the record of the epoch it follows.
 
         Returns
@@ -56,14 +60,14 @@ class ValidationPass:
                    f"{self.prefix}loss": float(losses[:, -1].mean())}
         return figures | (by_step(losses, accuracies, self.prefix) if self.options.per_step else {})
 
-    def resume(self, folder, done):
+    def resume(self, folder: str | Path, done: int) -> None:
         """Take `best` from the records that the first `done` epochs left in a run's folder."""
         path = Path(folder) / FILE_NAME
         records = read_metrics(path) if self.prefix == VALIDATION and done and path.exists() else []
         self.best = max((record.get(f"{VALIDATION}accuracy", 0.0) for record in records if record["step"] <= done),
                         default=0.0)
 
-    def update_best(self, figures):
+    def update_best(self, figures: dict) -> bool:
         """Take the figures of a pass into account for `best`; returns whether they are the best so far."""
         accuracy = figures.get(f"{VALIDATION}accuracy", 0.0)
         better, self.best = accuracy > self.best, max(accuracy, self.best)
