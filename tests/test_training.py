@@ -292,3 +292,29 @@ def test_evaluation_refuses(arguments, message, trained, data_path, monkeypatch)
     monkeypatch.setattr(sys, "argv", ["eval.py", "--data_path", str(data_path), "--ckpt", str(trained[0]), *arguments])
     with pytest.raises(InputError, match=message):
         evaluation.main()
+
+
+def test_maml_plus_plus_goes_on_under_its_schedule_as_if_never_interrupted(data_path, tmp_path, monkeypatch, capsys):
+    """Saved while its first epochs of first order and its falling rate are under way, then evaluated."""
+    preset = tmp_path / "small.yaml"
+    preset.write_text(f"algorithm: maml++\nadapt: weight,bias\nlr_scheduler: cosine\nmulti_step_epochs: 4\n"
+                      f"first_order_epochs: 4\nupdate_step: 2\ntask_num: 3\nk_qry: 2\nmeta_lr: 0.01\nnetwork:\n"
+                      f"{LAYER * 2}  - {{layer: reduce_mean}}\n  - {{layer: linear}}\n", encoding="utf-8")
+    whole, going_on = tmp_path / "whole", tmp_path / "going on"
+    train(monkeypatch, "--data_path", data_path, "--preset", preset, "--epoch", 6, "--save_every", 3, "--log_every", 1,
+          "--output_dir", whole, "--workers", 1)
+    train(monkeypatch, "--data_path", data_path, "--ckpt", whole / "maml-3_1.ckpt", "--output_dir", going_on,
+          "--workers", 1)
+    rates = [[record["learning_rate"] for record in read_metrics(folder / "metrics.jsonl")]
+             for folder in (whole, going_on)]
+    assert rates[0] == pytest.approx([0.005 * (1 + np.cos(np.pi * done / 6)) for done in range(6)])
+    assert rates[1] == rates[0][3:]
+    first, last, continued = (checkpoint.load(path).tensors for path in (whole / "maml-3_1.ckpt", whole, going_on))
+    assert {"rates", "shifts.net.1.beta", "moment1.rates"} <= last.keys()
+    for name, tensor in last.items():
+        np.testing.assert_allclose(continued[name].asnumpy(), tensor.asnumpy(), atol=1e-5, err_msg=name)
+    assert np.abs(last["rates"].asnumpy() - first["rates"].asnumpy()).max() > 1e-3
+    capsys.readouterr()
+    found = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", going_on, "--task_num", 4,
+                     "--test_batches", 1, "--workers", 1)
+    assert (found["epoch"], 0 < found["mean"] < 1) == (6, True)
