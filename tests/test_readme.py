@@ -1,5 +1,6 @@
 """The documentation: generated tables, commands that parse, names and links that exist, both languages alike."""
 import importlib.util
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -20,7 +21,7 @@ READMES = ("README.md", "README_CN.md")
 PAGES = (*READMES, "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 LONGEST_README = 250   # lines
 PROGRAMS = {"omniglot_train.py": TRAIN, "eval.py": EVAL, "src/data_preprocess.py": DATA, "plot.py": PLOT}
-LAUNCHERS = {"train": (TRAIN, ["--device_id", "--epoch", "--data_path"]),
+LAUNCHERS = {"train": (TRAIN, ["--device_id", "--epoch", "--data_path"]),   # or a number of devices, a number too
              "eval": (EVAL, ["--device_id", "--data_path", "--ckpt"])}
 FILE = r"(?:src|script|config|benchmarks|tests|docs|examples)/[\w./+-]*\w\.\w+"
 
@@ -81,8 +82,9 @@ def test_table_writers_replace_what_is_between_their_marks(tables, marker):
 def test_commands_are_accepted(page):
     parsed = 0
     for command in commands(read(page)):
-        runner, program, *arguments = shlex.split(command, comments=True)
-        if launcher := re.fullmatch(r"script/run_(?:standalone_)?(train|eval)_\w+\.sh", program):
+        words = shlex.split(command, comments=True)
+        _, program, *arguments = itertools.dropwhile(lambda word: "=" in word, words)
+        if launcher := re.fullmatch(r"script/run_(?:standalone_|distribute_)?(train|eval)_\w+\.sh", program):
             kind, names = LAUNCHERS[launcher[1]]
             arguments = [text for pair in zip(names, arguments) for text in pair] + arguments[len(names):]
         elif program in PROGRAMS:
@@ -94,6 +96,14 @@ def test_commands_are_accepted(page):
         parse(kind, "", arguments)
         parsed += 1
     assert parsed >= 12 or page not in READMES   # most of what a README is about
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_imports_what_there_is(page):
+    for block in blocks(read(page), "python"):
+        compile(block, page, "exec")
+        for line in re.findall(r"^from src\S* import .*", block, re.MULTILINE):
+            exec(line, {})
 
 
 def test_own_preset_is_accepted(tmp_path):
@@ -180,7 +190,8 @@ def test_readmes_are_short_and_name_every_preset(page):
 def test_both_languages_hold_the_same():
     """Commands, presets, numbers and links: what needs no translation."""
     english, chinese = map(read, READMES)
-    assert blocks(english, "bash") == blocks(chinese, "bash")
+    for language in ("bash", "python"):
+        assert blocks(english, language) == blocks(chinese, language)
     assert sorted(commands(english)) == sorted(commands(chinese))
     assert len(re.findall(r"^#+ ", english, re.MULTILINE)) == len(re.findall(r"^#+ ", chinese, re.MULTILINE))
     for pattern in (r"`--\w+", r"\d+(?:[.,]\d+)*", r"\]\(((?:docs|examples)/[^)]*)\)", r"^\| `[\w+-]+`"):
