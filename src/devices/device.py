@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from src.cli.errors import InputError
-from src.devices import cluster
+from src.devices import cluster, missing
 
 os.environ.setdefault("GLOG_v", "3")   # before MindSpore is imported: errors only, no warnings on the screen
 
@@ -140,8 +140,9 @@ def _choose(target, device_id):
     """The device itself where `target` is "auto"; refused where MindSpore does not see it."""
     target = _first_present(device_id) if target == "auto" else target
     if target != "CPU" and not _is_present(target, device_id):
-        raise InputError(f"--device_target {target} --device_id {device_id}: MindSpore sees no such device here; "
-                         f"use --device_target CPU (launchers: the script whose name ends in _cpu.sh)")
+        why = "; ".join(missing.reasons(target, device_id)) or "what it needs is there; GLOG_v=2 lets it say why"
+        raise InputError(f"--device_target {target} --device_id {device_id}: MindSpore sees no such device here: "
+                         f"{why}; use --device_target CPU (launchers: the script whose name ends in _cpu.sh)")
     return target
 
 
