@@ -50,6 +50,10 @@ class FewShotClassifier:
         The labels, each once: sorted, or where they cannot be, in the order they came.
     steps_ : int
         The inner steps that `fit` took.
+    support_ : ndarray of uint8, [image, imgc, imgsz, imgsz]
+        The support images as the network sees them, and
+    numbers_ : ndarray of int32, [image]
+        the numbers of their classes.
     """
 
     _estimator_type = "classifier"   # for scikit-learn before 1.6, as `__sklearn_tags__` is for later ones
@@ -79,22 +83,44 @@ class FewShotClassifier:
         self.classes_, numbers = distinct(labels)
         if len(self.classes_) < 2:
             raise InputError(f"{len(self.classes_)} classes among {len(labels)} labels; expected at least 2")
+        self.support_, self.numbers_ = self.read(images)[0], numbers
         meta, options = self._trained()
         self.steps_ = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
-        weights = meta.adapt(self._values(images, options), numbers[None], self.steps_)
+        weights = meta.adapt(_values(self.support_, options), numbers[None], self.steps_)
         self.weights_ = [weight.asnumpy() for weight in weights]
         return self
 
+    def read(self, images, skip_damaged=False) -> tuple[np.ndarray, list]:
+        """Images as a fitted classifier sees them.
+
+        Parameters
+        ----------
+        images : sequence
+            As the class says.
+        skip_damaged : bool
+            Whether to leave out what cannot be read, with a warning, or to refuse it.
+
+        Returns
+        -------
+        pixels : ndarray of uint8, [image, imgc, imgsz, imgsz]
+            Ink 255, paper 0.
+        kept : list of int
+            Which of the images they are.
+        """
+        _, options = self._trained()
+        return read_images(as_sequence(images), options.imgsz, options.imgc, skip_damaged)
+
     def predict_proba(self, images) -> np.ndarray:
         """Probabilities [image, class] (float64), the classes in the order of `classes_`."""
-        if not hasattr(self, "weights_"):
-            raise InputError("this classifier has seen no support images yet; expected a call of fit first")
-        images = as_sequence(images)
-        if not len(images):
+        return self.probabilities(self.read(images)[0])
+
+    def probabilities(self, pixels) -> np.ndarray:
+        """As `predict_proba`, of images that `read` has read."""
+        if not len(pixels):
             return np.empty((0, len(self.classes_)))
         meta, options = self._trained()
         weights = changing(tuple(map(Tensor, self.weights_)))
-        return _softmax(meta.predict(weights, self._values(images, options)).asnumpy()[0].astype(np.float64))
+        return _softmax(meta.predict(weights, _values(pixels, options)).asnumpy()[0].astype(np.float64))
 
     def predict(self, images) -> np.ndarray:
         """The most probable class of every image, [image]."""
@@ -127,13 +153,11 @@ class FewShotClassifier:
         return f"{type(self).__name__}({', '.join(changed)})"
 
     def _trained(self):
+        """The trained network for as many classes as there are, and its options."""
+        if not hasattr(self, "classes_"):
+            raise InputError("this classifier has seen no support images yet; expected a call of fit first")
         path = checkpoint.find(self.ckpt)
         return _load(path, path.stat().st_mtime_ns, len(self.classes_), self.rate, self.preset)
-
-    def _values(self, images, options):
-        """Images as the network takes them, float32 [1, image, imgc, imgsz, imgsz]."""
-        pixels, _ = read_images(images, options.imgsz, options.imgc)
-        return to_values(pixels[None], options.ink, options.paper)
 
 
 @functools.lru_cache(maxsize=KEPT)
@@ -144,6 +168,11 @@ def _load(path: Path, modified: int, n_way: int, rate, preset):
     options = options_of_call(EVAL, {name: value for name, value in given.items() if value is not None})
     meta, _ = load_trained(options)
     return meta, options
+
+
+def _values(pixels, options):
+    """Images of `read` as the network takes them, float32 [1, image, imgc, imgsz, imgsz]."""
+    return to_values(pixels[None], options.ink, options.paper)
 
 
 def as_sequence(images):

@@ -1,5 +1,7 @@
 """Files that are never half written: a temporary neighbour first, then a rename."""
 import contextlib
+import csv
+import io
 import json
 import os
 import shutil
@@ -70,11 +72,22 @@ def write_json(path, value):
     """Write `value` as JSON to the file `path`, or as one line to standard output where `path` is "-"."""
     if str(path) == "-":
         print(json.dumps(value), flush=True)
-        return
+    else:
+        _write_text(path, json.dumps(value, indent=2) + "\n", "--json")
+
+
+def write_csv(path, rows):
+    """Write rows, lists of texts and numbers, to the file `path`, as the flag --csv asks for."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    _write_text(path, text.getvalue(), "--csv")
+
+
+def _write_text(path, text, flag):
     path = Path(path)
-    make_folder(path.parent, "--json")
+    make_folder(path.parent, flag)
     try:
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+            temporary.write_bytes(text.encode("utf-8", "surrogateescape"))   # a file's name may be no UTF-8
     except OSError as error:
-        raise InputError(f"--json {path}: cannot write this file ({error.strerror})") from error
+        raise InputError(f"{flag} {path}: cannot write this file ({error.strerror})") from error

@@ -2,7 +2,7 @@
 import argparse
 
 from src.cli.errors import InputError
-from src.cli.options import BY_NAME, LEARNING, OPERANDS, REQUIRED, TRAIN, Option, options_of
+from src.cli.options import BY_NAME, OPERANDS, REQUIRED, RUNNING, TRAIN, Option, options_of
 from src.cli.presets import PRESET_FOLDER, read_preset
 
 
@@ -79,7 +79,7 @@ def _for_program(content, options):
 def _parser(program, description, options):
     parser = _OneLineParser(description=description, allow_abbrev=False,
                             formatter_class=argparse.RawDescriptionHelpFormatter)
-    if program in LEARNING:
+    if program in RUNNING:
         parser.add_argument("--list_presets", "--list-presets", action=_ListPresets, nargs=0,
                             help="print a table of the presets, and end")
     if program in OPERANDS:
@@ -96,7 +96,8 @@ def _parser(program, description, options):
             parser.add_argument(*negative, dest=option.name, action="store_false", help=argparse.SUPPRESS)
         else:
             metavar = "{" + ",".join(map(str, option.choices)) + "}" if option.choices else option.name.upper()
-            parser.add_argument(*names, dest=option.name, metavar=metavar, help=text)
+            several = {"action": "extend", "nargs": "+"} if option.kind is tuple else {}
+            parser.add_argument(*names, dest=option.name, metavar=metavar, help=text, **several)
     return parser
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from src.cli.errors import InputError, shown
 
-TRAIN, EVAL, DATA, BENCH, PLOT = "train", "eval", "preprocess", "bench", "plot"
+TRAIN, EVAL, DATA, BENCH, PLOT, PREDICT = "train", "eval", "preprocess", "bench", "plot", "predict"
 LEARNING = (TRAIN, EVAL, BENCH)   # programs that build the network and its episodes
+RUNNING = (*LEARNING, PREDICT)    # programs that run the network
 REQUIRED = "required"
 OPERANDS = {PLOT: ("RUN", "folder of a training")}   # what a program takes without a flag, one or more: name and help
 
@@ -28,7 +29,7 @@ class Option:
     default : object or dict
         The default; a dict gives each program its own. `REQUIRED` where there is none.
     kind : type
-        int, float, str, bool, or list (numbers separated by commas).
+        int, float, str, bool, list (numbers separated by commas), or tuple (texts, each an argument of its own).
     low, high : float
         The valid range, both ends included; `LARGEST` ends it where no `high` does.
     stored : bool
@@ -62,7 +63,8 @@ class Option:
             return ("some of " if self.several else "one of ") + ", ".join(map(str, self.choices))
         words = {int: "a whole number", float: "a number", bool: "true or false",
                  str: f"a text of at most {LONGEST_TEXT} bytes, {LONGEST_NAME} in each name of a path",
-                 list: f"at most {MOST_NUMBERS} whole numbers separated by commas"}[self.kind]
+                 list: f"at most {MOST_NUMBERS} whole numbers separated by commas",
+                 tuple: f"texts of at most {LONGEST_TEXT} bytes, {LONGEST_NAME} in each name of a path"}[self.kind]
         as_shown = "{:g}".format if self.kind is float else "{:.0f}".format
         return f"{words} from {as_shown(self.low)} to {as_shown(self.highest)}" if self.low > -math.inf else words
 
@@ -136,16 +138,22 @@ def _to_list(value):
     return None if None in numbers or len(numbers) > MOST_NUMBERS else numbers
 
 
-_CONVERTERS = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str, list: _to_list}
+def _to_texts(value):
+    texts = tuple(map(_to_str, value)) if isinstance(value, (list, tuple)) else (_to_str(value),)
+    return None if None in texts else texts
+
+
+_CONVERTERS = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str, list: _to_list, tuple: _to_texts}
 
 SEED_HIGH = 2**32 - 1
 OPTIONS = (
     # What runs where
-    Option("preset", "maml", "name of a preset in config/, or a path to your own YAML file"),
-    Option("device_target", "auto", "auto: an Ascend or GPU that MindSpore sees, else the CPU",
+    Option("preset", "maml", "name of a preset in config/, or a path to your own YAML file", programs=RUNNING),
+    Option("device_target", "auto", "auto: an Ascend or GPU that MindSpore sees, else the CPU", programs=RUNNING,
            choices=("auto", "CPU", "GPU", "Ascend")),
-    Option("device_id", 0, "which of several devices", int, low=0),
-    Option("mode", "graph", "compiled graphs, or operation by operation", choices=("graph", "pynative")),
+    Option("device_id", 0, "which of several devices", int, RUNNING, low=0),
+    Option("mode", "graph", "compiled graphs, or operation by operation", programs=RUNNING,
+           choices=("graph", "pynative")),
     Option("workers", 0, "processes that share a batch's tasks, on the CPU; 0: one a core, with at least 2 tasks each",
            int, low=0, high=256),
     Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH, fixed=True),
@@ -175,9 +183,10 @@ OPTIONS = (
            "rotated; paper: as many as support images, rotated", programs=(EVAL,), choices=("none", "strict", "paper")),
     # Inner loop
     Option("update_step", 1, "inner steps on the support set, in training", int, low=0, high=1000, stored=True),
-    Option("update_step_test", 3, "inner steps on the support set, in evaluation", int, (TRAIN, EVAL, BENCH), low=0,
+    Option("update_step_test", 3, "inner steps on the support set, in evaluation", int, RUNNING, low=0,
            high=1000, stored=True),
-    Option("update_lr", 1.0, "inner learning rate, for the mean cross-entropy over the support set", float, low=0,
+    Option("update_lr", 1.0, "inner learning rate, for the mean cross-entropy over the support set", float,
+           RUNNING, low=0,
            stored=True),
     Option("adapt", "weight,bias,gamma,beta", "kinds of parameters the inner loop adapts, separated by commas; head: "
            "all of the last layer", choices=("weight", "bias", "gamma", "beta", "head"), several=True, stored=True),
@@ -213,8 +222,11 @@ OPTIONS = (
     Option("ema_decay", 0.0, "decay of the average of the weights over the last steps, which then is what is tested "
            "and saved; 0: none", float, (TRAIN,), low=0, high=0.99999),
     # Input and output
-    Option("ckpt", "", "checkpoint to start from (training) or to evaluate: a file, or a folder of them",
-           programs=(TRAIN, EVAL)),
+    Option("ckpt", {TRAIN: "", EVAL: "", PREDICT: REQUIRED}, "checkpoint to start from (training) or to use: a file, "
+           "or a folder of them", programs=(TRAIN, EVAL, PREDICT)),
+    Option("support", REQUIRED, "folder of the images to learn from; it holds a folder a class, which gives it its "
+           "name", programs=(PREDICT,)),
+    Option("query", REQUIRED, "images to classify: files, and folders of them; several", tuple, (PREDICT,)),
     Option("output_dir", "./ckpt_outputs", "folder for checkpoints, metrics.jsonl and maml-accs.png",
            programs=(TRAIN,)),
     Option("overwrite", False, "where output_dir holds another run: move that aside, whole, and start", bool,
@@ -234,7 +246,10 @@ OPTIONS = (
     Option("profile", False, "first write the kernel table of one step to kernels.csv in output_dir", bool, (TRAIN,)),
     Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
     Option("out", "accuracies.png", "file for the picture; its suffix says in which format", programs=(PLOT,)),
-    Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH)),
+    Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH, PREDICT)),
+    Option("csv", "", "file for the results as a table, with every class's probability", programs=(PREDICT,)),
+    Option("picture", "", "file for a picture of the images and their classes; its suffix says in which format",
+           programs=(PREDICT,)),
     # Preparing the data
     Option("download", False, "fetch the two official archives into raw/ where no data is found", bool, (DATA,)),
     Option("url", "https://github.com/brendenlake/omniglot/raw/master/python", "where --download finds the archives",

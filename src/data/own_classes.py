@@ -59,7 +59,7 @@ def read_classes(recipe: Recipe) -> ClassImages:
         Where there are too few classes, or none of the images of one part can be read.
     """
     train, test = _divide(recipe)
-    files = {folder: _pictures_in(folder) for folder in train + test}
+    files = {folder: pictures_in(folder) for folder in train + test}
     refuse_beyond_memory(recipe.imgc * recipe.imgsz ** 2 * sum(map(len, files.values())),
                          f"--classes {recipe.folder}: its images", "see --imgsz and --imgc")
     images, counts, names, n_train = [], [], [], 0
@@ -111,7 +111,8 @@ def _divide(recipe):
     return sorted(set(train) - set(test[:n_test])), sorted(test[:n_test])
 
 
-def _pictures_in(folder):
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder, by their names; sorted."""
     try:
         return sorted(path for path in folder.iterdir() if is_picture(path))
     except OSError as error:

@@ -1,0 +1,34 @@
+"""Where a program's picture goes: a file whose name and folder are checked before anything is drawn."""
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from src.cli.atomic_files import make_folder
+from src.cli.errors import InputError
+
+FORMATS = (".png", ".jpg", ".pdf", ".svg")
+
+
+def checked_path(path, flag: str) -> Path:
+    """The path of a picture that the flag names; its folder is made where it is missing.
+
+    Raises
+    ------
+    InputError
+        Where its suffix is of no known format, or the folder cannot be made.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise InputError(f"{flag} {path}: no such kind of picture; expected a name that ends in {', '.join(FORMATS)}")
+    make_folder(path.parent, flag)
+    return path
+
+
+@contextlib.contextmanager
+def drawing(path, flag: str) -> Iterator[Path]:
+    """Yield the checked path; what keeps the picture from being written is an `InputError` that names it."""
+    path = checked_path(path, flag)
+    try:
+        yield path
+    except OSError as error:
+        raise InputError(f"{flag} {path}: cannot write this file ({error.strerror})") from error

@@ -1,0 +1,108 @@
+"""predict.py as a user types it: a folder a class, a folder of other images, and what it says of them."""
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_images import CLASSES, shape, write_folders
+from PIL import Image
+
+import predict
+
+ROOT = Path(__file__).resolve().parent.parent
+WAYS = 4
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """support/, a folder a class with 1 to 4 images, and query/ with two of each class and a damaged one."""
+    folder = tmp_path_factory.mktemp("mine")
+    write_folders(folder / "support", WAYS, seed=1)
+    (folder / "query").mkdir()
+    draws = np.random.default_rng(2)
+    for number, name in enumerate(CLASSES[:WAYS] * 2):
+        shape(name, draws).save(folder / "query" / f"{number} {name}.png")
+    (folder / "query" / "broken.jpg").write_bytes(b"no image")
+    return folder
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, str(ROOT / "predict.py"), *map(str, arguments)], cwd=ROOT, text=True,
+                          check=False, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
+@pytest.fixture(scope="module")
+def predicted(trained_path, mine):
+    """One run that writes all it can, and what it printed."""
+    out = mine / "out"
+    done = run("--ckpt", trained_path, "--support", mine / "support", "--query", mine / "query", "--json", "-",
+               "--csv", out / "table.csv", "--picture", out / "picture.png")
+    assert done.returncode == 0, done.stderr
+    return done, out
+
+
+def test_every_image_gets_a_class_and_a_probability(predicted):
+    results = json.loads(predicted[0].stdout)   # nothing else is on standard output
+    assert results["support_images"] == {name: number + 1 for number, name in enumerate(CLASSES[:WAYS])}
+    assert [Path(each["file"]).name for each in results["images"]] \
+        == sorted(f"{number} {name}.png" for number, name in enumerate(CLASSES[:WAYS] * 2))
+    right = 0
+    for each in results["images"]:
+        ranked = sorted(each["probabilities"], key=each["probabilities"].get, reverse=True)
+        assert [each["class"], each["second"]] == ranked[:2]
+        assert each["probability"] == each["probabilities"][ranked[0]]
+        assert sum(each["probabilities"].values()) == pytest.approx(1)
+        right += Path(each["file"]).stem.endswith(each["class"])
+    assert right >= 6
+
+
+def test_the_table_shows_them_in_columns(predicted):
+    lines = predicted[0].stderr.splitlines()
+    assert any("broken.jpg: not readable" in line and "left out" in line for line in lines)
+    head = next(number for number, line in enumerate(lines) if line.startswith("file"))
+    rows = lines[head + 1:head + 1 + 2 * WAYS]
+    for row, each in zip(rows, json.loads(predicted[0].stdout)["images"]):
+        expected = [each["file"], each["class"], f"{each['probability']:.3f}", each["second"],
+                    f"{each['second_probability']:.3f}"]
+        assert row.split() == " ".join(expected).split()
+    assert "12 inner steps on 10 support images of 4 classes" in lines[head + 1 + 2 * WAYS]
+
+
+def test_csv_and_picture_hold_the_same(predicted):
+    done, out = predicted
+    with (out / "table.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row, each in zip(rows, json.loads(done.stdout)["images"], strict=True):
+        assert (row["file"], row["class"]) == (each["file"], each["class"])
+        assert float(row[f"p({each['second']})"]) == each["second_probability"]
+    with Image.open(out / "picture.png") as picture:
+        assert len(picture.convert("L").getcolors()) > 20
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"--support": "missing"}, "--support .*missing: no such folder"),
+    ({"--support": "query"}, "--support .*query: holds no folders"),
+    ({"--support": "bad"}, "a/broken.png: not readable"),
+    ({"--support": "hollow"}, "hollow: b holds no images"),
+    ({"--support": "single"}, "single: holds one class; expected at least 2"),
+    ({"--query": "nothing"}, "--query .*nothing: no such file or folder"),
+    ({"--query": "hollow/b"}, "--query .*hollow/b: this folder holds no images"),
+    ({"--query": "query/broken.jpg"}, "--query: none of 1 files can be read"),
+    ({"--picture": "out.doc"}, r"--picture .*out\.doc: no such kind of picture"),
+    ({"--ckpt": "missing"}, "--ckpt .*missing: no such file or folder"),
+])
+def test_what_cannot_be_is_one_line(trained_path, mine, changes, message, monkeypatch):
+    for folder in ("bad/a", "bad/b", "hollow/a", "hollow/b", "single/a"):
+        (mine / folder).mkdir(parents=True, exist_ok=True)
+        if folder != "hollow/b":
+            shape("cross", np.random.default_rng(1)).save(mine / folder / "x.png")
+    (mine / "bad/a/broken.png").write_bytes(b"\x89PNG nothing")
+    arguments = {"--ckpt": trained_path, "--support": mine / "support", "--query": mine / "query"}
+    arguments |= {flag: mine / name for flag, name in changes.items()}
+    monkeypatch.setattr("sys.argv", ["predict.py", *(str(part) for pair in arguments.items() for part in pair)])
+    with pytest.raises(predict.InputError, match=message):
+        predict.main()
