@@ -18,7 +18,7 @@ from src.devices.shares import share_out
 from src.training import protocols
 from src.training.agreement import check_same_on_all_ranks
 from src.training.evaluation import bracketed, by_step, evaluate_batch, summarize, summary_line
-from src.training.from_options import load_split, load_trained, make_episodes
+from src.training.from_options import load_to_test, load_trained, make_episodes
 from src.training.run_log import step_lines
 
 
@@ -38,7 +38,7 @@ def evaluate(options, workers=1):
     meta, checkpoint = load_trained(options)
     protocols.apply(options)
     runner = share_out(meta, workers)
-    _, test_images = load_split(options)
+    test_images = load_to_test(options)
     check_same_on_all_ranks(options, test_images, meta)
     episodes = make_episodes(test_images, options, options.test_batches)
     accuracies, losses = [], []

@@ -128,9 +128,19 @@ class OmniglotIter:
         self._seed = state["seed"]
         self._start = self._drawn = state["drawn"]
 
+    def classes(self, number: int) -> np.ndarray:
+        """The classes of batch `number`, [task, way]: which of `images` each label stands for."""
+        return self._classes(self._generator(number))
+
+    def _generator(self, number):
+        return np.random.default_rng(np.append(self._seed, number))
+
+    def _classes(self, rng):
+        return _distinct(rng, len(self.counts), (self.task_num, self.n_way))
+
     def _batch(self, number):
-        rng = np.random.default_rng(np.append(self._seed, number))
-        classes = _distinct(rng, len(self.counts), (self.task_num, self.n_way))   # [task, way]
+        rng = self._generator(number)
+        classes = self._classes(rng)                                   # [task, way]
         turns = rng.integers(4, size=classes.shape) if self.rotate else np.zeros_like(classes)
         drawings = _distinct(rng, self.counts[classes], (*classes.shape, self.k_spt + self.k_qry))
         drawings += self.first[classes][..., None]   # [task, way, k], as numbers in `images`

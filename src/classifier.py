@@ -27,8 +27,8 @@ class FewShotClassifier:
     """Adapts a trained MAML to a few images of each class, and says of other images which class they show.
 
     The number of classes is that of the labels, whatever the checkpoint was trained on (see `src/training/head.py`),
-    and each class may have a number of images of its own, from one up. Every image counts the same in the inner loss,
-    so that of two classes the one with more images weighs more.
+    and each class may have a number of images of its own, from one up. Those of smaller classes are taken several times
+    over, for all classes to weigh the same: else the larger ones win.
 
     Images are a sequence of paths, Pillow images or arrays, mixed as they come, or one array of them (see
     `src.data.images.read_picture`): of any size, grey or in colour, ink dark or light.
@@ -85,8 +85,9 @@ class FewShotClassifier:
             raise InputError(f"{len(self.classes_)} classes among {len(labels)} labels; expected at least 2")
         self.support_, self.numbers_ = self.read(images)[0], numbers
         meta, options = self._trained()
+        evened = even(numbers)
         self.steps_ = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
-        weights = meta.adapt(_values(self.support_, options), numbers[None], self.steps_)
+        weights = meta.adapt(_values(self.support_[evened], options), numbers[evened][None], self.steps_)
         self.weights_ = [weight.asnumpy() for weight in weights]
         return self
 
@@ -193,6 +194,12 @@ def distinct(labels: list) -> tuple[np.ndarray, np.ndarray]:
         once.sort()
     numbers = {label: number for number, label in enumerate(once)}
     return _as_array(once), np.array([numbers[label] for label in labels], np.int32)
+
+
+def even(numbers: np.ndarray) -> np.ndarray:
+    """Places of `numbers`, as many of each number that occurs: all of them, those of the rarer ones several times."""
+    places = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
+    return np.concatenate([np.resize(each, max(map(len, places))) for each in places])
 
 
 def _as_array(labels):

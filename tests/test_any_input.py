@@ -25,7 +25,7 @@ from PIL import Image
 
 from src.cli.command_line import parse
 from src.cli.errors import InputError
-from src.cli.options import BENCH, DATA, EVAL, OPTIONS, PLOT, TRAIN, options_of
+from src.cli.options import BENCH, DATA, EVAL, OPTIONS, PLOT, PREDICT, TRAIN, options_of
 from src.cli.presets import PRESET_FOLDER, check_values, read_preset
 from src.data import own_classes
 from src.data.archives import unpack
@@ -125,7 +125,8 @@ def fitting(option):
     if option.choices:
         return st.sampled_from(option.choices)
     few = {int: st.integers(0, 3).map(lambda more: int(max(option.low, 0)) + more), bool: st.booleans(),
-           float: st.floats(max(option.low, 0), min(option.high, 9)), list: st.just([3, 4]), str: st.just("nowhere")}
+           float: st.floats(max(option.low, 0), min(option.high, 9)), list: st.just([3, 4]), str: st.just("nowhere"),
+           tuple: st.just(("nowhere",))}
     return few[option.kind]
 
 
@@ -144,7 +145,7 @@ def one_flag(option):
     if option.kind is bool:
         return st.sampled_from([[f"--{option.name}"], [f"--no_{option.name}"]])
     numbers = NUMBERS.filter(lambda number: abs(number) < 10**30)
-    fit = fitting(option).map(lambda value: ",".join(map(str, value)) if isinstance(value, list) else value)
+    fit = fitting(option).map(lambda value: ",".join(map(str, value)) if isinstance(value, (list, tuple)) else value)
     return st.one_of(fit, fit, fit, fit, numbers, TEXTS).map(lambda value: [f"--{option.name}={value}"])
 
 
@@ -156,10 +157,11 @@ def command_lines(program):
 
 
 @cases("flags")
-@given(st.one_of([command_lines(program) for program in (TRAIN, EVAL, DATA, BENCH, PLOT)]))
+@given(st.one_of([command_lines(program) for program in (TRAIN, EVAL, DATA, BENCH, PLOT, PREDICT)]))
 def test_flags(command_line):
     program, arguments = command_line
-    complete = {BENCH: [], PLOT: ["run"]}.get(program, ["--data_path", "nowhere"])
+    complete = {BENCH: [], PLOT: ["run"], PREDICT: ["--ckpt=a", "--support=b", "--query", "c", "d"]}
+    complete = complete.get(program, ["--data_path", "nowhere"])
     with contextlib.redirect_stderr(io.StringIO()):
         options = answer(parse, program, "", [*complete, *arguments])
     if options is not None and program in (TRAIN, EVAL, BENCH):

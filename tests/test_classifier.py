@@ -7,7 +7,7 @@ from own_images import shapes
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from src.classifier import FewShotClassifier
+from src.classifier import FewShotClassifier, even
 from src.cli.errors import InputError
 
 
@@ -87,3 +87,8 @@ def test_unfitted_and_unknown_parameters_are_refused(trained_path):
         FewShotClassifier(trained_path).predict(shapes(2, 1, 1)[0])
     with pytest.raises(InputError, match="unknown parameter speed"):
         FewShotClassifier(trained_path).set_params(speed=1)
+
+
+def test_classes_weigh_the_same_however_many_images_they_have():
+    assert even(np.array([1, 0, 1, 1, 2, 0])).tolist() == [1, 5, 1, 0, 2, 3, 4, 4, 4]
+    assert even(np.array([1, 0])).tolist() == [1, 0]

@@ -50,3 +50,12 @@ def test_support_stands_left_of_query(task, tmp_path):
     axes = draw_task(*task, tmp_path / "task.png").axes[0]
     left = [image.get_extent()[0] for image in axes.images]
     assert max(left[:N_WAY * K_SPT]) + 1 < min(left[N_WAY * K_SPT:])
+
+
+def test_classes_are_called_by_their_names(task, tmp_path):
+    names = ["cat", "a very long name indeed", "5 $"]
+    texts = [text.get_text() for text in draw_task(*task, tmp_path / "task.png", names).axes[0].texts]
+    assert {"cat", "a very long n\N{HORIZONTAL ELLIPSIS}", r"5 \$"} < set(texts)   # beside the rows
+    assert texts.count("cat") == 1 + K_SPT + K_QRY - (task[1][1][1] == 0)
+    assert texts.count("cat \N{MULTIPLICATION X}") == (task[1][2][1] == 0)
+    assert not any("class" in text for text in texts)

@@ -1,4 +1,4 @@
-"""predict.py as a user types it: a folder a class, a folder of other images, and what it says of them."""
+"""predict.py, and eval.py --classes, as a user types them: a folder a class, other images, and what is said of them."""
 import csv
 import json
 import os
@@ -11,7 +11,9 @@ import pytest
 from own_images import CLASSES, shape, write_folders
 from PIL import Image
 
+import eval as eval_program
 import predict
+from src.cli.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = 4
@@ -104,5 +106,29 @@ def test_what_cannot_be_is_one_line(trained_path, mine, changes, message, monkey
     arguments = {"--ckpt": trained_path, "--support": mine / "support", "--query": mine / "query"}
     arguments |= {flag: mine / name for flag, name in changes.items()}
     monkeypatch.setattr("sys.argv", ["predict.py", *(str(part) for pair in arguments.items() for part in pair)])
-    with pytest.raises(predict.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         predict.main()
+
+
+def evaluate(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["eval.py", *map(str, arguments)])
+    return eval_program.main()
+
+
+def test_evaluation_draws_tasks_from_own_classes(trained_path, mine, monkeypatch, capsys):
+    out = mine / "eval.json"
+    assert evaluate(monkeypatch, "--ckpt", trained_path, "--classes", mine / "support", "--task_num", 2, "--workers", 1,
+                    "--test_batches", 3, "--json", out) == 0
+    printed = capsys.readouterr().out
+    assert f"left out, for --k_spt 1 and a query image need 2 images: {CLASSES[0]}" in printed
+    assert "k_qry 15 -> 1: the smallest class has 2 images" in printed
+    results = json.loads(out.read_text())
+    assert (results["tasks"], results["n_way"], results["k_qry"]) == (6, 3, 1)
+    assert results["mean"] > 0.5
+
+
+def test_evaluation_without_any_images_is_refused(trained_path, mine, monkeypatch):
+    with pytest.raises(InputError, match="--data_path is missing; .* or --classes"):
+        evaluate(monkeypatch, "--ckpt", trained_path, "--workers", 1)
+    with pytest.raises(InputError, match="--classes .*query: holds no folders"):
+        evaluate(monkeypatch, "--ckpt", trained_path, "--workers", 1, "--classes", mine / "query")

@@ -12,7 +12,7 @@ from test_gradients import batch_of
 
 from src.cli import option_tables
 from src.cli.command_line import parse
-from src.cli.options import DATA, EVAL, PLOT, TRAIN
+from src.cli.options import DATA, EVAL, PLOT, PREDICT, TRAIN
 from src.cli.presets import PRESET_FOLDER, read_preset
 from src.layers.description import LAYERS, describe
 
@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 READMES = ("README.md", "README_CN.md")
 PAGES = (*READMES, "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 LONGEST_README = 250   # lines
-PROGRAMS = {"omniglot_train.py": TRAIN, "eval.py": EVAL, "src/data_preprocess.py": DATA, "plot.py": PLOT}
+PROGRAMS = {"omniglot_train.py": TRAIN, "eval.py": EVAL, "src/data_preprocess.py": DATA, "plot.py": PLOT,
+            "predict.py": PREDICT}
 LAUNCHERS = {"train": (TRAIN, ["--device_id", "--epoch", "--data_path"]),   # or a number of devices, a number too
              "eval": (EVAL, ["--device_id", "--data_path", "--ckpt"])}
 FILE = r"(?:src|script|config|benchmarks|tests|docs|examples)/[\w./+-]*\w\.\w+"

@@ -158,8 +158,8 @@ OPTIONS = (
            int, low=0, high=256),
     Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH, fixed=True),
     # The data set
-    Option("data_path", REQUIRED, "folder that holds omniglot.npy, classes.npz, the image folders or raw/*.zip (also "
-           "in omniglot/)", programs=(TRAIN, EVAL, DATA)),
+    Option("data_path", {TRAIN: REQUIRED, EVAL: "", DATA: REQUIRED}, "folder that holds omniglot.npy, classes.npz, the "
+           "image folders or raw/*.zip (also in omniglot/)", programs=(TRAIN, EVAL, DATA)),
     Option("imgsz", 28, "height and width of an image, in pixels", int, (TRAIN, EVAL, DATA, BENCH), low=4, high=512,
            stored=True, fixed=True),
     Option("imgc", 1, "channels of an image: 1 grey, 3 colour", int, (TRAIN, EVAL, DATA, BENCH), choices=(1, 3),
@@ -257,8 +257,8 @@ OPTIONS = (
     Option("glyphs", False, "draw the built-in glyph data into processed/ first", bool, (DATA,)),
     Option("random", False, "write random bytes in Omniglot's shape, for trying the programs without data", bool,
            (DATA,)),
-    Option("classes", "", "folder of your own images, which holds a folder a class; they become classes.npz",
-           programs=(DATA,)),
+    Option("classes", "", "folder of your own images, which holds a folder a class; preprocessing makes them "
+           "classes.npz, evaluation draws tasks of them as they are", programs=(DATA, EVAL)),
     Option("test_classes", "", "with classes: a second such folder, of the classes to test on", programs=(DATA,)),
     Option("val_fraction", 0.25, "with classes, without test_classes: part of the classes to test on", float, (DATA,),
            low=0, high=1),

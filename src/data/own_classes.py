@@ -60,22 +60,43 @@ def read_classes(recipe: Recipe) -> ClassImages:
     """
     train, test = _divide(recipe)
     files = {folder: pictures_in(folder) for folder in train + test}
+    images, counts, read = _read_folders(files, recipe)
+    n_train = sum(folder in train for folder in read)
+    if not 0 < n_train < len(read):
+        raise InputError(f"--classes {recipe.folder}: {n_train} classes to train on and {len(read) - n_train} to test "
+                         f"on hold images; expected at least one of each")
+    return ClassImages(images, counts, [folder.name for folder in read], n_train)
+
+
+def read_to_test(folder, imgsz: int, imgc: int) -> ClassImages:
+    """The images of all classes in a folder, sorted by name, none of them to train on.
+
+    Raises
+    ------
+    InputError
+        Where none can be read.
+    """
+    recipe = Recipe(str(folder), "", 1.0, imgsz, imgc)
+    images, counts, read = _read_folders({folder: pictures_in(folder) for folder in class_folders(folder)}, recipe)
+    if not read:
+        raise InputError(f"--classes {folder}: holds no class with an image that can be read; expected some")
+    return ClassImages(images, counts, [folder.name for folder in read], n_train=0)
+
+
+def _read_folders(files, recipe):
+    """The images of all folders, one after the other; how many each has; and the folders that have some."""
     refuse_beyond_memory(recipe.imgc * recipe.imgsz ** 2 * sum(map(len, files.values())),
                          f"--classes {recipe.folder}: its images", "see --imgsz and --imgc")
-    images, counts, names, n_train = [], [], [], 0
+    images, counts, read = [np.empty((0, recipe.imgc, recipe.imgsz, recipe.imgsz), np.uint8)], [], []
     for folder, paths in tqdm(files.items(), unit="class", desc="reading", disable=None):
         found, _ = read_images(paths, recipe.imgsz, recipe.imgc, skip_damaged=True)
-        if not len(found):
+        if len(found):
+            images.append(found)
+            counts.append(len(found))
+            read.append(folder)
+        else:
             print(f"warning: {folder}: holds no image that can be read; this class is left out", flush=True)
-            continue
-        images.append(found)
-        counts.append(len(found))
-        names.append(folder.name)
-        n_train += folder in train
-    if not 0 < n_train < len(names):
-        raise InputError(f"--classes {recipe.folder}: {n_train} classes to train on and {len(names) - n_train} to test "
-                         f"on hold images; expected at least one of each")
-    return ClassImages(np.concatenate(images), counts, names, n_train)
+    return np.concatenate(images), counts, read
 
 
 def class_folders(folder, flag="--classes"):

@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from src.pictures.curves import save_figure
+from src.pictures.names import shortened
 
 COLUMNS = 10
 LINE = 1.5      # in image heights: an image and the two lines of text below it
-LONGEST = 14    # letters of a name
 MOST = 300      # images of either kind; more would make no picture that can be looked at
 
 
@@ -53,13 +53,6 @@ def draw_prediction(model, pixels, answers, path):
 
 def _counted(drawn, images):
     return f"{len(images)} images" if len(drawn) == len(images) else f"{len(drawn)} of {len(images)} images"
-
-
-def shortened(name) -> str:
-    """A class's name as it fits below an image; dollars stay dollars, not formulas."""
-    text = str(name)
-    text = text if len(text) <= LONGEST else text[:LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    return text.replace("$", r"\$")
 
 
 def _draw_grid(axes, top, images):

@@ -12,17 +12,20 @@ from src.cli.atomic_files import make_folder
 from src.cli.command_line import parse
 from src.cli.errors import run_program
 from src.cli.options import EVAL, Option
+from src.data.class_images import ClassImages
 from src.devices import device
 from src.pictures.curves import draw_learning_curve, save_figure
-from src.training.from_options import load_split, load_trained, make_episodes, refuse_other_run
+from src.pictures.names import shortened
+from src.training.from_options import load_to_test, load_trained, make_episodes, refuse_other_run
 from src.training.run_log import FILE_NAME, read_metrics
 
 RIGHT, WRONG = "tab:green", "tab:red"
 ROW_HEIGHT = 1.4   # in image heights: the rest holds the predicted class
 GAP = 0.7          # in image widths, between support and query
+ABOVE = 8          # letters of a class's name that have room above an image
 
 
-def draw_task(support, query, path):
+def draw_task(support, query, path, names=()):
     """One task: a row for each class, its support images on the left, its query images on the right.
 
     Above each image stands the class predicted for it, in green; a wrong one is red, crossed and framed.
@@ -33,6 +36,8 @@ def draw_task(support, query, path):
         Images [image, imgc, imgsz, imgsz], 0 black to 1 white; labels [image]; predictions [image].
     path : str or Path
         The picture to write; its suffix says in which format.
+    names : sequence of str
+        What the classes are called; by default their numbers.
 
     Returns
     -------
@@ -44,10 +49,12 @@ def draw_task(support, query, path):
     width = k_spt + GAP + k_qry
     figure = Figure(figsize=(0.7 * width + 1, 0.7 * ROW_HEIGHT * n_way + 0.6), layout="constrained")
     axes = figure.subplots()
-    _draw_set(axes, 0, *support)
-    _draw_set(axes, k_spt + GAP, *query)
+    titles = [shortened(name) for name in names] or [f"class {label}" for label in range(n_way)]
+    marks = [shortened(name, ABOVE) for name in names] or range(n_way)
+    _draw_set(axes, 0, *support, marks)
+    _draw_set(axes, k_spt + GAP, *query, marks)
     for label in range(n_way):
-        axes.text(-0.2, label * ROW_HEIGHT + 0.5, f"class {label}", ha="right", va="center")
+        axes.text(-0.2, label * ROW_HEIGHT + 0.5, titles[label], ha="right", va="center")
     axes.set(xlim=(-1.3, width), ylim=(n_way * ROW_HEIGHT - 0.35, -0.8), aspect="equal")
     axes.text(0, -0.5, "support")
     axes.text(k_spt + GAP, -0.5, f"query: {(query[1] == query[2]).sum()} of {len(query[1])} right")
@@ -55,7 +62,7 @@ def draw_task(support, query, path):
     return save_figure(figure, path)
 
 
-def _draw_set(axes, left, images, labels, predictions):
+def _draw_set(axes, left, images, labels, predictions, marks):
     columns = np.zeros_like(labels)
     for label, prediction, image in zip(labels, predictions, images, strict=True):
         x, y = left + columns[label], label * ROW_HEIGHT
@@ -63,7 +70,7 @@ def _draw_set(axes, left, images, labels, predictions):
         pixels = np.moveaxis(image, 0, -1) if len(image) == 3 else image.mean(axis=0)
         axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, extent=(x + 0.05, x + 0.95, y + 0.95, y + 0.05))
         colour, mark, line = (RIGHT, "", 0.5) if prediction == label else (WRONG, " \N{MULTIPLICATION X}", 2)
-        axes.text(x + 0.5, y, f"{prediction}{mark}", color=colour, ha="center", va="bottom", fontsize=8)
+        axes.text(x + 0.5, y, f"{marks[prediction]}{mark}", color=colour, ha="center", va="bottom", fontsize=8)
         axes.add_patch(Rectangle((x + 0.05, y + 0.05), 0.9, 0.9, fill=False, edgecolor=colour, linewidth=line))
 
 
@@ -74,14 +81,18 @@ def judge_task(meta, images, options):
     -------
     support, query : tuple of ndarray
         As `draw_task` takes them.
+    names : list of str
+        Those of the task's classes, where the images have such.
     """
-    x_spt, y_spt, x_qry, y_qry = next(iter(make_episodes(images, options, 1)))
+    episodes = make_episodes(images, options, 1)
+    x_spt, y_spt, x_qry, y_qry = next(iter(episodes))
     sets = []
     for x, labels in ((x_spt, y_spt), (x_qry, y_qry)):
         predictions = meta.evaluate(x_spt, y_spt, x, labels)[2].asnumpy()
         white_paper = (x - options.ink) / (options.paper - options.ink)
         sets.append((white_paper[0], labels[0], predictions[0]))
-    return sets
+    names = [images.names[number] for number in episodes.classes(0)[0]] if isinstance(images, ClassImages) else []
+    return *sets, names
 
 
 def main():
@@ -93,8 +104,8 @@ def main():
     folder = make_folder(options.pictures, "--pictures")
     draw_learning_curve(read_metrics(checkpoint.path.parent / FILE_NAME), options.n_way,
                         folder / "learning_curve.png")
-    support, query = judge_task(meta, load_split(options)[1], options)
-    draw_task(support, query, folder / "test_task.png")
+    support, query, names = judge_task(meta, load_to_test(options), options)
+    draw_task(support, query, folder / "test_task.png", names)
 
 
 if __name__ == "__main__":

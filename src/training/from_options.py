@@ -3,9 +3,9 @@ from pathlib import Path
 
 from src.algorithms import ALGORITHMS
 from src.cli.errors import InputError
-from src.cli.options import EVAL, options_of
+from src.cli.options import BY_NAME, EVAL, options_of
 from src.data.class_images import ClassImages, counts_of
-from src.data.own_classes import name_some
+from src.data.own_classes import name_some, read_to_test
 from src.data_preprocess import load_images
 from src.devices.device import tasks_at_once
 from src.layers.network import Network
@@ -24,6 +24,16 @@ def load_split(options):
     """
     images = fit_to(load_images(options.data_path, options.imgsz, options.imgc), options)
     return split_classes(images, options.n_train_classes, options.split, options.split_seed)
+
+
+def load_to_test(options):
+    """The classes to test on: those in the folder `options.classes`, or the data set's characters to test on."""
+    if options.classes:
+        return fit_to(read_to_test(options.classes, options.imgsz, options.imgc), options)
+    if not options.data_path:
+        raise InputError(f"--data_path is missing; expected {BY_NAME['data_path'].help}; or --classes with a folder of "
+                         f"your own images")
+    return load_split(options)[1]
 
 
 def fit_to(images, options):
