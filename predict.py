@@ -3,10 +3,14 @@
 A trained model of omniglot_train.py is all it needs; the number of classes and of images of each is yours. What
 belongs to the trained model comes from the checkpoint; flags given by hand win.
 """
+import argparse
 import contextlib
 import sys
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
 
 from src.classifier import FewShotClassifier
 from src.cli.atomic_files import write_csv, write_json
@@ -46,7 +50,7 @@ def main():
     return 0
 
 
-def learn(options) -> FewShotClassifier:
+def learn(options: argparse.Namespace) -> FewShotClassifier:
     """The classifier, adapted to the images of `options.support`."""
     files = {folder.name: pictures_in(folder) for folder in class_folders(options.support, "--support")}
     empty = [name for name, paths in files.items() if not paths]
@@ -63,7 +67,7 @@ def learn(options) -> FewShotClassifier:
                      [name for name, paths in files.items() for _ in paths])
 
 
-def query_files(paths) -> list[Path]:
+def query_files(paths: Iterable[str]) -> list[Path]:
     """The files named, and the pictures in the folders named, sorted.
 
     Raises
@@ -82,7 +86,7 @@ def query_files(paths) -> list[Path]:
     return files
 
 
-def answer(file, classes, probabilities) -> dict:
+def answer(file: Path, classes: np.ndarray, probabilities: np.ndarray) -> dict:
     """What the classifier says of one file, in values that JSON keeps."""
     best, second = probabilities.argsort()[::-1][:2]
     return {"file": str(file), "class": str(classes[best]), "probability": float(probabilities[best]),
@@ -90,7 +94,7 @@ def answer(file, classes, probabilities) -> dict:
             "probabilities": {str(name): float(value) for name, value in zip(classes, probabilities)}}
 
 
-def table(answers) -> str:
+def table(answers: list[dict]) -> str:
     """A line for each file: its class and probability, and the second best."""
     rows = [("file", "class", "", "second best", "")]
     rows += [(each["file"], each["class"], f"{each['probability']:.3f}", each["second"],
@@ -107,20 +111,20 @@ def _width(text):
                for letter in text)
 
 
-def summary(model, answers) -> str:
+def summary(model: FewShotClassifier, answers: list[dict]) -> str:
     """How the answers came about, in a line."""
     return (f"{len(answers)} images classified: {model.steps_} inner steps on {len(model.support_)} support images of "
             f"{len(model.classes_)} classes")
 
 
-def as_rows(model, answers) -> list:
+def as_rows(model: FewShotClassifier, answers: list[dict]) -> list:
     """The answers as rows of a table, a column for each class's probability."""
     names = [str(name) for name in model.classes_]
     head = ["file", "class", "probability", "second", "second_probability", *(f"p({name})" for name in names)]
     return [head] + [[*list(each.values())[:5], *(each["probabilities"][name] for name in names)] for each in answers]
 
 
-def as_json(model, answers) -> dict:
+def as_json(model: FewShotClassifier, answers: list[dict]) -> dict:
     """The answers and how they came about, in values that JSON keeps."""
     counts = {str(name): int((model.numbers_ == number).sum()) for number, name in enumerate(model.classes_)}
     return {"ckpt": str(model.ckpt), "update_step_test": model.steps_, "support_images": counts, "images": answers}

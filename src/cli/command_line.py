@@ -1,5 +1,6 @@
 """The command line of every program: defaults, then the preset, then the flags given by hand."""
 import argparse
+from typing import Any
 
 from src.cli.errors import InputError
 from src.cli.options import BY_NAME, OPERANDS, REQUIRED, RUNNING, TRAIN, Option, options_of
@@ -96,7 +97,7 @@ def _parser(program, description, options):
             parser.add_argument(*negative, dest=option.name, action="store_false", help=argparse.SUPPRESS)
         else:
             metavar = "{" + ",".join(map(str, option.choices)) + "}" if option.choices else option.name.upper()
-            several = {"action": "extend", "nargs": "+"} if option.kind is tuple else {}
+            several: dict[str, Any] = {"action": "extend", "nargs": "+"} if option.kind is tuple else {}
             parser.add_argument(*names, dest=option.name, metavar=metavar, help=text, **several)
     return parser
 

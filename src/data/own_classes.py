@@ -68,7 +68,7 @@ def read_classes(recipe: Recipe) -> ClassImages:
     return ClassImages(images, counts, [folder.name for folder in read], n_train)
 
 
-def read_to_test(folder, imgsz: int, imgc: int) -> ClassImages:
+def read_to_test(folder: str | Path, imgsz: int, imgc: int) -> ClassImages:
     """The images of all classes in a folder, sorted by name, none of them to train on.
 
     Raises

@@ -9,7 +9,7 @@ from src.cli.errors import InputError
 FORMATS = (".png", ".jpg", ".pdf", ".svg")
 
 
-def checked_path(path, flag: str) -> Path:
+def checked_path(path: str | Path, flag: str) -> Path:
     """The path of a picture that the flag names; its folder is made where it is missing.
 
     Raises
@@ -25,7 +25,7 @@ def checked_path(path, flag: str) -> Path:
 
 
 @contextlib.contextmanager
-def drawing(path, flag: str) -> Iterator[Path]:
+def drawing(path: str | Path, flag: str) -> Iterator[Path]:
     """Yield the checked path; what keeps the picture from being written is an `InputError` that names it."""
     path = checked_path(path, flag)
     try:

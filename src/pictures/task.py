@@ -51,8 +51,8 @@ def draw_task(support, query, path, names=()):
     axes = figure.subplots()
     titles = [shortened(name) for name in names] or [f"class {label}" for label in range(n_way)]
     marks = [shortened(name, ABOVE) for name in names] or range(n_way)
-    _draw_set(axes, 0, *support, marks)
-    _draw_set(axes, k_spt + GAP, *query, marks)
+    _draw_set(axes, 0, marks, *support)
+    _draw_set(axes, k_spt + GAP, marks, *query)
     for label in range(n_way):
         axes.text(-0.2, label * ROW_HEIGHT + 0.5, titles[label], ha="right", va="center")
     axes.set(xlim=(-1.3, width), ylim=(n_way * ROW_HEIGHT - 0.35, -0.8), aspect="equal")
@@ -62,7 +62,7 @@ def draw_task(support, query, path, names=()):
     return save_figure(figure, path)
 
 
-def _draw_set(axes, left, images, labels, predictions, marks):
+def _draw_set(axes, left, marks, images, labels, predictions):
     columns = np.zeros_like(labels)
     for label, prediction, image in zip(labels, predictions, images, strict=True):
         x, y = left + columns[label], label * ROW_HEIGHT

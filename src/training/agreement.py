@@ -1,9 +1,11 @@
 """What ranks must have in common, for their weights to stay equal without being sent: options, images, weights."""
 import hashlib
 
+from src.data.class_images import in_a_row
 from src.devices import cluster, ranks
 
-OF_A_RANK = {"data_path", "ckpt", "output_dir", "json", "device_id", "workers", "preset", "given", "operands"}
+OF_A_RANK = {"data_path", "classes", "ckpt", "output_dir", "json", "device_id", "workers", "preset", "given",
+             "operands"}
 
 
 def check_same_on_all_ranks(options, images, meta):
@@ -13,7 +15,7 @@ def check_same_on_all_ranks(options, images, meta):
     ----------
     options : argparse.Namespace
         Those that may differ from machine to machine (`OF_A_RANK`) are left out.
-    images : ndarray of uint8
+    images : ndarray of uint8, or ClassImages
         The characters that episodes are drawn from.
     meta : Meta
         With the weights that the run starts from.
@@ -26,7 +28,7 @@ def check_same_on_all_ranks(options, images, meta):
     if cluster.rank_count() == 1:
         return
     facts = {f"--{name}": str(value) for name, value in sorted(vars(options).items()) if name not in OF_A_RANK}
-    facts["a data set with the digest"] = _digest([images])
+    facts["a data set with the digest"] = _digest([in_a_row(images)[0]])
     facts["weights with the digest"] = _digest(parameter.asnumpy() for parameter in meta.get_parameters())
     ranks.check_agreement(facts)
 
