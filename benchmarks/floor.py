@@ -1,4 +1,5 @@
 """The floor under each case: its arithmetic and its unavoidable traffic, over what this machine reaches right now."""
+import math
 import time
 
 import mindspore as ms
@@ -12,7 +13,7 @@ from src.cli.command_line import parse
 from src.cli.errors import run_program
 from src.cli.options import BENCH
 from src.devices import device
-from src.layers.description import describe
+from src.layers.description import describe, every_layer
 
 # Products of a layer's size: one forward and two back; along a tangent, twice that
 PASSES = {"gradient": 3, "curvature": 6}
@@ -66,13 +67,11 @@ def measure_rates():
 def of_one_image(specs):
     """FLOP of one forward pass, and bytes of the activations it writes, for one image."""
     flops = numbers = 0
-    for spec in specs:
-        if spec.kind in ("conv2d", "linear"):
-            inputs = np.prod(spec.parameters["weight"][1:])
-            flops += 2 * inputs * np.prod(spec.shape_out)
-            numbers += np.prod(spec.shape_out)
-        elif spec.kind in ("bn", "relu", "max_pool2d"):
-            numbers += np.prod(spec.shape_out)
+    for spec in every_layer(specs):
+        results = math.prod(spec.shape_out)
+        numbers += results
+        if "weight" in spec.parameters:
+            flops += 2 * math.prod(spec.parameters["weight"][1:]) * results
     return float(flops), float(numbers) * BYTES
 
 

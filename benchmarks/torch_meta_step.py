@@ -1,5 +1,7 @@
 """The peer: the same meta-gradient (or evaluation) in PyTorch, all tasks at once by torch.func's vmap."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch.func import grad, vmap
@@ -11,21 +13,40 @@ from src.cli.errors import InputError, run_program
 from src.layers.description import describe
 
 
+def _batch_norm(spec, x, gamma=None, beta=None):
+    return F.batch_norm(x, None, None, torch.ones_like(beta) if gamma is None else gamma, beta, training=True,
+                        eps=spec.eps)
+
+
+def _group_norm(spec, x, gamma=None, beta=None):
+    return F.group_norm(x, spec.groups, gamma, beta, spec.eps)
+
+
+# Every kind of layer: its description, its input [image, ...] and its parameters -> its output
+LAYERS: dict[str, Callable] = {
+    "conv2d": lambda spec, x, weight, bias=None: F.conv2d(x, weight, bias, spec.stride, spec.padding),
+    "linear": lambda spec, x, weight, bias=None: F.linear(x, weight, bias),
+    "bn": _batch_norm,
+    "group_norm": _group_norm,
+    "relu": lambda spec, x: F.relu(x),
+    "gelu": lambda spec, x: F.gelu(x),
+    "leaky_relu": lambda spec, x: F.leaky_relu(x, spec.slope),
+    "max_pool2d": lambda spec, x: F.max_pool2d(x, spec.kernel, spec.stride),
+    "avg_pool2d": lambda spec, x: F.avg_pool2d(x, spec.kernel, spec.stride),
+    "reduce_mean": lambda spec, x: x.mean((2, 3)),
+    "flatten": lambda spec, x: x.flatten(1),
+}
+
+
 def logits(specs, weights, x):
     """The network of a preset on one task's images [image, imgc, imgsz, imgsz]."""
     for spec in specs:
-        def of(kind, index=spec.index):
-            return weights.get(f"{index}.{kind}")
-        if spec.kind == "conv2d":
-            x = F.conv2d(x, of("weight"), of("bias"), spec.stride, spec.padding)
-        elif spec.kind == "bn":
-            gamma = of("gamma") if spec.gamma else torch.ones_like(of("beta"))
-            x = F.batch_norm(x, None, None, gamma, of("beta"), training=True, eps=spec.eps)
-        elif spec.kind == "max_pool2d":
-            x = F.max_pool2d(x, spec.kernel, spec.stride)
+        if spec.kind == "residual":
+            x = x + logits(spec.layers, weights, x)
+        elif spec.kind in LAYERS:
+            x = LAYERS[spec.kind](spec, x, **{name: weights[f"{spec.name}.{name}"] for name in spec.parameters})
         else:
-            x = {"relu": F.relu, "reduce_mean": lambda x: x.mean((2, 3)), "flatten": lambda x: x.flatten(1),
-                 "linear": lambda x: F.linear(x, of("weight"), of("bias"))}[spec.kind](x)
+            raise InputError(f"layer {spec.name} ({spec.kind}): the peer has none; expected {', '.join(LAYERS)}")
     return x
 
 
@@ -33,7 +54,7 @@ def build_step(options):
     """A function without arguments that computes one meta-gradient, or evaluates."""
     specs = describe(options.network, options.imgc, options.imgsz, options.n_way)
     torch.manual_seed(options.seed)
-    theta = {f"{spec.index}.{kind}": torch.randn(shape).div(10).requires_grad_()
+    theta = {f"{spec.name}.{kind}": torch.randn(shape).div(10).requires_grad_()
              for spec in specs for kind, shape in spec.parameters.items()}
     x_spt, y_spt, x_qry, y_qry = (torch.tensor(array) for array in random_batch(options))
     batch = (x_spt, y_spt.long(), x_qry, y_qry.long())

@@ -162,7 +162,8 @@ class Meta(nn.Cell):
         gradients : tuple of Tensor
             In the order of `trainable_params()`.
         """
-        support, query = self.support_set(x_spt, y_spt), self.query_set(x_qry, y_qry)
+        seed = self.net.seed, epoch
+        support, query = self.support_set(x_spt, y_spt, seed), self.query_set(x_qry, y_qry, seed)
         second = self.inner.is_second_order(epoch)
         weights, path, losses = self.copies(support.passes), [], []
         for number, share in enumerate(self.query_shares(epoch)):
@@ -285,19 +286,19 @@ class Meta(nn.Cell):
         """Every task's copy of the initial weights, each [task, in, out]."""
         return ms.mutable(passes.copy_to_tasks(ms.mutable(tuple(self.net.parameters))))
 
-    def support_set(self, x, labels) -> SupportSet:
-        """Images [task, image, imgc, imgsz, imgsz] and labels, ready for inner steps."""
+    def support_set(self, x, labels, seed: tuple | None = None) -> SupportSet:
+        """Images [task, image, imgc, imgsz, imgsz] and labels, ready for inner steps; `seed` as `Learner.prepare`."""
         passes = self.passes_for(*x.shape[:2])
-        return SupportSet(passes, changing(passes.prepare(Tensor(x))), Tensor(labels))
+        return SupportSet(passes, changing(passes.prepare(Tensor(x), seed)), Tensor(labels))
 
-    def query_set(self, x, labels) -> QuerySet:
-        """Images [task, image, imgc, imgsz, imgsz] and labels, ready for the query pass."""
+    def query_set(self, x, labels, seed: tuple | None = None) -> QuerySet:
+        """Images [task, image, imgc, imgsz, imgsz] and labels, ready for the query pass; `seed` likewise."""
         count = self.tasks_at_once(*x.shape[:2])
         passes, parts = self.passes_for(count, x.shape[1]), []
         for first in range(0, len(x), count):
             part = slice(first, first + count)
             tasks = Tensor(np.arange(first, first + count, dtype=np.int32))
-            parts.append((tasks, changing(passes.prepare(Tensor(x[part]))), Tensor(labels[part])))
+            parts.append((tasks, changing(passes.prepare(Tensor(x[part]), seed)), Tensor(labels[part])))
         return QuerySet(passes, parts)
 
     def passes_for(self, task_num: int, images: int) -> Passes:

@@ -32,6 +32,19 @@ NETWORKS = {
                         {"layer": "relu"}, {"layer": "flatten"}, {"layer": "linear"}],
     "dense": [{"layer": "max_pool2d"}, {"layer": "flatten"}, {"layer": "linear", "units": 6},
               {"layer": "relu"}, {"layer": "linear", "bias": False}],
+    # from here on with layers whose derivatives follow from their forward
+    "normalised image by image": [{"layer": "group_norm", "gamma": True}, {**CONV, "filters": 4, "padding": 1},
+                                  {"layer": "group_norm", "groups": 2}, {"layer": "gelu"}, {"layer": "avg_pool2d"},
+                                  {"layer": "reduce_mean"}, {"layer": "linear"}],
+    "residual": [{"layer": "avg_pool2d"}, CONV, {"layer": "bn", "gamma": True}, {"layer": "leaky_relu", "slope": 0.1},
+                 {"layer": "residual", "layers": [{**CONV, "padding": 1}, {"layer": "dropout", "rate": 0.3},
+                                                  {"layer": "bn"}, {"layer": "gelu"}]},
+                 {"layer": "reduce_mean"}, {"layer": "dropout"}, {"layer": "linear"}],
+    "own": [{"layer": "max_pool2d"}, {"layer": "own_layers:Softplus"}, {**STRIDED, "bias": True},
+            {"layer": "own_layers:Softplus", "sharpness": 2.0}, {"layer": "reduce_mean"}, {"layer": "linear"}],
+    "residual first": [{"layer": "residual", "layers": [{"layer": "conv2d", "filters": 1, "padding": 1,
+                                                         "bias": False}, {"layer": "bn"}]},
+                       STRIDED, {"layer": "relu"}, {"layer": "reduce_mean"}, {"layer": "linear"}],
 }
 
 

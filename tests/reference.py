@@ -3,6 +3,8 @@
 It shares no formula with the program beyond the definition of the layers. Inner gradients are complex-step
 derivatives (exact to rounding), the outer gradient is a central difference, all in double precision.
 """
+import math
+
 import numpy as np
 
 STEP = 1e-30   # of the complex-step derivative: no subtraction, so no cancellation
@@ -46,27 +48,75 @@ def max_pool2d(x, kernel, stride):
     return out
 
 
-def logits(layers, weights, x):
-    """The network on the images [image, c, h, w] of one task; `weights` by name ("0.weight")."""
+def avg_pool2d(x, kernel, stride):
+    """Incomplete windows at the edge are left out."""
+    height, width = (x.shape[2] - kernel) // stride + 1, (x.shape[3] - kernel) // stride + 1
+    out = np.empty((*x.shape[:2], height, width), x.dtype)
+    for i in range(height):
+        for j in range(width):
+            out[:, :, i, j] = x[:, :, i * stride:i * stride + kernel, j * stride:j * stride + kernel].mean((2, 3))
+    return out
+
+
+def group_norm(x, gamma, beta, groups, eps):
+    """Statistics of each image and group of channels."""
+    shape = (-1,) + (1,) * (x.ndim - 2)
+    parts = np.split(x, groups, axis=1)                                 # each [image, channels of a group, ...]
+    axes = tuple(range(1, x.ndim))
+    normal = [(part - part.mean(axes, keepdims=True))
+              / np.sqrt(((part - part.mean(axes, keepdims=True)) ** 2).mean(axes, keepdims=True) + eps)
+              for part in parts]
+    return np.concatenate(normal, 1) * (1 if gamma is None else gamma.reshape(shape)) + beta.reshape(shape)
+
+
+def gelu(x):
+    """x Phi(x); the error function of a complex step is its value and its slope times the step."""
+    at = x.real / np.sqrt(2)
+    phi = (1 + np.vectorize(math.erf)(at)) / 2
+    if not np.iscomplexobj(x):
+        return x * phi
+    return x * (phi + 1j * x.imag * np.exp(-at ** 2) / np.sqrt(2 * np.pi))
+
+
+def softplus(x, sharpness):
+    """A smooth rectifier."""
+    return np.log1p(np.exp(sharpness * x)) / sharpness
+
+
+# Every kind of layer: its properties, a function that gives its parameters by kind, and x -> its result
+LAYERS = {
+    "conv2d": lambda layer, of, x: conv2d(x, of("weight"), of("bias"), layer.get("stride", 1), layer.get("padding", 0)),
+    "linear": lambda layer, of, x: x @ of("weight").T + (0 if of("bias") is None else of("bias")),
+    "bn": lambda layer, of, x: batch_norm(x, of("gamma"), of("beta"), layer.get("eps", 1e-5)),
+    "group_norm": lambda layer, of, x: group_norm(x, of("gamma"), of("beta"), layer.get("groups", 1),
+                                                  layer.get("eps", 1e-5)),
+    "relu": lambda layer, of, x: larger(x, np.zeros_like(x)),
+    "leaky_relu": lambda layer, of, x: larger(x, layer.get("slope", 0.01) * x),
+    "gelu": lambda layer, of, x: gelu(x),
+    "max_pool2d": lambda layer, of, x: max_pool2d(x, layer.get("kernel", 2), layer.get("stride", 2)),
+    "avg_pool2d": lambda layer, of, x: avg_pool2d(x, layer.get("kernel", 2), layer.get("stride", 2)),
+    "reduce_mean": lambda layer, of, x: x.mean((2, 3)),
+    "flatten": lambda layer, of, x: x.reshape(len(x), -1),
+    "dropout": lambda layer, of, x: x * of("mask"),
+    "own_layers:Softplus": lambda layer, of, x: softplus(
+        x + of("beta").reshape((-1,) + (1,) * (x.ndim - 2)), layer.get("sharpness", 1.0)),
+}
+
+
+def logits(layers, weights, x, prefix=""):
+    """The network on the images [image, c, h, w] of one task; `weights` by name ("0.weight").
+
+    `x` may be images and masks: arrays by name ("0.mask"), each like what its dropout is given.
+    """
+    images, masks = x if isinstance(x, tuple) else (x, {})
+    known = weights | masks
     for index, layer in enumerate(layers):
-        def of(kind, index=index):
-            return weights.get(f"{index}.{kind}")
-        kind = layer["layer"]
-        if kind == "conv2d":
-            x = conv2d(x, of("weight"), of("bias"), layer.get("stride", 1), layer.get("padding", 0))
-        elif kind == "bn":
-            x = batch_norm(x, of("gamma"), of("beta"), layer.get("eps", 1e-5))
-        elif kind == "relu":
-            x = larger(x, np.zeros_like(x))
-        elif kind == "max_pool2d":
-            x = max_pool2d(x, layer.get("kernel", 2), layer.get("stride", 2))
-        elif kind == "reduce_mean":
-            x = x.mean((2, 3))
-        elif kind == "flatten":
-            x = x.reshape(len(x), -1)
+        name = f"{prefix}{index}."
+        if layer["layer"] == "residual":
+            images = images + logits(layer["layers"], weights, (images, masks), name)
         else:
-            x = x @ of("weight").T + (0 if of("bias") is None else of("bias"))
-    return x
+            images = LAYERS[layer["layer"]](layer, lambda kind, name=name: known.get(name + kind), images)
+    return images
 
 
 def loss(layers, weights, x, labels, smoothing=0.0):
@@ -94,7 +144,7 @@ def adapt(layers, weights, x, labels, steps, rate, adapted, smoothing=0.0):
     """`steps` gradient steps on the support set of one task."""
     for _ in range(steps):
         slope = gradient(layers, weights, x, labels, smoothing)
-        weights = {name: value - rate * slope[name] if name.split(".")[1] in adapted else value
+        weights = {name: value - rate * slope[name] if name.rsplit(".", 1)[1] in adapted else value
                    for name, value in weights.items()}
     return weights
 

@@ -14,7 +14,8 @@ from src.cli import option_tables
 from src.cli.command_line import parse
 from src.cli.options import DATA, EVAL, PLOT, PREDICT, TRAIN
 from src.cli.presets import PRESET_FOLDER, read_preset
-from src.layers.description import LAYERS, describe
+from src.layers.description import describe
+from src.layers.registry import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = ("README.md", "README_CN.md")
@@ -107,12 +108,16 @@ def test_python_imports_what_there_is(page):
             exec(line, {})
 
 
-def test_own_preset_is_accepted(tmp_path):
-    (block,) = blocks(read("docs/extending.md"), "yaml")
-    preset = tmp_path / "my.yaml"
-    preset.write_text(block, encoding="utf-8")
-    content = read_preset(str(preset))
-    assert len(describe(content["network"], 1, 28, 5)) == len(yaml.safe_load(block)["network"])
+def test_own_presets_are_accepted(tmp_path, monkeypatch):
+    text = read("docs/extending.md")
+    (layer,) = [block for block in blocks(text, "python") if "(Layer)" in block]
+    (tmp_path / "swish.py").write_text(layer, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for block in blocks(text, "yaml"):
+        preset = tmp_path / "my.yaml"
+        preset.write_text(block, encoding="utf-8")
+        content = read_preset(str(preset))
+        assert len(describe(content["network"], 1, 28, 5)) == len(yaml.safe_load(block)["network"])
 
 
 def test_own_algorithm_does_what_its_text_says():
@@ -176,9 +181,10 @@ def test_every_page_is_linked_from_the_readme_or_one_behind_it():
 
 
 def test_layers_and_their_properties_are_listed():
-    for layer, properties in LAYERS.items():
-        row = re.search(rf"^\| `{layer}` \|(.*)\|$", read("docs/extending.md"), re.MULTILINE)
-        assert set(re.findall(r"`(\w+)`", row[1])) - {"n_way"} == set(properties)
+    text = read("docs/extending.md")
+    for layer, kind in KINDS.items():
+        row = re.search(rf"^\| `{layer}` \|(.*)\|$", text, re.MULTILINE)
+        assert set(re.findall(r"`(\w+)`", row[1])) - {"n_way"} == set(kind.properties)
 
 
 @pytest.mark.parametrize("page", READMES)

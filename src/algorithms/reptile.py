@@ -17,7 +17,8 @@ class Reptile(Meta):
 
         Loss and accuracy are those of the images that the last step did not take, after it.
         """
-        sets = (self.support_set(x_spt, y_spt), self.support_set(x_qry, y_qry))
+        seed = self.net.seed, epoch
+        sets = (self.support_set(x_spt, y_spt, seed), self.support_set(x_qry, y_qry, seed))
         weights = initial = self.copies(sets[0].passes)
         for number in range(1, self.inner.steps + 1):
             weights = self.inner_step(sets[(number - 1) % 2], weights, number).weights

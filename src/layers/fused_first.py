@@ -15,41 +15,25 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.layers.layers import (
-    Layer,
-    Patches,
-    RowConstants,
-    _gather,
-    _join_channels,
-    _join_rows,
-    _matmul,
-    _matmul_tn,
-    _relu,
-    _relu_gradient,
-    _reshape,
-    _rsqrt,
-    _transpose,
+from src.layers.image_rows import ImageRows
+from src.layers.layer import Layer
+from src.layers.patches import Patches
+from src.layers.primitives import (
+    cut,
+    gather,
+    join_channels,
+    join_rows,
+    matmul,
+    matmul_tn,
+    relu,
+    relu_gradient,
+    rsqrt,
+    total,
+    zeros_like,
 )
+from src.layers.row_constants import RowConstants
 
-_slice, _reduce_sum = ops.Slice(), ops.ReduceSum(keep_dims=True)
-_matmul_relu = ops.BatchMatMul().add_prim_attr("with_relu", True)
-
-
-class ImageRows(nn.Cell):
-    """Images [task, image, channel, height, width] as rows [task, rows, channel], through `layers` without weights."""
-
-    def __init__(self, task_num, channels, layers=()):
-        super().__init__()
-        self.zero_row = Tensor(np.zeros((task_num, 1, channels), np.float32))
-        self.layers = list(layers)
-
-    def construct(self, images):
-        rows = images if images.shape[2] == 1 else _transpose(images, (0, 1, 3, 4, 2))
-        rows = _reshape(rows, (images.shape[0], -1, images.shape[2]))
-        x = _join_rows((rows, self.zero_row))
-        for layer in self.layers:
-            x = layer.forward((), x)[0]
-        return x
+matmul_relu = ops.BatchMatMul().add_prim_attr("with_relu", True)
 
 
 class CentredPatches(nn.Cell):
@@ -68,9 +52,9 @@ class CentredPatches(nn.Cell):
         constants = self.constants
         patches = self.patches.take(self.rows(images))                     # [task, rows, taps x channel]
         centred = patches - constants.spread(constants.mean(patches))
-        covariance = _matmul_tn(centred, centred) / constants.positions          # [task, taps x channel, the same]
-        with_ones = _join_channels((centred, constants.column))
-        return _gather(with_ones, self.order, 1), covariance
+        covariance = matmul_tn(centred, centred) / constants.positions          # [task, taps x channel, the same]
+        with_ones = join_channels((centred, constants.column))
+        return gather(with_ones, self.order, 1), covariance
 
 
 class RectifiedProduct(nn.Cell):
@@ -81,8 +65,8 @@ class RectifiedProduct(nn.Cell):
         self.one_kernel = one_kernel
 
     def construct(self, a, b):
-        y = _matmul_relu(a, b)
-        return y if self.one_kernel else _relu(y)
+        y = matmul_relu(a, b)
+        return y if self.one_kernel else relu(y)
 
 
 @functools.cache
@@ -99,65 +83,86 @@ class FirstConvNorm(Layer):
     """Convolution and batch normalisation of data, and a ReLU if `relu`, from `CentredPatches`.
 
     A bias has no effect and no gradient.
+
+    Parameters
+    ----------
+    conv, norm : Spec
+        The two layers it stands for.
+    relu : bool
+        Whether a ReLU follows them.
     """
 
-    def __init__(self, eps, bias, gamma, relu):
-        self.eps, self.bias, self.gamma, self.relu = eps, bias, gamma, relu
-        self.product = RectifiedProduct(product_takes_relu(ms.get_context("mode"))) if relu else _matmul
-        self.kinds = ("weight",) + bias * ("bias",) + gamma * ("gamma",) + ("beta",)
+    is_first = True
+
+    def __init__(self, conv, norm, relu: bool):
+        self.eps, self.bias, self.gamma, self.relu = norm.eps, conv.bias, norm.gamma, relu
+        self.product = RectifiedProduct(product_takes_relu(ms.get_context("mode"))) if relu else matmul
+        self.kinds = (*conv.parameters, *norm.parameters)
+        self.shape_in, self.shape_out = conv.shape_in, norm.shape_out
+
+    def on_rows(self, w, x):
+        return self.forward(w, x)
 
     def forward(self, w, x):
+        """x: `CentredPatches` gives it."""
+        return self.forward_pass(w, x)[0]
+
+    def forward_pass(self, w, x):
+        """The forward state: x, and s, w s, C w s and y of the formula above."""
         rows, covariance = x
-        scale = _rsqrt(_sum(w[0] * _matmul(covariance, w[0])) + self.eps)        # [task, 1, filter]
+        scale = rsqrt(total(w[0] * matmul(covariance, w[0])) + self.eps)         # [task, 1, filter]
         normal = w[0] * scale                                                    # [task, taps x channel, filter]
-        pull = _matmul(covariance, normal)
+        pull = matmul(covariance, normal)
         y = self._activations(w, rows, normal)
         return y, (rows, covariance, scale, normal, pull, y)
 
-    def backward(self, w, saved, dy):
-        rows, _, scale, normal, pull, y = saved
-        d_normal, d_beta = _apart(_matmul_tn(rows, self._masked(dy, y)))
+    def backward(self, w, forward_state, dy):
+        """The backward state: the gradients at w s [task, taps x channel, filter] before and after gamma, theirs
+        along w s [task, 1, filter], and dw."""
+        rows, _, scale, normal, pull, y = forward_state
+        d_normal, d_beta = _apart(matmul_tn(rows, self._masked(dy, y)))
         g = self._times_gamma(w, d_normal)
-        slope = _sum(g * normal)
+        slope = total(g * normal)
         dw = scale * (g - pull * slope)
-        return dy, self._gradients(dw, _sum(d_normal * normal), d_beta), (d_normal, g, slope, dw)
+        return dy, self._gradients(dw, total(d_normal * normal), d_beta), (d_normal, g, slope, dw)
 
-    def compact(self, saved):
-        return saved[2:5]
+    def compact(self, forward_state):
+        return forward_state[2:5]
 
-    def restore(self, w, x, saved):
-        y = self._activations(w, x[0], saved[1])
-        return y, (*x, *saved, y)
+    def recompute(self, w, x, compact_state):
+        y = self._activations(w, x[0], compact_state[1])
+        return y, (*x, *compact_state, y)
 
-    def forward_tangent(self, w, saved, w_dot, x_dot):
-        rows, covariance, scale, normal, pull, y = saved
+    def forward_tangent(self, w, forward_state, w_dot, x_dot):
+        """The tangent state: how w s and C w s move, and -s_dot / s."""
+        rows, covariance, scale, normal, pull, y = forward_state
         step = w_dot[0] * scale
-        shrink = _sum(pull * step)                                               # -scale_dot / scale
+        shrink = total(pull * step)                                              # -scale_dot / scale
         normal_dot = step - normal * shrink
         weights = self._times_gamma(w, normal_dot)
         if self.gamma:
             weights = weights + normal * w_dot[-2]
-        y_dot = self._masked(_matmul(rows, _join_rows((weights, w_dot[-1]))), y)
-        return y_dot, (normal_dot, _matmul(covariance, normal_dot), shrink)
+        y_dot = self._masked(matmul(rows, join_rows((weights, w_dot[-1]))), y)
+        return y_dot, (normal_dot, matmul(covariance, normal_dot), shrink)
 
-    def backward_tangent(self, w, saved, kept, w_dot, moved, dy_dot):
-        rows, _, scale, normal, pull, y = saved
-        d_normal, g, slope, dw = kept
-        normal_dot, pull_dot, shrink = moved
-        d_normal_dot, d_beta_dot = _apart(_matmul_tn(rows, self._masked(dy_dot, y)))
+    def backward_tangent(self, w, forward_state, backward_state, w_dot, tangent_state, dy_dot):
+        rows, _, scale, normal, pull, y = forward_state
+        d_normal, g, slope, dw = backward_state
+        normal_dot, pull_dot, shrink = tangent_state
+        d_normal_dot, d_beta_dot = _apart(matmul_tn(rows, self._masked(dy_dot, y)))
         g_dot = self._times_gamma(w, d_normal_dot)
         if self.gamma:
             g_dot = g_dot + d_normal * w_dot[-2]
-        slope_dot = _sum(g_dot * normal + g * normal_dot)
+        slope_dot = total(g_dot * normal + g * normal_dot)
         dw_dot = scale * (g_dot - pull_dot * slope - pull * slope_dot) - dw * shrink
-        d_gamma_dot = _sum(d_normal_dot * normal + d_normal * normal_dot)
+        d_gamma_dot = total(d_normal_dot * normal + d_normal * normal_dot)
         return dy_dot, self._gradients(dw_dot, d_gamma_dot, d_beta_dot)
 
     def _activations(self, w, rows, normal):
-        return self.product(rows, _join_rows((self._times_gamma(w, normal), w[-1])))
+        return self.product(rows, join_rows((self._times_gamma(w, normal), w[-1])))
 
     def _masked(self, dy, y):
-        return _relu_gradient(dy, y) if self.relu else dy
+        return relu_gradient(dy, y) if self.relu else dy
 
     def _times_gamma(self, w, x):
         return x * w[-2] if self.gamma else x
@@ -165,7 +170,7 @@ class FirstConvNorm(Layer):
     def _gradients(self, dw, d_gamma, d_beta):
         gradients = (dw,)
         if self.bias:
-            gradients = (*gradients, ops.zeros_like(d_beta))
+            gradients = (*gradients, zeros_like(d_beta))
         if self.gamma:
             gradients = (*gradients, d_gamma)
         return (*gradients, d_beta)
@@ -174,9 +179,4 @@ class FirstConvNorm(Layer):
 def _apart(v):
     """[task, taps x channel + 1, filter] -> all lines but the last, and the last: the weights', and beta's."""
     tasks, lines, filters = v.shape
-    return _slice(v, (0, 0, 0), (tasks, lines - 1, filters)), _slice(v, (0, lines - 1, 0), (tasks, 1, filters))
-
-
-def _sum(x):
-    """[task, taps x channel, filter] -> [task, 1, filter]; the tensor is small."""
-    return _reduce_sum(x, 1)
+    return cut(v, (0, 0, 0), (tasks, lines - 1, filters)), cut(v, (0, lines - 1, 0), (tasks, 1, filters))

@@ -1,0 +1,26 @@
+"""Average-pooling."""
+from src.layers.conv2d import shape_under_window
+from src.layers.layer import LinearLayer
+from src.layers.primitives import mul
+from src.layers.row_maps import sum_under_window
+from src.layers.spec import Property
+
+
+class AvgPool2D(LinearLayer):
+    """The mean of the values under every window position."""
+
+    properties = {"kernel": Property(int, 2, low=1), "stride": Property(int, 2, low=1)}
+    takes = ("image",)
+    keeps_zero_row = True
+
+    def __init__(self, spec, task_num, images, is_first=False):
+        super().__init__(spec, task_num, images, is_first)
+        self.window_sum, self.share = sum_under_window(spec.window, spec.grid(images)), 1 / spec.window.taps
+
+    @staticmethod
+    def shape_out(spec):
+        """(channels, height, width): incomplete windows at the edge are left out."""
+        return shape_under_window(spec, spec.shape_in[0])
+
+    def forward(self, w, x):
+        return mul(self.window_sum(x), self.share)

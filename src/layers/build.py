@@ -1,0 +1,38 @@
+"""A described network as what prepares its images, and its layers."""
+from mindspore import nn
+
+from src.layers.batch_norm import BatchNorm
+from src.layers.chain import Chain
+from src.layers.conv2d import Conv2D
+from src.layers.fused_first import CentredPatches, FirstConvNorm
+from src.layers.image_rows import ImageRows
+from src.layers.relu import ReLU
+
+
+def build(network, task_num: int, images: int) -> tuple[nn.Cell, Chain]:
+    """What prepares the images, and the layers, of a network for `task_num` tasks of `images` images each.
+
+    Layers before the first weights see data only: they belong to the preparation.
+    """
+    specs, channels = network.specs, network.image_shape[0]
+    if [spec.layer for spec in specs[:2]] == [Conv2D, BatchNorm]:
+        return _build_fused(specs, channels, task_num, images)
+    layers = [spec.layer(spec, task_num, images) for spec in specs]
+    first = next(i for i, layer in enumerate(layers) if layer.kinds)
+    layers[first] = specs[first].layer(specs[first], task_num, images, is_first=True)
+    return ImageRows(task_num, channels, layers[:first]), Chain(layers[first:], recomputed=1)
+
+
+def _build_fused(specs, channels, task_num, images):
+    """The first convolution, its normalisation and ReLU in one, making its rows as the next convolution takes them."""
+    conv, norm, *rest = specs
+    relu = [spec.layer for spec in rest[:1]] == [ReLU]
+    rest = rest[relu:]
+    layers, next_window, recomputed = [FirstConvNorm(conv, norm, relu)], None, 1
+    if rest and rest[0].layer is Conv2D:
+        next_window = rest[0].window
+        layers.append(Conv2D(rest[0], task_num, images, rows_as_given=True))
+        rest, recomputed = rest[1:], 2                       # it takes the first activations as they are
+    layers += [spec.layer(spec, task_num, images) for spec in rest]
+    prepare = CentredPatches(task_num, channels, conv.grid(images), conv.window, next_window)
+    return prepare, Chain(layers, recomputed)

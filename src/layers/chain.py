@@ -1,0 +1,79 @@
+"""Layers one after the other, run as if they were one layer."""
+from mindspore import jit_class
+
+
+@jit_class
+class Chain:
+    """A list of layers with the four methods of a `Layer`; the states are tuples of the layers' states.
+
+    Parameters
+    ----------
+    layers : list of Layer
+    recomputed : int
+        How many layers, from the first on, `compact` and `recompute` concern; the others' states are kept whole.
+    """
+
+    def __init__(self, layers, recomputed: int = 0):
+        self.layers, self.recomputed = list(layers), recomputed
+        self.kinds = tuple(kind for layer in layers for kind in layer.kinds)
+        self.dropouts = tuple(dropout for layer in layers for dropout in layer.dropouts)
+
+    def forward(self, w, x):
+        """Returns y alone."""
+        return self.forward_pass(w, x)[0]
+
+    def forward_pass(self, w, x):
+        """Returns y and the forward states."""
+        states, first = (), 0
+        for layer in self.layers:
+            last = first + len(layer.kinds)
+            x, state = layer.forward_pass(w[first:last], x)
+            states, first = (*states, state), last
+        return x, states
+
+    def backward(self, w, forward_states, dy):
+        """Returns dx, dw and the backward states."""
+        gradients, states, last = (), (), len(w)
+        for i in range(len(self.layers) - 1, -1, -1):
+            layer = self.layers[i]
+            first = last - len(layer.kinds)
+            dy, dw, state = layer.backward(w[first:last], forward_states[i], dy)
+            gradients, states, last = (*dw, *gradients), (state, *states), first
+        return dy, gradients, states
+
+    def forward_tangent(self, w, forward_states, w_dot, x_dot):
+        """Returns y_dot and the tangent states."""
+        states, first = (), 0
+        for i in range(len(self.layers)):
+            layer = self.layers[i]
+            last = first + len(layer.kinds)
+            x_dot, state = layer.forward_tangent(w[first:last], forward_states[i], w_dot[first:last], x_dot)
+            states, first = (*states, state), last
+        return x_dot, states
+
+    def backward_tangent(self, w, forward_states, backward_states, w_dot, tangent_states, dy_dot):
+        """Returns dx_dot and dw_dot."""
+        products, last = (), len(w)
+        for i in range(len(self.layers) - 1, -1, -1):
+            layer = self.layers[i]
+            first = last - len(layer.kinds)
+            dy_dot, dw_dot = layer.backward_tangent(w[first:last], forward_states[i], backward_states[i],
+                                                    w_dot[first:last], tangent_states[i], dy_dot)
+            products, last = (*dw_dot, *products), first
+        return dy_dot, products
+
+    def compact(self, forward_states):
+        """The forward states, without what `recompute` makes again."""
+        states = ()
+        for i in range(self.recomputed):
+            states = (*states, self.layers[i].compact(forward_states[i]))
+        return (*states, *forward_states[self.recomputed:])
+
+    def recompute(self, w, x, compact_states):
+        """The forward states, from x and what `compact` kept of them."""
+        states, first = (), 0
+        for i in range(self.recomputed):
+            last = first + len(self.layers[i].kinds)
+            x, state = self.layers[i].recompute(w[first:last], x, compact_states[i])
+            states, first = (*states, state), last
+        return (*states, *compact_states[self.recomputed:])

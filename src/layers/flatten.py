@@ -1,0 +1,21 @@
+"""Images as vectors."""
+import math
+
+from src.layers.layer import LinearLayer
+from src.layers.primitives import reshape, transpose
+
+
+class Flatten(LinearLayer):
+    """All numbers of an image side by side, channels outermost: [task, rows, channel] -> [task, image, numbers]."""
+
+    takes = ("image",)
+
+    @staticmethod
+    def shape_out(spec):
+        """(channels x height x width,)."""
+        return (math.prod(spec.shape_in),)
+
+    def forward(self, w, x):
+        channels, height, width = self.shape_in
+        images = reshape(x, (self.task_num, self.images, height * width, channels))
+        return reshape(transpose(images, (0, 1, 3, 2)), (self.task_num, self.images, -1))

@@ -1,0 +1,23 @@
+"""Images as rows, the form in which layers take them."""
+import numpy as np
+from mindspore import Tensor, nn
+
+from src.layers.primitives import join_rows, reshape, transpose
+
+
+class ImageRows(nn.Cell):
+    """Images [task, image, channel, height, width] as rows [task, rows, channel], through `layers` without weights."""
+
+    def __init__(self, task_num: int, channels: int, layers=()):
+        super().__init__()
+        self.zero_row = Tensor(np.zeros((task_num, 1, channels), np.float32))
+        self.layers = list(layers)
+
+    def construct(self, images):
+        """Rows, or what the layers make of them."""
+        rows = images if images.shape[2] == 1 else transpose(images, (0, 1, 3, 4, 2))
+        rows = reshape(rows, (images.shape[0], -1, images.shape[2]))
+        x = join_rows((rows, self.zero_row))
+        for layer in self.layers:
+            x = layer.on_rows((), x)
+        return x

@@ -1,0 +1,14 @@
+"""The leaky rectifier."""
+from src.layers.layer import Layer
+from src.layers.primitives import mul, relu, sub
+from src.layers.spec import Property
+
+
+class LeakyReLU(Layer):
+    """y = x where x > 0, else `slope` x (Maas, Hannun, Ng, 2013); on an edge, its derivative is 0."""
+
+    properties = {"slope": Property(float, 0.01, low=0)}
+    keeps_zero_row = True
+
+    def forward(self, w, x):
+        return sub(relu(x), mul(relu(-x), self.slope))

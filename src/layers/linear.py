@@ -1,0 +1,28 @@
+"""A dense layer."""
+from src.layers.affine import Affine
+from src.layers.initial_values import INIT
+from src.layers.patches import PerImage
+from src.layers.row_constants import RowConstants
+from src.layers.spec import N_WAY, Property
+
+
+class Linear(Affine):
+    """y = x w + b for every image; weight [out, in]."""
+
+    properties = {"units": Property(int, N_WAY, low=1), "bias": Property(bool, True)} | INIT
+    takes = ("vector",)
+
+    def __init__(self, spec, task_num, images, is_first=False):
+        super().__init__(spec, task_num, images, is_first)
+        self.patches, self.constants = PerImage(), RowConstants(task_num, images, zero_row=False)
+
+    @staticmethod
+    def shape_out(spec):
+        """(units,)."""
+        return (spec.units,)
+
+    @staticmethod
+    def parameters(spec):
+        """A weight [units, inputs], and a bias [units] if asked for."""
+        weight = {"weight": (spec.units, spec.shape_in[0])}
+        return weight | ({"bias": (spec.units,)} if spec.bias else {})

@@ -1,0 +1,75 @@
+"""Dropout's masks on their way to the layers: drawn beside the prepared images, then taken among the weights."""
+import zlib
+
+import numpy as np
+from mindspore import Tensor, jit_class
+
+from src.layers.dropout import MASK
+
+
+@jit_class
+class NoMasks:
+    """Stands for `Masks` in a network without dropout: everything is as it comes."""
+
+    def beside(self, x, images, seed):
+        """Prepared images alone."""
+        return x
+
+    def data(self, x):
+        """Prepared images alone."""
+        return x
+
+    def among(self, weights, x):
+        """The weights alone."""
+        return weights
+
+    def without(self, mixed):
+        """The weights alone."""
+        return mixed
+
+
+@jit_class
+class Masks:
+    """The masks of a chain's dropouts.
+
+    Parameters
+    ----------
+    chain : Chain
+        With a dropout in it.
+    """
+
+    def __init__(self, chain):
+        self.dropouts, self.is_mask = chain.dropouts, tuple(kind == MASK for kind in chain.kinds)
+
+    def beside(self, x, images, seed):
+        """Prepared images `x`, and a mask of each dropout [task, rows, channel]; 1 [1, 1, 1] where `seed` is None.
+
+        Every task draws from the seed and from its images, so it makes no difference which it is batched with.
+        """
+        if seed is None:
+            return x, tuple(Tensor(np.ones((1, 1, 1), np.float32)) for _ in self.dropouts)
+        tasks = [zlib.crc32(task.tobytes()) for task in images.asnumpy()]
+        return x, tuple(Tensor(np.stack([dropout.draw((*seed, number, task)) for task in tasks]))
+                        for number, dropout in enumerate(self.dropouts))
+
+    def data(self, x):
+        """Of what `beside` returns, the prepared images."""
+        return x[0]
+
+    def among(self, weights, x):
+        """The weights, with the masks where the layers take them."""
+        mixed, used = (), 0
+        for i in range(len(self.is_mask)):
+            if self.is_mask[i]:
+                mixed, used = (*mixed, x[1][used]), used + 1
+            else:
+                mixed = (*mixed, weights[i - used])
+        return mixed
+
+    def without(self, mixed):
+        """The inverse of `among`."""
+        weights = ()
+        for i in range(len(self.is_mask)):
+            if not self.is_mask[i]:
+                weights = (*weights, mixed[i])
+        return weights

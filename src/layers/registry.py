@@ -1,0 +1,64 @@
+"""The kinds of layers by the names a preset's list gives them, and layers of the user's own."""
+import importlib
+import sys
+from pathlib import Path
+
+from src.cli.errors import InputError
+from src.layers.avg_pool2d import AvgPool2D
+from src.layers.batch_norm import BatchNorm
+from src.layers.conv2d import Conv2D
+from src.layers.dropout import Dropout
+from src.layers.flatten import Flatten
+from src.layers.gelu import GELU
+from src.layers.group_norm import GroupNorm
+from src.layers.layer import Layer
+from src.layers.leaky_relu import LeakyReLU
+from src.layers.linear import Linear
+from src.layers.max_pool2d import MaxPool2D
+from src.layers.relu import ReLU
+from src.layers.residual import Residual
+from src.layers.spatial_mean import SpatialMean
+
+KINDS = {
+    "conv2d": Conv2D,
+    "linear": Linear,
+    "bn": BatchNorm,
+    "group_norm": GroupNorm,
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "gelu": GELU,
+    "max_pool2d": MaxPool2D,
+    "avg_pool2d": AvgPool2D,
+    "reduce_mean": SpatialMean,
+    "flatten": Flatten,
+    "dropout": Dropout,
+    "residual": Residual,
+}
+
+
+def find_kind(name: str) -> type[Layer]:
+    """The class of a kind of layer: one of `KINDS`, or `module:Class`, also from the working directory.
+
+    Raises
+    ------
+    InputError
+        Where there is no such kind, module or class, or the class is not a `Layer`.
+    """
+    if name in KINDS:
+        return KINDS[name]
+    module_name, colon, class_name = name.partition(":")
+    if not colon:
+        raise InputError(f"expected one of {', '.join(KINDS)}, or module:Class")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:   # whatever the user's module raises
+        raise InputError(f"module {module_name!r} cannot be imported ({type(error).__name__}: "
+                         f"{(str(error).splitlines() or [''])[0]}); expected it in {here} or on PYTHONPATH") from error
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and issubclass(found, Layer)):
+        raise InputError(f"{module_name} has {'no' if found is None else 'another kind of'} {class_name}; "
+                         f"expected a subclass of src.layers.layer.Layer")
+    return found

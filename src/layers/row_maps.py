@@ -1,0 +1,82 @@
+"""Linear maps of rows whose gradient is another such map: differentiable to any order, and fast in each."""
+import numpy as np
+from mindspore import Tensor, nn
+
+from src.layers.geometry import Grid, Window, adjoint_index
+from src.layers.primitives import add, gather, join_rows, tensors
+
+
+class RowMap(nn.Cell):
+    """A linear map of [task, rows, channel] along the rows. `adjoint` is the map its gradient goes back by."""
+
+    def join(self, adjoint: "RowMap") -> "RowMap":
+        """Make the two each other's gradient; returns this one."""
+        object.__setattr__(self, "adjoint", adjoint)   # not as a Cell's own: each would hold the other for ever
+        object.__setattr__(adjoint, "adjoint", self)
+        return self
+
+    def bprop(self, x, out, dout):
+        """What flows back from `dout`."""
+        return (self.adjoint(dout),)
+
+
+class SumOfRows(RowMap):
+    """Every row out is the sum of the rows in that `indices` name: a list of int32 arrays [rows out]."""
+
+    def __init__(self, indices):
+        super().__init__()
+        self.indices = tensors(indices)
+
+    def construct(self, x):
+        """[task, rows in, channel] -> [task, rows out, channel]."""
+        y = gather(x, self.indices[0], 1)
+        for index in self.indices[1:]:
+            y = add(y, gather(x, index, 1))
+        return y
+
+
+class WithoutZeroRow(RowMap):
+    """[task, rows, channel] -> the same without the last row."""
+
+    def __init__(self, positions: int):
+        super().__init__()
+        self.index = Tensor(np.arange(positions, dtype=np.int32))
+
+    def construct(self, x):
+        """[task, positions + 1, channel] -> [task, positions, channel]."""
+        return gather(x, self.index, 1)
+
+
+class WithZeroRow(RowMap):
+    """[task, positions, channel] -> the same with a row of zeros behind it."""
+
+    def __init__(self, task_num: int, channels: int):
+        super().__init__()
+        self.row = Tensor(np.zeros((task_num, 1, channels), np.float32))
+
+    def construct(self, x):
+        """[task, positions, channel] -> [task, positions + 1, channel]."""
+        return join_rows((x, self.row))
+
+
+def without_zero_row(task_num: int, grid: Grid, channels: int) -> RowMap:
+    """The map that drops the zero row of `grid`; its adjoint appends one."""
+    return WithoutZeroRow(grid.positions).join(WithZeroRow(task_num, channels))
+
+
+def rows_side_by_side(window: Window, grid: Grid) -> RowMap:
+    """The rows under every position of a window, one after the other: [task, rows out x taps, channel]."""
+    table = window.rows_under(grid)
+    return SumOfRows([table.reshape(-1)]).join(SumOfRows(adjoint_index(table, grid.rows)))
+
+
+def rows_under_taps(table: np.ndarray, rows: int) -> list[RowMap]:
+    """For each tap of a window's `table` (see `geometry`), the rows under it: [task, rows out, channel] of `rows`."""
+    return [SumOfRows([tap]).join(SumOfRows(adjoint_index(tap, rows))) for tap in np.ascontiguousarray(table.T)]
+
+
+def sum_under_window(window: Window, grid: Grid) -> RowMap:
+    """The sum of the rows under every position of a window: [task, rows out, channel]."""
+    table = window.rows_under(grid)
+    takers = [places // window.taps for places in adjoint_index(table, grid.rows)]
+    return SumOfRows(np.ascontiguousarray(table.T)).join(SumOfRows(takers))

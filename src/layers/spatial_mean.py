@@ -1,0 +1,33 @@
+"""The mean over an image."""
+import numpy as np
+from mindspore import Tensor
+
+from src.layers.layer import LinearLayer
+from src.layers.primitives import matmul
+
+
+class SpatialMean(LinearLayer):
+    """The mean over the positions of every image: [task, rows, channel] -> [task, image, channel]."""
+
+    takes = ("image",)
+    keeps_zero_row = True
+
+    def __init__(self, spec, task_num, images, is_first=False):
+        super().__init__(spec, task_num, images, is_first)
+        self.average = Tensor(averages(task_num, spec.grid(images)))
+
+    @staticmethod
+    def shape_out(spec):
+        """(channels,)."""
+        return (spec.shape_in[0],)
+
+    def forward(self, w, x):
+        return matmul(self.average, x)
+
+
+def averages(task_num: int, grid) -> np.ndarray:
+    """Float32 [task, image, rows]: times rows [task, rows, channel], the mean over every image's positions."""
+    size = grid.height * grid.width
+    matrix = np.zeros((task_num, grid.images, grid.rows), np.float32)
+    matrix[:, :, :-1] = np.repeat(np.eye(grid.images, dtype=np.float32), size, axis=1) / size
+    return matrix
