@@ -10,13 +10,14 @@ compiled graph (`passes.py`) that all inner steps share, so neither compile time
 """
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
 from src.layers.network import Network
-from src.passes import AddScaled, JoinTasks, Passes
+from src.passes import AddScaled, JoinTasks, Passes, Prepared
 
 KINDS = ("weight", "bias", "gamma", "beta")
 HEAD = "head"   # among the adapted kinds: the last layer, whatever its parameters' kinds
@@ -65,8 +66,8 @@ class InnerLoop:
 class SupportSet:
     """A batch's support images prepared for the first layer, with labels [task, image], and the graphs for them."""
 
-    passes: Passes
-    x: object
+    passes: Any   # `Passes`, or those of another algorithm
+    x: Prepared
     labels: Tensor
 
 

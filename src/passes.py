@@ -2,6 +2,8 @@
 
 Each is compiled once for a number of tasks and of images a task, and is called as often as there are inner steps.
 """
+from typing import Any, TypeAlias
+
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -9,6 +11,7 @@ from mindspore import Tensor, nn, ops
 from src.layers.network import Network, to_parameter, to_rows
 from src.learner import Learner
 
+Prepared: TypeAlias = Tensor | tuple   # images as the first layer takes them
 each = ops.HyperMap()   # a function of each of a tuple's tensors, compiled faster than a loop
 _matmul, _reshape, _sub, _mean = ops.MatMul(), ops.Reshape(), ops.Sub(), ops.ReduceMean()
 _argmax, _equal, _cast = ops.Argmax(axis=-1, output_type=ms.int32), ops.Equal(), ops.Cast()
@@ -22,7 +25,7 @@ class CopyToTasks(nn.Cell):
         super().__init__()
         self.ones = Tensor(np.ones((task_num, 1), np.float32))
 
-    def construct(self, parameters):
+    def construct(self, parameters: tuple) -> tuple:
         """Parameters in checkpoint form -> [task, in, out] each."""
         return each(self._copies, parameters)
 
@@ -40,7 +43,7 @@ class SumOverTasks(nn.Cell):
         self.factor, self.shapes = factor, shapes
         self.factors = Tensor(np.full((1, task_num), factor, np.float32))
 
-    def construct(self, gradients):
+    def construct(self, gradients: tuple) -> tuple:
         """[task, in, out] each -> like the parameters."""
         totals = ()
         for i in range(len(self.shapes)):
@@ -56,7 +59,7 @@ class InnerStep(nn.Cell):
         super().__init__()
         self.learner, self.rate, self.adapted, self.keeps_state = learner, rate, adapted, keeps_state
 
-    def construct(self, weights, x, labels):
+    def construct(self, weights: tuple, x: Prepared, labels: Tensor) -> tuple[tuple, tuple]:
         """Returns the weights after the step, and the state of the gradient that `InnerStepBack` needs."""
         _, steps, state = self.learner.gradient(weights, x, labels, self.rate)
         return each(_moved, weights, steps, self.adapted), (state if self.keeps_state else ())
@@ -69,7 +72,7 @@ class InnerStepBack(nn.Cell):
         super().__init__()
         self.learner, self.rate, self.adapted = learner, rate, adapted
 
-    def construct(self, weights, x, state, gradients):
+    def construct(self, weights: tuple, x: Prepared, state: tuple, gradients: tuple) -> tuple:
         """[task, in, out] each, with respect to the weights after the step -> before it."""
         direction = each(masked, gradients, self.adapted)
         return each(_sub, gradients, self.learner.curvature(weights, x, state, direction, self.rate))
@@ -79,7 +82,7 @@ def _moved(weight, step, adapted):
     return _sub(weight, step) if adapted else weight
 
 
-def masked(gradient, adapted):
+def masked(gradient: Tensor, adapted: bool) -> Tensor:
     """A parameter's gradient if the inner loop adapts it, else zeros."""
     return gradient if adapted else ops.zeros_like(gradient)
 
@@ -105,7 +108,7 @@ class QueryGradient(nn.Cell):
         super().__init__()
         self.learner = learner
 
-    def construct(self, weights, tasks, x, labels):
+    def construct(self, weights: tuple, tasks: Tensor, x: Prepared, labels: Tensor) -> tuple[Tensor, Tensor, tuple]:
         """Weights of all tasks, the numbers of some, and their images and labels.
 
         Returns the loss and the accuracy, means over these tasks, and their gradients [task, in, out].
@@ -121,7 +124,7 @@ class QueryEvaluation(nn.Cell):
         super().__init__()
         self.learner = learner
 
-    def construct(self, weights, tasks, x, labels):
+    def construct(self, weights: tuple, tasks: Tensor, x: Prepared, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `QueryGradient`; returns the mean loss, accuracies [task] and predictions [task, image] (int32)."""
         logits = self.learner(_weights_of(tasks, weights), x)
         predictions = _argmax(logits)
@@ -131,7 +134,7 @@ class QueryEvaluation(nn.Cell):
 class JoinTasks(nn.Cell):
     """Tensors of some tasks each -> tensors of all of them."""
 
-    def construct(self, parts):
+    def construct(self, parts: tuple) -> tuple:
         """Tuples of as many tensors each, all of them [task, ...]."""
         return each(_joined, *parts)
 
@@ -143,7 +146,7 @@ def _joined(*values):
 class AddScaled(nn.Cell):
     """a + factor b, tensor by tensor."""
 
-    def construct(self, a, b, factor):
+    def construct(self, a: tuple, b: tuple, factor: Tensor) -> tuple:
         """Tuples of as many tensors; `factor` a scalar Tensor."""
         result = ()
         for i in range(len(a)):
@@ -165,7 +168,7 @@ class Passes:
     task_num, images : int
     """
 
-    def __init__(self, net: Network, inner, adapted: tuple, task_num: int, images: int):
+    def __init__(self, net: Network, inner: Any, adapted: tuple, task_num: int, images: int):
         self.learner = learner = Learner(net, task_num, images, inner.label_smoothing)
         self.factor = 1.0 if inner.meta_loss == "sum" else 1.0 / task_num
         self.prepare = learner.prepare

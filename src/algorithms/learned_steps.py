@@ -5,15 +5,17 @@ What MAML++ and Meta-SGD share. They say which values there are and how a step r
     w_{k+1} = w_k - a_k grad L(w_k + b_k)        with the rates a_k and the shifts b_k of step k.
 """
 import mindspore as ms
-from mindspore import nn, ops
+from mindspore import Tensor, nn, ops
 
-from src.meta import Meta, Step, SupportSet
-from src.passes import Passes, SumOverTasks, each, masked
+from src.layers.network import Network
+from src.learner import Learner
+from src.meta import InnerLoop, Meta, Step, SupportSet
+from src.passes import Passes, Prepared, SumOverTasks, each, masked
 
 _sub, _mul = ops.Sub(), ops.Mul()
 
 
-def shifted(weights, shifts, places):
+def shifted(weights: tuple, shifts: tuple, places: tuple) -> tuple:
     """The weights with `shifts` [task, 1, channel] added at `places`, numbers of parameters."""
     result, used = (), 0
     for i in range(len(weights)):
@@ -31,11 +33,12 @@ def _moved(weight, rate, gradient, adapted):
 class LearnedStep(nn.Cell):
     """One inner step with learned rates and shifts."""
 
-    def __init__(self, learner, adapted, places):
+    def __init__(self, learner: Learner, adapted: tuple, places: tuple):
         super().__init__()
         self.learner, self.adapted, self.places = learner, adapted, places
 
-    def construct(self, weights, shifts, rates, x, labels):
+    def construct(self, weights: tuple, shifts: tuple, rates: tuple, x: Prepared,
+                  labels: Tensor) -> tuple[tuple, tuple, tuple]:
         """Rates [1, 1, 1] or like the weights. Returns the next weights, the gradient, and its state."""
         _, gradients, state = self.learner.gradient(shifted(weights, shifts, self.places), x, labels, 1.0)
         return each(_moved, weights, rates, gradients, self.adapted), gradients, state
@@ -44,11 +47,12 @@ class LearnedStep(nn.Cell):
 class LearnedStepBack(nn.Cell):
     """The transposed Jacobian of `LearnedStep`, with respect to weights, shifts and rates."""
 
-    def __init__(self, learner, adapted, places, second):
+    def __init__(self, learner: Learner, adapted: tuple, places: tuple, second: bool):
         super().__init__()
         self.learner, self.adapted, self.places, self.second = learner, adapted, places, second
 
-    def construct(self, weights, shifts, rates, x, gradients, state, later):
+    def construct(self, weights: tuple, shifts: tuple, rates: tuple, x: Prepared, gradients: tuple, state: tuple,
+                  later: tuple) -> tuple[tuple, tuple, tuple]:
         """`later` is the outer gradient at the weights after the step; returns it before, at shifts, and at rates."""
         used = each(masked, later, self.adapted)
         at_rates = each(_at_rate, used, gradients, rates)
@@ -73,11 +77,11 @@ def _at_rate(later, gradient, rate):
 class ShiftedQuery(nn.Cell):
     """`QueryGradient` or `QueryEvaluation` at shifted weights."""
 
-    def __init__(self, query, places):
+    def __init__(self, query: nn.Cell, places: tuple):
         super().__init__()
         self.query, self.places = query, places
 
-    def construct(self, weights, shifts, tasks, x, labels):
+    def construct(self, weights: tuple, shifts: tuple, tasks: Tensor, x: Prepared, labels: Tensor) -> tuple:
         """As the wrapped cell; the shifts are of all tasks."""
         return self.query(shifted(weights, shifts, self.places), tasks, x, labels)
 
@@ -85,7 +89,7 @@ class ShiftedQuery(nn.Cell):
 class LearnedPasses(Passes):
     """The compiled graphs with learned values; `places` are the parameters shifted, by their numbers."""
 
-    def __init__(self, net, inner, adapted, task_num, images, places):
+    def __init__(self, net: Network, inner: InnerLoop, adapted: tuple, task_num: int, images: int, places: tuple):
         super().__init__(net, inner, adapted, task_num, images)
         self.learned_step = LearnedStep(self.learner, adapted, places)
         self.learned_step_back = {second: LearnedStepBack(self.learner, adapted, places, second)
@@ -129,7 +133,8 @@ class LearnedSteps(Meta):
         shifts = self.step_shifts(weights[0].shape[0], number)
         return weights, (ms.mutable(shifts) if shifts else ())   # an empty tuple can only be a constant
 
-    def step_back(self, support: SupportSet, step: Step, later: tuple, outer: tuple, share: float, second: bool):
+    def step_back(self, support: SupportSet, step: Step, later: tuple, outer: tuple, share: float,
+                  second: bool) -> tuple[tuple, tuple]:
         """As `Meta.step_back`; the step's learned values have gradients at its shifts and at its rates."""
         back = support.passes.learned_step_back[second]
         earlier, at_shifts, at_rates = back(*step.before, support.x, *step.state, later)

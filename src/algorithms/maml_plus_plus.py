@@ -5,11 +5,16 @@ inner step, annealed to the last one alone (its section 4, MSL); every parameter
 each step (LSLR); batch normalisation's beta has a shift of its own for each step (BNWB). Steps beyond the trained
 ones reuse the last one's rates and shifts.
 """
+from collections.abc import Callable
+from typing import Any
+
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, ops
 
 from src.algorithms.learned_steps import LearnedSteps
+from src.layers.network import Network
+from src.meta import InnerLoop
 from src.passes import Passes
 
 SMALLEST_SHARE = 0.03   # of an even share: where the annealed weights of the earlier losses end
@@ -49,7 +54,7 @@ class MAMLPlusPlus(LearnedSteps):
         What each step adds to every beta.
     """
 
-    def __init__(self, net, inner, tasks_at_once=None):
+    def __init__(self, net: Network, inner: InnerLoop, tasks_at_once: Callable[[int, int], int] | None = None):
         super().__init__(net, inner, tasks_at_once)
         steps = max(1, inner.steps)
         self.shifted_places = tuple(i for i, kind in enumerate(net.kinds) if kind == "beta")
@@ -71,7 +76,7 @@ class MAMLPlusPlus(LearnedSteps):
         """As `LearnedSteps.step_shifts`: one for each beta."""
         return tuple(Tensor(np.tile(shift.asnumpy()[self._row(number)], (task_num, 1, 1))) for shift in self.shifts)
 
-    def learned_gradients(self, passes: Passes, learned: list) -> dict:
+    def learned_gradients(self, passes: Any, learned: list) -> dict:
         """As `Meta.learned_gradients`: those of every step, one above the other."""
         at_shifts, at_rates = zip(*((passes.sum_shifts(ms.mutable(shifts)), rates) for shifts, rates in learned))
         rates = ops.stack([ops.concat(of_step).reshape(-1) for of_step in at_rates]) * passes.factor

@@ -1,9 +1,13 @@
 """Meta-SGD (Li, Zhou, Chen, Li, 2017, arXiv 1707.09835): a learned inner rate for every single weight."""
+from collections.abc import Callable
+
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor
 
 from src.algorithms.learned_steps import LearnedSteps
+from src.layers.network import Network
+from src.meta import InnerLoop
 from src.passes import Passes
 
 
@@ -16,7 +20,7 @@ class MetaSGD(LearnedSteps):
         Like the network's parameters; all inner steps share them. They start at the inner loop's rate.
     """
 
-    def __init__(self, net, inner, tasks_at_once=None):
+    def __init__(self, net: Network, inner: InnerLoop, tasks_at_once: Callable[[int, int], int] | None = None):
         super().__init__(net, inner, tasks_at_once)
         self.rates = ParameterTuple([
             Parameter(Tensor(np.full(parameter.shape, inner.rate, np.float32)), name=f"rates.{parameter.name}")

@@ -1,5 +1,6 @@
 """Reptile (Nichol, Achiam, Schulman, 2018, arXiv 1803.02999): the initial weights move towards the adapted ones."""
 import mindspore as ms
+import numpy as np
 from mindspore import Tensor, ops
 
 from src.meta import Meta
@@ -12,7 +13,8 @@ class Reptile(Meta):
     different images, which is where Reptile learns from (the paper's section 5.1).
     """
 
-    def meta_gradient(self, x_spt, y_spt, x_qry, y_qry, epoch: int = 0) -> tuple[Tensor, Tensor, tuple]:
+    def meta_gradient(self, x_spt: np.ndarray, y_spt: np.ndarray, x_qry: np.ndarray, y_qry: np.ndarray,
+                      epoch: int = 0) -> tuple[Tensor, Tensor, tuple]:
         """(theta - w_N) / a, the mean over the tasks (the paper's section 2).
 
         Loss and accuracy are those of the images that the last step did not take, after it.

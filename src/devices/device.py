@@ -4,6 +4,8 @@ import ctypes
 import math
 import mmap
 import os
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +23,7 @@ TASKS_EACH = 2   # with fewer tasks for each, starting kernels is nearly all tha
 _running = SimpleNamespace(threads=0, target=None)   # what `set_up` set; MindSpore does not tell
 
 
-def set_up_for(options):
+def set_up_for(options: Namespace) -> int:
     """Make MindSpore run as a program's options say.
 
     Returns
@@ -55,7 +57,7 @@ def _worth_starting(tasks, cores, mode):
     return max(1, min(cores, tasks // TASKS_EACH)) if mode == "graph" else 1
 
 
-def set_up(device_target="auto", device_id=0, mode="graph", threads=0):
+def set_up(device_target: str = "auto", device_id: int = 0, mode: str = "graph", threads: int = 0) -> str:
     """Make MindSpore run on a device; return the name of the device chosen.
 
     Parameters
@@ -88,18 +90,18 @@ def set_up(device_target="auto", device_id=0, mode="graph", threads=0):
     return target
 
 
-def is_cpu():
+def is_cpu() -> bool:
     """Whether MindSpore runs on the CPU."""
     return ms.get_context("device_target") == "CPU"
 
 
-def set_up_unless_done():
+def set_up_unless_done() -> None:
     """As `set_up` with its defaults, unless it was called before: for use as a library."""
     if _running.target is None:
         set_up()
 
 
-def tasks_at_once(tasks, images):
+def tasks_at_once(tasks: int, images: int) -> int:
     """How many tasks' query images to work on at a time, a divisor of `tasks`.
 
     On the CPU that is few, for their tensors to be small, but two for each thread: with one it would wait.
@@ -117,7 +119,7 @@ def tasks_at_once(tasks, images):
     return min(divisors, key=lambda count: abs(math.log(count * images / aim)))
 
 
-def use_large_pages():
+def use_large_pages() -> None:
     """Ask for large pages for MindSpore's tensors on the CPU: fewer faults and less translation of addresses.
 
     MindSpore cuts all tensors out of mappings of a gigabyte, the first of which the first operation makes. Where
@@ -163,7 +165,7 @@ def _cores():
 
 
 @contextlib.contextmanager
-def silenced():
+def silenced() -> Iterator[None]:
     """Drop what native code writes to standard error: MindSpore reports a missing driver there by itself."""
     saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)

@@ -9,12 +9,13 @@ import math
 import mmap
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, util
 
 import mindspore.multiprocessing as processes  # with what MindSpore needs around a fork
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
 from src.devices import device
 from src.devices.batch_share import Call, LostProcessError, Share, Shared, contribution
@@ -47,7 +48,7 @@ class Request:
 class Forked(Shared):
     """`count` processes, each with compiled graphs of its own; make it before this process runs on the device."""
 
-    def __init__(self, meta, count):
+    def __init__(self, meta: nn.Cell, count: int):
         super().__init__(meta)
         self.memory = SharedArrays()
         self.pipes: list = []
@@ -67,7 +68,7 @@ class Forked(Shared):
         theirs.close()
         self.processes.append(process)
 
-    def total(self, call, batch, share):
+    def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
         """The sum of the workers' contributions."""
         self.memory.write([*(parameter.asnumpy() for parameter in self.meta.get_parameters()), *batch])
         shares = share.split(len(self.processes))
@@ -102,7 +103,7 @@ class SharedArrays:
         self.file = os.memfd_create("episodes")
         self.bytes, self.layout = None, []
 
-    def write(self, arrays):
+    def write(self, arrays: Sequence[np.ndarray]) -> None:
         """Put the arrays there, over what was there before; `layout` says where."""
         self.layout, end = [], 0
         for array in arrays:
@@ -114,7 +115,7 @@ class SharedArrays:
         for array, place in zip(arrays, self._views()):
             place[...] = array
 
-    def read(self, layout):
+    def read(self, layout: list) -> list[np.ndarray]:
         """The arrays of a layout, as they are there: the next `write` changes them."""
         self.layout, size = layout, os.fstat(self.file).st_size
         if self.bytes is None or size > len(self.bytes):

@@ -1,5 +1,7 @@
 """Ranks: processes that msrun starts on one machine or several, each with a share of the tasks; AllReduce adds up."""
 import json
+from collections.abc import Sequence
+from typing import NoReturn
 
 import mindspore as ms
 import numpy as np
@@ -8,7 +10,7 @@ from mindspore.communication import GlobalComm, init
 
 from src.cli.errors import InputError
 from src.devices import cluster
-from src.devices.batch_share import LostProcessError, Shared
+from src.devices.batch_share import Call, LostProcessError, Share, Shared
 from src.devices.device import silenced
 
 ROOM = 1 << 14   # bytes for what the ranks must agree on, or for one line about it
@@ -21,7 +23,7 @@ class SumOverRanks(nn.Cell):
         super().__init__()
         self.all_reduce = ops.AllReduce()
 
-    def construct(self, value):
+    def construct(self, value: Tensor) -> Tensor:
         """[number] float32 -> the same."""
         return self.all_reduce(value)
 
@@ -35,11 +37,11 @@ class Ranks(Shared):
         Finds what this rank's share adds to the batch.
     """
 
-    def __init__(self, of_rank):
+    def __init__(self, of_rank: Shared):
         super().__init__(of_rank.meta)
         self.of_rank, self.sum_over_ranks = of_rank, SumOverRanks()
 
-    def total(self, call, batch, share):
+    def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
         """The sum of all ranks' contributions, by one AllReduce of one tensor."""
         mine = share.split(cluster.rank_count())[cluster.rank()]
         values = self.of_rank.total(call, [array[mine.within(share)] for array in batch], mine)
@@ -47,7 +49,7 @@ class Ranks(Shared):
         summed = np.split(self.sum_of_all(flat), np.cumsum([value.size for value in values])[:-1])
         return [part.reshape(value.shape).astype(value.dtype) for part, value in zip(summed, values)]
 
-    def sum_of_all(self, flat):
+    def sum_of_all(self, flat: np.ndarray) -> np.ndarray:
         """The sum over all ranks of a flat array, float32."""
         try:
             return self.sum_over_ranks(Tensor(flat)).asnumpy()
@@ -56,7 +58,7 @@ class Ranks(Shared):
                                    f"({str(error).strip().splitlines()[0]})") from None
 
 
-def join():
+def join() -> None:
     """Meet the other ranks; nothing can be forked or summed up before.
 
     Raises
@@ -74,14 +76,14 @@ def join():
                          f"the launcher to be started on every machine, with the same NODES and MASTER") from None
 
 
-def serve_as_scheduler():
+def serve_as_scheduler() -> NoReturn:
     """Help the ranks to find each other, until all of them have ended; does not return."""
     ms.set_device("CPU")
     init()
     raise SystemExit(0)
 
 
-def check_agreement(facts):
+def check_agreement(facts: dict[str, str]) -> None:
     """Refuse to go on where a rank differs from rank 0.
 
     Parameters

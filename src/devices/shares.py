@@ -1,12 +1,13 @@
 """Who works on a batch: this process alone, processes that it forks, or ranks of msrun, each on a share."""
 import mindspore as ms
+from mindspore import nn
 
 from src.devices import cluster, device, ranks
-from src.devices.batch_share import Alone
+from src.devices.batch_share import Alone, Shared
 from src.devices.forked import Forked
 
 
-def share_out(meta, workers):
+def share_out(meta: nn.Cell, workers: int) -> Shared:
     """`meta`, its batches shared by as many processes, on every rank where msrun started several.
 
     Call it before this process has run anything on the device: a process forked later cannot run there.
