@@ -1,15 +1,18 @@
 """Episodes: which characters, which drawings, which labels. Seeded, and able to go on where a run stopped."""
+from collections.abc import Sequence
+
 import numpy as np
 
 from src.cli.errors import InputError
 from src.data.augmentation import augment
-from src.data.class_images import ClassImages, counts_of, in_a_row
+from src.data.class_images import Classes, ClassImages, counts_of, in_a_row
 
 OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES = 1623, 1200   # the split of the MAML paper (Finn et al., 2017, section 5.2)
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]   # x_spt, y_spt, x_qry, y_qry
 
 
-def split_classes(images, n_train_classes=0, split="sorted", split_seed=0):
+def split_classes(images: Classes, n_train_classes: int = 0, split: str = "sorted",
+                  split_seed: int = 0) -> tuple[Classes, Classes]:
     """Divide a data set into characters to train on and characters to test on.
 
     Parameters
@@ -86,8 +89,9 @@ class OmniglotIter:
         Labels, from 0 to n_way - 1. The order yielded is x_spt, y_spt, x_qry, y_qry.
     """
 
-    def __init__(self, images, *, n_way, k_spt, k_qry, task_num, batches, seed, rotate=False,
-                 augment=0.0, ink=1.0, paper=0.0):
+    def __init__(self, images: Classes, *, n_way: int, k_spt: int, k_qry: int, task_num: int, batches: int,
+                 seed: int | Sequence[int], rotate: bool = False,
+                 augment: float = 0.0, ink: float = 1.0, paper: float = 0.0):
         self.images, self.first = in_a_row(images)   # [image, imgc, imgsz, imgsz], [class]
         self.counts = counts_of(images)              # [class]
         classes = len(self.counts)
@@ -101,17 +105,17 @@ class OmniglotIter:
             raise InputError(f"--ink {ink:g} and --paper {paper:g} are the same; expected two different values")
         self.n_way, self.k_spt, self.k_qry, self.task_num = n_way, k_spt, k_qry, task_num
         self.batches, self.rotate, self.augment, self.ink, self.paper = batches, rotate, augment, ink, paper
-        self.state = {"seed": seed, "drawn": 0}
+        self._seed, self._start, self._drawn = seed, 0, 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.batches
 
-    def __iter__(self):
+    def __iter__(self) -> "OmniglotIter":
         """Start again: at batch 0, or at the one the state was last set to."""
         self._drawn = self._start
         return self
 
-    def __next__(self):
+    def __next__(self) -> Batch:
         if self._drawn >= self.batches:
             raise StopIteration
         batch = self._batch(self._drawn)
@@ -119,12 +123,12 @@ class OmniglotIter:
         return batch
 
     @property
-    def state(self):
+    def state(self) -> dict:
         """dict : `seed`, and the number of batches `drawn`; plain values that JSON keeps."""
         return {"seed": self._seed, "drawn": self._drawn}
 
     @state.setter
-    def state(self, state):
+    def state(self, state: dict) -> None:
         self._seed = state["seed"]
         self._start = self._drawn = state["drawn"]
 
@@ -161,7 +165,7 @@ class OmniglotIter:
         return to_values(images, self.ink, self.paper), labels.astype(np.int32)
 
 
-def to_values(images, ink, paper):
+def to_values(images: np.ndarray, ink: float, paper: float) -> np.ndarray:
     """uint8 images, ink 255 and paper 0, as the network sees them: float32 from `paper` to `ink`."""
     # Bytes are gathered and turned first: a quarter of the memory traffic that floats would cost.
     images = np.divide(images, np.float32(255), dtype=np.float32)

@@ -3,7 +3,10 @@ import contextlib
 import functools
 import inspect
 import os
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor
@@ -12,14 +15,15 @@ from PIL import Image
 from src.cli.command_line import options_of_call
 from src.cli.errors import InputError
 from src.cli.options import BY_NAME, EVAL
-from src.data.images import read_images
+from src.data.images import Picture, read_images
 from src.devices import device
-from src.meta import changing
+from src.meta import Meta, changing
 from src.OmniglotIter import to_values
 from src.training import checkpoint
 from src.training.from_options import load_trained
 
 STEPS = BY_NAME["update_step_test"]
+Images = Sequence[Picture] | np.ndarray   # files, or what was read from them
 KEPT = 8   # trained networks in memory, for as many numbers of classes
 
 
@@ -58,10 +62,11 @@ class FewShotClassifier:
 
     _estimator_type = "classifier"   # for scikit-learn before 1.6, as `__sklearn_tags__` is for later ones
 
-    def __init__(self, ckpt, *, steps=None, rate=None, preset=None):
+    def __init__(self, ckpt: str | Path, *, steps: int | None = None, rate: float | None = None,
+                 preset: str | None = None):
         self.ckpt, self.steps, self.rate, self.preset = ckpt, steps, rate, preset
 
-    def fit(self, images, labels) -> "FewShotClassifier":
+    def fit(self, images: Images, labels: Sequence) -> "FewShotClassifier":
         """Adapt to the images of a support set.
 
         Parameters
@@ -91,7 +96,7 @@ class FewShotClassifier:
         self.weights_ = [weight.asnumpy() for weight in weights]
         return self
 
-    def read(self, images, skip_damaged=False) -> tuple[np.ndarray, list]:
+    def read(self, images: Images, skip_damaged: bool = False) -> tuple[np.ndarray, list]:
         """Images as a fitted classifier sees them.
 
         Parameters
@@ -111,11 +116,11 @@ class FewShotClassifier:
         _, options = self._trained()
         return read_images(as_sequence(images), options.imgsz, options.imgc, skip_damaged)
 
-    def predict_proba(self, images) -> np.ndarray:
+    def predict_proba(self, images: Images) -> np.ndarray:
         """Probabilities [image, class] (float64), the classes in the order of `classes_`."""
         return self.probabilities(self.read(images)[0])
 
-    def probabilities(self, pixels) -> np.ndarray:
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """As `predict_proba`, of images that `read` has read."""
         if not len(pixels):
             return np.empty((0, len(self.classes_)))
@@ -123,33 +128,33 @@ class FewShotClassifier:
         weights = changing(tuple(map(Tensor, self.weights_)))
         return _softmax(meta.predict(weights, _values(pixels, options)).asnumpy()[0].astype(np.float64))
 
-    def predict(self, images) -> np.ndarray:
+    def predict(self, images: Images) -> np.ndarray:
         """The most probable class of every image, [image]."""
         probabilities = self.predict_proba(images)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def score(self, images, labels) -> float:
+    def score(self, images: Images, labels: Sequence) -> float:
         """The part of the images whose class is found, 0 to 1."""
         found = self.predict(images)
         return float(np.mean([label == expected for label, expected in zip(found, labels, strict=True)]))
 
-    def get_params(self, deep=True) -> dict:
+    def get_params(self, deep: bool = True) -> dict:
         """What the constructor was called with, by name."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
-    def set_params(self, **parameters) -> "FewShotClassifier":
+    def set_params(self, **parameters: Any) -> "FewShotClassifier":
         """Change some of `get_params`; they count from the next `fit` on."""
         if unknown := parameters.keys() - self.get_params().keys():
             raise InputError(f"unknown parameter {sorted(unknown)[0]}; expected some of {', '.join(self.get_params())}")
         vars(self).update(parameters)
         return self
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         from sklearn.utils import ClassifierTags, Tags, TargetTags  # noqa: PLC0415 - scikit-learn alone calls this
         return Tags(estimator_type="classifier", target_tags=TargetTags(required=True),
                     classifier_tags=ClassifierTags())
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value is not None]
         return f"{type(self).__name__}({', '.join(changed)})"
 
@@ -162,7 +167,8 @@ class FewShotClassifier:
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _load(path: Path, modified: int, n_way: int, rate, preset):
+def _load(path: Path, modified: int, n_way: int, rate: float | None,
+          preset: str | None) -> tuple[Meta, Namespace]:
     """A checkpoint's meta-learner for `n_way` classes, and its options. Kept with the graphs it has compiled."""
     device.set_up_unless_done()
     given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate}
@@ -176,7 +182,7 @@ def _values(pixels, options):
     return to_values(pixels[None], options.ink, options.paper)
 
 
-def as_sequence(images):
+def as_sequence(images: Images) -> Any:
     """A sequence of images as one that has a length; refuses a single one, for which it is easily taken."""
     if isinstance(images, (str, os.PathLike, Image.Image)) or (hasattr(images, "ndim") and images.ndim < 3
                                                                and np.asarray(images).dtype.kind in "uif"):

@@ -25,7 +25,7 @@ from src.cli.options import DATA  # noqa: E402
 from src.cli.reading import is_file, is_folder, parse_json, read_text  # noqa: E402
 from src.data import own_classes  # noqa: E402
 from src.data.archives import OFFICIAL, download, unpack  # noqa: E402
-from src.data.class_images import ClassImages  # noqa: E402
+from src.data.class_images import Classes  # noqa: E402
 from src.data.glyphs import ALPHABET, draw_glyphs  # noqa: E402
 from src.data.images import read_picture  # noqa: E402
 from src.data.origin import fingerprint, state_of  # noqa: E402
@@ -49,7 +49,7 @@ OMNIGLOT_COUNTS = (50, 1623, 32460)       # alphabets, characters, images
 RANDOM_SHAPE = (1623, 20, 1, 28, 28)      # as the PyTorch tutorial's stand-in for the data
 
 
-def load_images(data_path: str, imgsz: int, imgc: int) -> np.ndarray | ClassImages:
+def load_images(data_path: str, imgsz: int, imgc: int) -> Classes:
     """The data set under `data_path`, building its omniglot.npy first where there is none, or its folders have changed.
 
     Returns

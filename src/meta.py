@@ -10,7 +10,7 @@ compiled graph (`passes.py`) that all inner steps share, so neither compile time
 """
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import mindspore as ms
 import numpy as np
@@ -20,6 +20,7 @@ from src.layers.network import Network
 from src.passes import AddScaled, JoinTasks, Passes, Prepared
 
 KINDS = ("weight", "bias", "gamma", "beta")
+Array: TypeAlias = Tensor | np.ndarray
 HEAD = "head"   # among the adapted kinds: the last layer, whatever its parameters' kinds
 
 
@@ -108,9 +109,9 @@ class Meta(nn.Cell):
         self.tasks_at_once = tasks_at_once or (lambda tasks, images: tasks)
         self.adapted = _adapted(net, inner.adapted)
         self.join_tasks, self.add_scaled = JoinTasks(), AddScaled()
-        self._passes = {}
+        self._passes: dict[tuple[int, int], Passes] = {}
 
-    def __call__(self, x_spt, y_spt, x_qry, y_qry) -> tuple[Tensor, Tensor]:
+    def __call__(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array) -> tuple[Tensor, Tensor]:
         """Adapt by the steps of training; the query loss and accuracy then, means over the tasks.
 
         Parameters
@@ -122,7 +123,7 @@ class Meta(nn.Cell):
         loss, accuracies, _ = next(self.evaluate_each_step(x_spt, y_spt, x_qry, y_qry, steps, first=steps))
         return loss, accuracies.mean()
 
-    def adapt(self, x, labels, steps: int) -> tuple:
+    def adapt(self, x: Array, labels: Array, steps: int) -> tuple:
         """Every task's weights after `steps` inner steps on its support images.
 
         Parameters
@@ -141,12 +142,13 @@ class Meta(nn.Cell):
             weights = self.inner_step(support, weights, number).weights
         return weights
 
-    def predict(self, weights: tuple, x) -> Tensor:
+    def predict(self, weights: tuple, x: Array) -> Tensor:
         """Logits [task, image, class] of images [task, image, imgc, imgsz, imgsz] at every task's `weights`."""
         passes = self.passes_for(*x.shape[:2])
         return passes.learner(weights, changing(passes.prepare(Tensor(x))))
 
-    def meta_gradient(self, x_spt, y_spt, x_qry, y_qry, epoch: int = 0) -> tuple[Tensor, Tensor, tuple]:
+    def meta_gradient(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array,
+                      epoch: int = 0) -> tuple[Tensor, Tensor, tuple]:
         """The outer loss and its gradient.
 
         Parameters
@@ -170,7 +172,7 @@ class Meta(nn.Cell):
         for number, share in enumerate(self.query_shares(epoch)):
             step = self.inner_step(support, weights, number, keeps_state=second) if number else None
             weights = step.weights if step else weights
-            outer = self.outer_loss(query, weights, number) if share else None
+            outer: tuple = self.outer_loss(query, weights, number) if share else ()
             losses += [share * outer[0] if share != 1 else outer[0]] if share else []
             path.append((step, share, outer))
         accuracy = outer[1]
@@ -196,7 +198,8 @@ class Meta(nn.Cell):
         """What the query pass after step `number` is called with before the images: the weights."""
         return (weights,)
 
-    def step_back(self, support: SupportSet, step: Step, later: tuple, outer: tuple, share: float, second: bool):
+    def step_back(self, support: SupportSet, step: Step, later: tuple, outer: tuple, share: float,
+                  second: bool) -> tuple[tuple, Any]:
         """The outer gradient before an inner step from that after it, and those of the step's own learned values.
 
         Parameters
@@ -204,7 +207,7 @@ class Meta(nn.Cell):
         later : tuple of Tensor, each [task, in, out]
             With respect to the weights after the step.
         outer, share
-            What `outer_loss` gave after the step, and what it counts for; None and 0 where it does not count.
+            What `outer_loss` gave after the step, and what it counts for; () and 0 if it does not count.
 
         Returns
         -------
@@ -220,7 +223,8 @@ class Meta(nn.Cell):
         return {}
 
     def _way_back(self, support, path, second):
-        later, learned = None, []
+        later: tuple = ()
+        learned: list = []
         while path:   # what is behind is let go, for it is large
             step, share, outer = path.pop()
             if share:
@@ -234,14 +238,14 @@ class Meta(nn.Cell):
         return tuple(found[parameter.name] for parameter in self.trainable_params())
 
     def _plus(self, gradients, more, share):
-        """`gradients` (None: zero) plus `share` times `more`."""
+        """`gradients` (empty: zero) plus `share` times `more`."""
         more = ms.mutable(more)
-        if gradients is None and share == 1:
+        if not gradients and share == 1:
             return more
         zeros = gradients or ms.mutable(tuple(map(ms.ops.zeros_like, more)))
         return ms.mutable(self.add_scaled(zeros, more, Tensor(share, ms.float32)))
 
-    def evaluate(self, x_spt, y_spt, x_qry, y_qry) -> tuple[Tensor, Tensor, Tensor]:
+    def evaluate(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array) -> tuple[Tensor, Tensor, Tensor]:
         """Adapt by the steps of evaluation, then judge on the query images.
 
         Returns
@@ -254,7 +258,8 @@ class Meta(nn.Cell):
         steps = self.inner.steps_test
         return next(self.evaluate_each_step(x_spt, y_spt, x_qry, y_qry, steps, first=steps))
 
-    def evaluate_each_step(self, x_spt, y_spt, x_qry, y_qry, steps: int, first: int = 0) -> Iterator[tuple]:
+    def evaluate_each_step(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array, steps: int,
+                           first: int = 0) -> Iterator[tuple]:
         """Take inner steps, and judge on the query images after each.
 
         Parameters
@@ -287,12 +292,12 @@ class Meta(nn.Cell):
         """Every task's copy of the initial weights, each [task, in, out]."""
         return ms.mutable(passes.copy_to_tasks(ms.mutable(tuple(self.net.parameters))))
 
-    def support_set(self, x, labels, seed: tuple | None = None) -> SupportSet:
+    def support_set(self, x: Array, labels: Array, seed: tuple | None = None) -> SupportSet:
         """Images [task, image, imgc, imgsz, imgsz] and labels, ready for inner steps; `seed` as `Learner.prepare`."""
         passes = self.passes_for(*x.shape[:2])
         return SupportSet(passes, changing(passes.prepare(Tensor(x), seed)), Tensor(labels))
 
-    def query_set(self, x, labels, seed: tuple | None = None) -> QuerySet:
+    def query_set(self, x: Array, labels: Array, seed: tuple | None = None) -> QuerySet:
         """Images [task, image, imgc, imgsz, imgsz] and labels, ready for the query pass; `seed` likewise."""
         count = self.tasks_at_once(*x.shape[:2])
         passes, parts = self.passes_for(count, x.shape[1]), []
@@ -320,7 +325,7 @@ def _adapted(net, kinds):
     return tuple(name in kinds or (HEAD in kinds and layer == layers[-1]) for layer, name in zip(layers, names))
 
 
-def changing(prepared):
+def changing(prepared: Prepared) -> Prepared:
     """Tell MindSpore that a tuple's tensors change from call to call (by default they are constants)."""
     return ms.mutable(prepared) if isinstance(prepared, tuple) else prepared
 

@@ -39,12 +39,15 @@ class ClassImages:
                            int((classes < self.n_train).sum()), self.first[classes])
 
 
-def counts_of(images: np.ndarray | ClassImages) -> np.ndarray:
+Classes = np.ndarray | ClassImages   # classes of images: [class, drawing, imgc, imgsz, imgsz], or uneven ones
+
+
+def counts_of(images: Classes) -> np.ndarray:
     """The number of images of each class, of `ClassImages` or of an array [class, drawing, ...]."""
     return images.counts if isinstance(images, ClassImages) else np.full(len(images), images.shape[1])
 
 
-def in_a_row(images: np.ndarray | ClassImages) -> tuple[np.ndarray, np.ndarray]:
+def in_a_row(images: Classes) -> tuple[np.ndarray, np.ndarray]:
     """All images [image, imgc, imgsz, imgsz] of `ClassImages` or an array of classes, and where each class begins."""
     if isinstance(images, ClassImages):
         return images.images, images.first

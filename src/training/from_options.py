@@ -1,23 +1,24 @@
 """The parts of a run put together as its options say: characters, episodes, meta-learner."""
+from argparse import Namespace
 from pathlib import Path
 
 from src.algorithms import ALGORITHMS
 from src.cli.errors import InputError
 from src.cli.options import BY_NAME, EVAL, options_of
-from src.data.class_images import ClassImages, counts_of
+from src.data.class_images import Classes, ClassImages, counts_of
 from src.data.own_classes import name_some, read_to_test
 from src.data_preprocess import load_images
 from src.devices.device import tasks_at_once
 from src.layers.network import Network
 from src.meta import InnerLoop, Meta
 from src.OmniglotIter import OmniglotIter, split_classes
-from src.training.checkpoint import load
+from src.training.checkpoint import Checkpoint, load
 from src.training.head import with_ways
 from src.training.run_folder import run_of
 from src.training.sizes import refuse_impossible
 
 
-def load_split(options):
+def load_split(options: Namespace) -> tuple[Classes, Classes]:
     """The characters to train on and those to test on, uint8 [class, drawing, imgc, imgsz, imgsz] or ClassImages each.
 
     Where `options.k_qry` is a default, it shrinks to what each class has.
@@ -26,7 +27,7 @@ def load_split(options):
     return split_classes(images, options.n_train_classes, options.split, options.split_seed)
 
 
-def load_to_test(options):
+def load_to_test(options: Namespace) -> Classes:
     """The classes to test on: those in the folder `options.classes`, or the data set's characters to test on."""
     if options.classes:
         return fit_to(read_to_test(options.classes, options.imgsz, options.imgc), options)
@@ -36,7 +37,7 @@ def load_to_test(options):
     return load_split(options)[1]
 
 
-def fit_to(images, options):
+def fit_to(images: Classes, options: Namespace) -> Classes:
     """Leave out, and name, classes without a query image beside `options.k_spt` support images; shrink `options.k_qry`.
 
     The number of query images stays where it was given by hand, or by a protocol: then it is the data that do not fit.
@@ -59,7 +60,7 @@ def fit_to(images, options):
     return images
 
 
-def hold_out(images, options):
+def hold_out(images: Classes, options: Namespace) -> tuple[Classes, Classes]:
     """The characters to train on without the last `options.val_classes`, and those, held out.
 
     Raises
@@ -74,21 +75,21 @@ def hold_out(images, options):
     return images[:left], images[left:]
 
 
-def make_episodes(images, options, batches):
+def make_episodes(images: Classes, options: Namespace, batches: int) -> OmniglotIter:
     """Episodes of `images`, `batches` batches of them; only a training's are augmented."""
     return OmniglotIter(images, n_way=options.n_way, k_spt=options.k_spt, k_qry=options.k_qry,
                         task_num=options.task_num, batches=batches, seed=options.seed, rotate=options.rotate,
                         augment=getattr(options, "augment", 0.0), ink=options.ink, paper=options.paper)
 
 
-def make_meta(options) -> Meta:
+def make_meta(options: Namespace) -> Meta:
     """A meta-learner with fresh weights."""
     refuse_impossible(options)
     net = Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed)
     return ALGORITHMS[options.algorithm](net, inner_loop(options), tasks_at_once)
 
 
-def inner_loop(options) -> InnerLoop:
+def inner_loop(options: Namespace) -> InnerLoop:
     """The inner loop that a program's options describe; what belongs to training alone may be missing."""
     of_training = ("order", "first_order_epochs", "multi_step_epochs", "meta_loss")
     training = {name: getattr(options, name) for name in of_training if hasattr(options, name)}
@@ -96,7 +97,7 @@ def inner_loop(options) -> InnerLoop:
                      adapted=tuple(options.adapt.split(",")), label_smoothing=options.label_smoothing, **training)
 
 
-def load_trained(options):
+def load_trained(options: Namespace) -> tuple[Meta, Checkpoint]:
     """A meta-learner with the weights of `options.ckpt`, for tasks of `options.n_way` classes.
 
     Completes `options` by what the checkpoint knows of the trained model.
@@ -122,7 +123,7 @@ def load_trained(options):
     return meta, checkpoint
 
 
-def refuse_other_run(checkpoint, named_folder=True):
+def refuse_other_run(checkpoint: Checkpoint, named_folder: bool = True) -> None:
     """Refuse a checkpoint that is not of the run whose folder it lies in, where that folder was named.
 
     Raises

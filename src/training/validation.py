@@ -2,9 +2,7 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
-from src.data.class_images import ClassImages, counts_of
+from src.data.class_images import Classes, counts_of
 from src.devices.batch_share import Shared
 from src.meta import Meta
 from src.training import protocols
@@ -34,7 +32,7 @@ class ValidationPass:
         The highest validation accuracy so far.
     """
 
-    def __init__(self, prefix: str, images: np.ndarray | ClassImages, options: argparse.Namespace):
+    def __init__(self, prefix: str, images: Classes, options: argparse.Namespace):
         as_evaluated = protocols.settings(protocols.STRICT, options.n_way, options.k_spt) | {"augment": 0.0}
         left = int(counts_of(images).min()) - options.k_spt
         as_evaluated["k_qry"] = min(as_evaluated["k_qry"], left)   # all there are, if fewer
