@@ -38,35 +38,48 @@ LAYERS: dict[str, Callable] = {
 }
 
 
-def logits(specs, weights, x):
+def logits(specs, weights, x, layers=LAYERS):
     """The network of a preset on one task's images [image, imgc, imgsz, imgsz]."""
     for spec in specs:
         if spec.kind == "residual":
-            x = x + logits(spec.layers, weights, x)
-        elif spec.kind in LAYERS:
-            x = LAYERS[spec.kind](spec, x, **{name: weights[f"{spec.name}.{name}"] for name in spec.parameters})
+            x = x + logits(spec.layers, weights, x, layers)
+        elif spec.kind in layers:
+            x = layers[spec.kind](spec, x, **{name: weights[f"{spec.name}.{name}"] for name in spec.parameters})
         else:
-            raise InputError(f"layer {spec.name} ({spec.kind}): the peer has none; expected {', '.join(LAYERS)}")
+            raise InputError(f"layer {spec.name} ({spec.kind}): the peer has none; expected {', '.join(layers)}")
     return x
+
+
+def task_functions(options, layers=LAYERS):
+    """Two functions of one task: its loss, and its weights after the inner steps on support images."""
+    specs = describe(options.network, options.imgc, options.imgsz, options.n_way)
+
+    def loss(weights, x, y):
+        return F.cross_entropy(logits(specs, weights, x, layers), y)
+
+    def adapt(weights, x, y, steps=options.update_step):
+        for _ in range(steps):
+            slope = grad(loss)(weights, x, y)
+            weights = {name: value - options.update_lr * slope[name] for name, value in weights.items()}
+        return weights
+
+    return loss, adapt
+
+
+def tensors_of(batch):
+    """A batch as `OmniglotIter` yields it, for PyTorch."""
+    x_spt, y_spt, x_qry, y_qry = map(torch.tensor, batch)
+    return x_spt, y_spt.long(), x_qry, y_qry.long()
 
 
 def build_step(options):
     """A function without arguments that computes one meta-gradient, or evaluates."""
-    specs = describe(options.network, options.imgc, options.imgsz, options.n_way)
     torch.manual_seed(options.seed)
     theta = {f"{spec.name}.{kind}": torch.randn(shape).div(10).requires_grad_()
-             for spec in specs for kind, shape in spec.parameters.items()}
-    x_spt, y_spt, x_qry, y_qry = (torch.tensor(array) for array in random_batch(options))
-    batch = (x_spt, y_spt.long(), x_qry, y_qry.long())
-
-    def loss(weights, x, y):
-        return F.cross_entropy(logits(specs, weights, x), y)
-
-    def adapt(weights, x, y):
-        for _ in range(options.update_step):
-            slope = grad(loss)(weights, x, y)
-            weights = {name: value - options.update_lr * slope[name] for name, value in weights.items()}
-        return weights
+             for spec in describe(options.network, options.imgc, options.imgsz, options.n_way)
+             for kind, shape in spec.parameters.items()}
+    batch = tensors_of(random_batch(options))
+    loss, adapt = task_functions(options)
 
     def query_loss(weights, x_spt, y_spt, x_qry, y_qry):
         return loss(adapt(weights, x_spt, y_spt), x_qry, y_qry)
