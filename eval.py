@@ -3,6 +3,11 @@
 What belongs to the trained model (network, image size, ways, shots, inner loop, split of the characters) comes
 from the checkpoint; flags given by hand win.
 """
+from src.cli.signals import end_while_importing
+
+if __name__ == "__main__":
+    end_while_importing()
+
 import contextlib
 import sys
 
@@ -11,8 +16,9 @@ from tqdm import tqdm
 
 from src.cli.atomic_files import write_json
 from src.cli.command_line import parse
-from src.cli.errors import run_program
 from src.cli.options import EVAL
+from src.cli.program import run_program
+from src.cli.screen import bare
 from src.devices import cluster, device
 from src.devices.shares import share_out
 from src.training import protocols
@@ -42,11 +48,11 @@ def evaluate(options, workers=1):
     check_same_on_all_ranks(options, test_images, meta)
     episodes = make_episodes(test_images, options, options.test_batches)
     accuracies, losses = [], []
-    for batch in tqdm(episodes, unit="batch", disable=None):   # None: a bar only on a terminal
+    for batch in tqdm(episodes, unit="batch", file=bare(sys.stderr), disable=None):   # None: a bar only on a terminal
         batch_losses, batch_accuracies = evaluate_batch(runner, batch, options.update_step_test, options.per_step)
         losses.append(batch_losses)
         accuracies.append(batch_accuracies)
-        tqdm.write(bracketed(batch_accuracies[-1].mean()))
+        tqdm.write(bracketed(batch_accuracies[-1].mean()), file=sys.stdout)
     losses, accuracies = np.stack(losses), np.stack(accuracies)   # [batch, step], [batch, step, task]
     results = summarize(accuracies[:, -1], losses[:, -1], options)
     if options.per_step:

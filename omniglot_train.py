@@ -5,9 +5,15 @@ options too: the run goes on behind that epoch, up to --epoch, in its own folder
 wrote it where no flag is given, and its result is that of a run never interrupted. One that holds weights only starts
 at epoch 1. Ctrl-C finishes the epoch at hand and saves it first.
 """
+from src.cli.signals import end_while_importing
+
+if __name__ == "__main__":
+    end_while_importing()
+
 from src.cli.command_line import parse
-from src.cli.errors import InputError, run_program
+from src.cli.errors import InputError
 from src.cli.options import TRAIN
+from src.cli.program import run_program
 from src.devices import cluster, device
 from src.devices.shares import share_out
 from src.pictures.curves import RunPicture

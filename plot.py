@@ -3,9 +3,14 @@
 Each RUN is the --output_dir of a training. Accuracies by inner step come from --per_step in training, and from the
 files in RUN that eval.py --per_step --json wrote.
 """
+from src.cli.signals import end_while_importing
+
+if __name__ == "__main__":
+    end_while_importing()
+
 from src.cli.command_line import parse
-from src.cli.errors import run_program
 from src.cli.options import PLOT
+from src.cli.program import run_program
 from src.pictures.curves import draw_runs, read_runs
 from src.pictures.files import drawing
 

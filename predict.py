@@ -3,6 +3,11 @@
 A trained model of omniglot_train.py is all it needs; the number of classes and of images of each is yours. What
 belongs to the trained model comes from the checkpoint; flags given by hand win.
 """
+from src.cli.signals import end_while_importing
+
+if __name__ == "__main__":
+    end_while_importing()
+
 import argparse
 import contextlib
 import sys
@@ -15,8 +20,9 @@ import numpy as np
 from src.classifier import FewShotClassifier
 from src.cli.atomic_files import write_csv, write_json
 from src.cli.command_line import parse
-from src.cli.errors import InputError, one_line, run_program
+from src.cli.errors import InputError, one_line
 from src.cli.options import PREDICT
+from src.cli.program import run_program
 from src.cli.reading import is_folder
 from src.data.own_classes import class_folders, pictures_in
 from src.devices import device

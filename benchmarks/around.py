@@ -5,7 +5,7 @@ import tempfile
 import time
 
 import omniglot_train
-from src.cli.errors import run_program
+from src.cli.program import run_program
 from src.training.step import TrainingStep
 
 EPOCHS, WARM_UP = 300, 50

@@ -5,7 +5,7 @@ from functools import partial
 
 from benchmarks.runs import COMMON, FOLDER, OURS, PEER, in_turn, machine, run
 from src.cli.atomic_files import write_json
-from src.cli.errors import run_program
+from src.cli.program import run_program
 
 CASES: dict[str, tuple[dict, float]] = {   # name -> flags, and the ratio to stay under
     "1-shot, 5 steps, first order": ({"order": "first"}, 0.45),

@@ -10,8 +10,8 @@ from benchmarks.cases import EXTRA
 from benchmarks.compare import CASES
 from benchmarks.runs import COMMON, as_arguments
 from src.cli.command_line import parse
-from src.cli.errors import run_program
 from src.cli.options import BENCH
+from src.cli.program import run_program
 from src.devices import device
 from src.layers.description import describe, every_layer
 

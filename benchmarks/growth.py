@@ -9,8 +9,9 @@ from matplotlib.ticker import ScalarFormatter
 from benchmarks.cases import EXTRA
 from benchmarks.runs import FOLDER, OURS, ROUNDS, in_turn, machine, read_options, run
 from src.cli.atomic_files import make_folder, replacing, write_json
-from src.cli.errors import InputError, run_program
+from src.cli.errors import InputError
 from src.cli.options import Option
+from src.cli.program import run_program
 
 OWN = (
     Option("order", "first,second", "orders of the meta-gradient, separated by commas", choices=("first", "second"),

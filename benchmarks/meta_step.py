@@ -3,7 +3,7 @@
 from benchmarks.cases import random_batch, read_options, result
 from benchmarks.measure import measure, peak_memory
 from src.cli.atomic_files import write_json
-from src.cli.errors import run_program
+from src.cli.program import run_program
 from src.devices import device
 from src.devices.shares import share_out
 from src.training.from_options import make_meta

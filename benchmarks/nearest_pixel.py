@@ -3,8 +3,8 @@
 import numpy as np
 
 from src.cli.command_line import parse
-from src.cli.errors import run_program
 from src.cli.options import EVAL
+from src.cli.program import run_program
 from src.training.evaluation import summarize, summary_line
 from src.training.from_options import load_split, make_episodes
 

@@ -22,8 +22,9 @@ from pathlib import Path
 from benchmarks.cells import CELLS, OWN
 from benchmarks.runs import as_arguments
 from src.cli.atomic_files import make_folder, replacing, write_json
-from src.cli.errors import InputError, run_program
+from src.cli.errors import InputError
 from src.cli.presets import as_yaml
+from src.cli.program import run_program
 from src.training import checkpoint
 from src.training.run_log import read_metrics
 

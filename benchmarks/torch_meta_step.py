@@ -9,7 +9,8 @@ from torch.func import grad, vmap
 from benchmarks.cases import random_batch, read_options, result
 from benchmarks.measure import measure, peak_memory
 from src.cli.atomic_files import write_json
-from src.cli.errors import InputError, run_program
+from src.cli.errors import InputError
+from src.cli.program import run_program
 from src.layers.description import describe
 
 

@@ -37,13 +37,47 @@ interpreter() {
     fi
 }
 
-# run_logged LOG PROGRAM FLAG... - a Python program in the foreground, on the screen and in LOG; ends with its status
+# run_logged LOG PROGRAM FLAG... - a Python program in place of this script: signals, terminal and status are its own.
+# It keeps LOG itself, so that no pipe is there to break, and its progress bar sees the terminal.
 run_logged() {
-    local log=$1 program=$2
+    local log=$1 program=$2 python
     shift 2
-    # tee outlives an interrupt, so that the last lines still reach the screen and the log.
-    "$(interpreter)" -u "$project/$program" "$@" 2>&1 | tee -i -- "$log"
-    exit "${PIPESTATUS[0]}"
+    python=$(interpreter)
+    expect_packages "$python"
+    exec "$python" -u "$project/$program" --log_file "$log" "$@" 2>&1
+}
+
+# expect_packages PYTHON - refuse a Python that is none, or that lacks what the programs import
+expect_packages() {
+    local find='import importlib.util as util
+lacking = [name for name in ("mindspore", "numpy", "PIL", "yaml", "tqdm", "matplotlib") if not util.find_spec(name)]
+print("lacks", *lacking) if lacking else None' found
+    command -v -- "$1" >/dev/null || {
+        echo "error: $1: no such program; name a Python 3.10 to 3.12: PYTHON=/path/to/python bash $0" >&2
+        exit 2
+    }
+    found=$("$1" -c "$find" 2>/dev/null) || return 0   # whatever is wrong with it, the program will say
+    if [[ $found == lacks\ * ]]; then
+        echo "error: $1 $found, which the programs import; get them by 'bash $project/script/quickstart.sh', which" \
+            "makes $project/.venv, or by '$1 -m pip install -r $project/requirements.txt'" >&2
+        exit 2
+    fi
+}
+
+# pass_signals COMMAND... - run it; signals that this script gets reach it, and its own status comes back
+pass_signals() {
+    local child status=0
+    "$@" &
+    child=$!
+    trap 'kill -INT "$child" 2>/dev/null' INT
+    trap 'kill -TERM "$child" 2>/dev/null' TERM
+    trap 'kill -HUP "$child" 2>/dev/null' HUP
+    while
+        wait "$child" && status=0 || status=$?
+        kill -0 "$child" 2>/dev/null   # a signal ended the waiting, not the child
+    do :; done
+    trap - INT TERM HUP
+    return "$status"
 }
 
 # train DEVICE_TARGET DEVICE_ID EPOCH DATA_PATH [FLAG...]

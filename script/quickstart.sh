@@ -35,7 +35,7 @@ SECONDS=0
 
 if [[ ! -f $data/omniglot.npy && ! -f $data/omniglot/omniglot.npy ]]; then
     echo "== data: $data"
-    "$PYTHON" "$project/src/data_preprocess.py" --data_path "$data" ${glyphs:+"$glyphs"}
+    pass_signals "$PYTHON" "$project/src/data_preprocess.py" --data_path "$data" ${glyphs:+"$glyphs"}
 fi
 
 settings="$epochs epochs of $tasks tasks, $test_batches test batches, data in $data"
@@ -56,7 +56,7 @@ if [[ -f $checkpoint ]]; then
 else
     echo "== training: $settings"
     interrupted=$(compgen -G "ckpt/maml-[0-9]*_1.ckpt" || true)
-    bash "$project/script/run_standalone_train_cpu.sh" 0 "$epochs" "$data" --task_num "$tasks" \
+    pass_signals bash "$project/script/run_standalone_train_cpu.sh" 0 "$epochs" "$data" --task_num "$tasks" \
         --output_dir "$out/ckpt" --overwrite ${interrupted:+--ckpt "$out/ckpt"}
 fi
 
@@ -65,12 +65,12 @@ if [[ -f accuracy.json ]]; then
     tail -n 1 eval.log
 else
     echo "== evaluation"
-    bash "$project/script/run_eval_cpu.sh" 0 "$data" "$checkpoint" --task_num "$tasks" --test_batches "$test_batches" \
+    pass_signals bash "$project/script/run_eval_cpu.sh" 0 "$data" "$checkpoint" --task_num "$tasks" --test_batches "$test_batches" \
         --json "$out/accuracy.json"
 fi
 
 if [[ ! -f learning_curve.png || ! -f test_task.png ]]; then
     echo "== pictures"
-    "$PYTHON" "$project/src/pictures/task.py" --device_target CPU --data_path "$data" --ckpt "$checkpoint" --pictures "$out"
+    pass_signals "$PYTHON" "$project/src/pictures/task.py" --device_target CPU --data_path "$data" --ckpt "$checkpoint" --pictures "$out"
 fi
 echo "== ready after $SECONDS s: accuracy.json, learning_curve.png and test_task.png are in $out"

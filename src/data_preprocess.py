@@ -11,25 +11,31 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python src/data_preprocess.py`
+
+from src.cli.signals import end_while_importing
+
+if __name__ == "__main__":
+    end_while_importing()
+
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python src/data_preprocess.py`
-
-from src.cli.atomic_files import filling, make_folder, replacing  # noqa: E402
-from src.cli.command_line import parse  # noqa: E402
-from src.cli.errors import InputError, run_program  # noqa: E402
-from src.cli.memory import refuse_beyond_memory  # noqa: E402
-from src.cli.options import DATA  # noqa: E402
-from src.cli.reading import is_file, is_folder, parse_json, read_text  # noqa: E402
-from src.data import own_classes  # noqa: E402
-from src.data.archives import OFFICIAL, download, unpack  # noqa: E402
-from src.data.class_images import Classes  # noqa: E402
-from src.data.glyphs import ALPHABET, draw_glyphs  # noqa: E402
-from src.data.images import read_picture  # noqa: E402
-from src.data.origin import fingerprint, state_of  # noqa: E402
-from src.Omniglot import (  # noqa: E402
+from src.cli.atomic_files import filling, make_folder, replacing
+from src.cli.command_line import parse
+from src.cli.errors import InputError
+from src.cli.memory import refuse_beyond_memory
+from src.cli.options import DATA
+from src.cli.program import run_program
+from src.cli.reading import is_file, is_folder, parse_json, read_text
+from src.data import own_classes
+from src.data.archives import OFFICIAL, download, unpack
+from src.data.class_images import Classes
+from src.data.glyphs import ALPHABET, draw_glyphs
+from src.data.images import read_picture
+from src.data.origin import fingerprint, state_of
+from src.Omniglot import (
     ARCHIVES,
     CLASSES,
     FILE_NAME,

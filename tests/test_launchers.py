@@ -1,7 +1,9 @@
 """The shell scripts, run by bash: arguments, interpreter, logs, exit status, a real run of each, and quickstart."""
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +49,13 @@ def echo_python(tmp_path):
     return make_program(tmp_path / "some where" / "python", r'printf "%s\n" "$@"; echo complaint >&2; exit 7')
 
 
+def logged(path):
+    """What each start of a program wrote to a log, without the dated heads."""
+    first, *texts = re.split(r"^== \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+\.py .*\n", path.read_text(), flags=re.M)
+    assert first == ""
+    return texts
+
+
 def target_of(launcher):
     return TARGETS[launcher.removesuffix(".sh").rsplit("_", 1)[1]]
 
@@ -54,21 +63,20 @@ def target_of(launcher):
 @pytest.mark.parametrize("launcher", TRAINERS)
 def test_trainers_hand_everything_on(launcher, folder, echo_python):
     done = bash(launcher, 3, 40, "my data", "--order", "first one", folder=folder, PYTHON=echo_python)
-    expected = ["-u", f"{ROOT}/omniglot_train.py", "--device_target", target_of(launcher), "--device_id", "3",
-                "--epoch", "40", "--data_path", "my data", "--order", "first one", "complaint"]
+    # The log is the program's own affair.
+    expected = ["-u", f"{ROOT}/omniglot_train.py", "--log_file", "train.log", "--device_target", target_of(launcher),
+                "--device_id", "3", "--epoch", "40", "--data_path", "my data", "--order", "first one", "complaint"]
     assert done.stdout.splitlines() == expected
     assert done.returncode == 7
-    assert (folder / "train.log").read_text() == done.stdout
 
 
 @pytest.mark.parametrize("launcher", EVALUATORS)
 def test_evaluators_hand_everything_on(launcher, folder, echo_python):
     done = bash(launcher, 0, "/my data", "my ckpt", "--json", "-", folder=folder, PYTHON=echo_python)
-    expected = ["-u", f"{ROOT}/eval.py", "--device_target", target_of(launcher), "--device_id", "0",
-                "--data_path", "/my data", "--ckpt", "my ckpt", "--json", "-", "complaint"]
+    expected = ["-u", f"{ROOT}/eval.py", "--log_file", "eval.log", "--device_target", target_of(launcher),
+                "--device_id", "0", "--data_path", "/my data", "--ckpt", "my ckpt", "--json", "-", "complaint"]
     assert done.stdout.splitlines() == expected
     assert done.returncode == 7
-    assert (folder / "eval.log").read_text() == done.stdout
 
 
 @pytest.mark.parametrize(("launchers", "names", "wrong"), [
@@ -100,6 +108,30 @@ def test_the_interpreter_is_the_environments_else_python3(tmp_path, folder):
     assert bash(launcher, 0, 1, "d", folder=folder, **found).stdout == "the one on the path\n"
 
 
+@pytest.mark.parametrize("launcher", [TRAINERS[2], EVALUATORS[2]])
+def test_a_python_without_the_packages_is_refused_with_two_ways_to_get_them(launcher, folder, tmp_path):
+    bare = make_program(tmp_path / "python", f"exec '{sys.executable}' -S -E \"$@\"")
+    arguments = [0, 1, "d"] if launcher in TRAINERS else [0, "d", "c"]
+    for python, words in ((bare, ("lacks mindspore", "quickstart.sh", "-m pip install -r")),
+                          (tmp_path / "none", ("no such program", "PYTHON="))):
+        done = bash(launcher, *arguments, folder=folder, PYTHON=python)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert all(word in done.stderr for word in words), done.stderr
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_script_passes_signals_on_and_ends_with_the_programs_status(number, folder, tmp_path):
+    """As quickstart.sh does; the launchers are the program itself by then."""
+    child = make_program(tmp_path / "child", "trap 'exit 5' TERM HUP; echo ready; while :; do sleep 0.05; done")
+    script = f". '{ROOT}/script/common.sh'; set -e; pass_signals sh '{child}'; echo never"
+    process = subprocess.Popen(["bash", "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[0] == ""
+    assert process.returncode == 5
+
+
 @pytest.mark.skipif(device.set_up() != "CPU", reason="MindSpore sees a GPU or an Ascend here")
 @pytest.mark.parametrize(("launcher", "arguments"), [(TRAINERS[0], [0, 1]), (TRAINERS[1], [0, 1]),
                                                      (EVALUATORS[0], [0]), (EVALUATORS[1], [0])])
@@ -117,28 +149,44 @@ def test_training_and_evaluation_on_the_cpu(data_path, folder):
     small = ["--task_num", 4]
     done = bash(TRAINERS[2], 0, 12, "some data", *small, "--save_every", 5, folder=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert (folder / "train.log").read_text() == done.stdout
+    assert logged(folder / "train.log") == [done.stdout]
     assert "epoch: 1 step: 1, loss is " in done.stdout
     assert "WARNING" not in done.stdout
     assert sorted(path.name for path in (folder / "ckpt_outputs").glob("*.ckpt")) == [
         "maml-10_1.ckpt", "maml-12_1.ckpt", "maml-5_1.ckpt"]
 
-    figures = []
+    figures, printed = [], []
     for checkpoint in ("ckpt_outputs", "ckpt_outputs/maml-12_1.ckpt"):   # of a folder, the highest epoch
         done = bash(EVALUATORS[2], 0, "some data", checkpoint, *small, "--test_batches", 2, "--json", "of/it.json",
                     folder=folder)
         assert (done.returncode, done.stderr) == (0, "")
-        assert (folder / "eval.log").read_text() == done.stdout
+        printed.append(done.stdout)
+        assert logged(folder / "eval.log") == printed   # what was there before stays
         figures.append(json.loads((folder / "of" / "it.json").read_text()))
     assert figures[0]["epoch"] == 12
     assert figures[0] == figures[1]
+
+
+def test_a_signal_to_a_launcher_is_the_programs(data_path, folder):
+    process = subprocess.Popen(["bash", str(ROOT / "script" / TRAINERS[2]), "0", "100000", str(data_path), "--task_num",
+                                "2", "--k_qry", "1", "--log_every", "1", "--workers", "1"], cwd=folder, text=True,
+                               env={**os.environ, "PYTHON": sys.executable}, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, start_new_session=True)
+    while "2 of 100000 epochs, " not in (line := process.stdout.readline()):
+        assert line or process.poll() is None
+    os.killpg(process.pid, signal.SIGTERM)
+    printed, complaints = process.communicate(timeout=120)
+    assert (process.returncode, complaints) == (143, "")
+    assert re.search(r"^interrupted after epoch \d+; --ckpt (.*maml-\d+_1\.ckpt) goes on from there$", printed, re.M)
+    assert logged(folder / "train.log")[0].endswith(printed)
+    assert sorted(path.suffix for path in (folder / "ckpt_outputs").iterdir()) == [".ckpt", ".jsonl", ".png", ".yaml"]
 
 
 def test_bad_input_is_pythons_own_status(folder):
     done = bash(TRAINERS[2], 0, 0, ".", folder=folder)
     assert done.returncode == 2
     assert done.stdout.startswith("error: --epoch is '0'")
-    assert (folder / "train.log").read_text() == done.stdout
+    assert logged(folder / "train.log") == [done.stdout]
 
 
 SMALL = {"QUICKSTART_EPOCHS": 11, "QUICKSTART_TASKS": 2, "QUICKSTART_TEST_BATCHES": 2, "VENV": sys.prefix}

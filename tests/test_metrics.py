@@ -7,7 +7,7 @@ from checkpoints import RUN
 
 from src.cli.errors import InputError
 from src.training.evaluation import bracketed, mean_and_interval
-from src.training.run_log import Reporter, begin_metrics, log_lines, read_metrics, read_run
+from src.training.run_log import Reporter, begin_metrics, log_lines, read_metrics, read_run, remaining_line
 
 
 def record(step, loss=1.5):
@@ -48,7 +48,17 @@ def test_records_are_whole_on_the_disk_before_report_returns(tmp_path, capsys):
     with Reporter(tmp_path, 0, 10) as reporter:
         reporter.report(record(1))
         assert read_metrics(tmp_path / "metrics.jsonl") == [record(1)]   # the file is still open
-    assert capsys.readouterr().out.splitlines() == list(log_lines(record(1)))
+    assert capsys.readouterr().out.splitlines() == [*log_lines(record(1)), "1 of 10 epochs"]
+
+
+@pytest.mark.parametrize(("pace", "line"), [
+    (None, "31 of 20000 epochs"),
+    (0.2163, "31 of 20000 epochs, 1 h 12 min left"),
+    (0.015, "31 of 20000 epochs, 5 min left"),
+    (0.004, "31 of 20000 epochs, 80 s left")])
+def test_what_is_left_is_a_line(pace, line):
+    assert remaining_line(31, 20000, pace) == line
+    assert remaining_line(20000, 20000, pace) == "20000 of 20000 epochs"
 
 
 def test_torn_last_line_is_dropped_and_does_not_spoil_the_next(tmp_path):

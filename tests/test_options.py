@@ -5,9 +5,10 @@ import pytest
 import yaml
 
 from src.cli.command_line import parse
-from src.cli.errors import InputError, run_program
+from src.cli.errors import InputError
 from src.cli.options import EVAL, OPTIONS, TRAIN, options_of
 from src.cli.presets import PRESET_FOLDER, as_yaml, read_preset
+from src.cli.program import run_program
 from src.cli.reading import read_text
 
 DATA = ["--data_path", "data"]

@@ -1,6 +1,7 @@
-"""Files that are never half written: a temporary neighbour first, then a rename."""
+"""Files that are never half written: a temporary neighbour first, then a rename. Only regular files are replaced."""
 import contextlib
 import csv
+import errno
 import io
 import json
 import os
@@ -9,6 +10,9 @@ import tempfile
 from pathlib import Path
 
 from src.cli.errors import InputError
+from src.cli.locks import held, is_free
+
+_temporaries = set()   # of this process, to be removed where it ends in the middle
 
 
 def make_folder(path, flag):
@@ -16,9 +20,9 @@ def make_folder(path, flag):
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{flag} {path}: cannot make this folder ({error.strerror}); expected a folder to write to") \
-            from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{flag} {path}: cannot make this folder ({getattr(error, 'strerror', None) or error}); "
+                         f"expected a folder to write to") from error
     return path
 
 
@@ -26,19 +30,96 @@ def make_folder(path, flag):
 def replacing(path):
     """Yield a temporary path beside `path`; on success it takes the name `path`, on failure it is removed.
 
-    The temporary name keeps the suffix of `path`, since writers such as Pillow choose the format by it.
+    The temporary name keeps the suffix of `path`, since writers such as Pillow choose the format by it. A symbolic
+    link is followed; to a device or a pipe the finished content is written.
+
+    Raises
+    ------
+    OSError
+        Naming `path`, where it cannot be written, is a folder, or is a pipe that nobody reads.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(temporary)
-    temporary.chmod(0o666 & ~_umask())   # mkstemp makes files that only their owner reads
     try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException:
+        if _is_written_through(path):
+            with tempfile.TemporaryDirectory() as folder:
+                temporary = Path(folder) / f"content{path.suffix}"
+                temporary.touch()
+                yield temporary
+                _pass_on(temporary, path)
+            return
+        with _temporary_beside(Path(os.path.realpath(path))) as (temporary, target):
+            yield temporary
+            _sync(temporary)
+            os.replace(temporary, target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _is_written_through(path):
+    """Whether `path` is something that must not be replaced by a file, and can be written to."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a folder; expected a file", str(path))
+    parent = os.path.realpath(path.parent)
+    return (path.exists() and not path.is_file()) or parent in ("/dev", "/dev/fd") or parent.startswith("/proc/")
+
+
+def _pass_on(source, path):
+    """Write the content of `source` to a device or a pipe; never waits for a reader that is not there."""
+    with open(os.open(path, os.O_WRONLY | os.O_NONBLOCK), "wb") as file:
+        os.set_blocking(file.fileno(), True)
+        file.write(source.read_bytes())
+
+
+@contextlib.contextmanager
+def _temporary_beside(target):
+    """A temporary file and what it is to replace; removed in the end where it is still there."""
+    _sweep(target)
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    temporary = Path(temporary)
+    _temporaries.add(temporary)
+    try:
+        with held(handle):   # as long as it is, no other process sweeps it away
+            temporary.chmod(mode)   # mkstemp makes files that only their owner reads
+            yield temporary, target
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
+        _temporaries.discard(temporary)
+
+
+def _sweep(target):
+    """Remove what processes that were killed left of earlier attempts to write `target`, a file or a folder."""
+    pattern = f".{_literal(target.stem)}-????????{_literal(target.suffix)}"
+    for entry in target.parent.glob(pattern):
+        if is_free(entry):
+            _remove(entry)
+
+
+def _literal(text):
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
+
+
+def _remove(entry):
+    if entry.is_dir():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            entry.unlink()
+
+
+def remove_temporaries():
+    """Remove the temporary files and folders of this process, which is about to end."""
+    for entry in list(_temporaries):
+        _remove(entry)
+
+
+def _sync(path):
+    """Let the content of a file reach the disk before its name does."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -48,18 +129,22 @@ def filling(folder):
     Where that name is taken, perhaps by another process that was faster, the entries `folder` lacks are moved into it.
     """
     folder = Path(folder)
+    _sweep(folder)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    _temporaries.add(temporary)
     try:
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())   # mkdtemp makes folders that only their owner reads
-        try:
-            temporary.rename(folder)
-        except OSError:
-            for entry in temporary.iterdir():
-                if not (folder / entry.name).exists():
-                    entry.rename(folder / entry.name)
+        with held(os.open(temporary, os.O_RDONLY)):
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())   # mkdtemp makes folders that only their owner reads
+            try:
+                temporary.rename(folder)
+            except OSError:
+                for entry in temporary.iterdir():
+                    if not (folder / entry.name).exists():
+                        entry.rename(folder / entry.name)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        _temporaries.discard(temporary)
 
 
 def _umask():
@@ -89,5 +174,6 @@ def _write_text(path, text, flag):
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(text.encode("utf-8", "surrogateescape"))   # a file's name may be no UTF-8
-    except OSError as error:
-        raise InputError(f"{flag} {path}: cannot write this file ({error.strerror})") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{flag} {path}: cannot write this file ({getattr(error, 'strerror', None) or error})") \
+            from error

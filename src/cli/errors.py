@@ -1,6 +1,5 @@
-"""What the user got wrong: one clear line on standard error and exit status 2, never a traceback."""
+"""What the user got wrong: an error whose text is one clear line."""
 import reprlib
-import sys
 
 LONGEST_LINE = 2000   # characters of an error's line
 _short = reprlib.Repr()
@@ -26,24 +25,3 @@ def shown(value):
         return _short.repr(value)
     except ValueError:   # Python does not write whole numbers of more than 4300 digits
         return f"a {type(value).__name__} too long to show"
-
-
-def show_any_text():
-    """Let standard output and error show what their encoding lacks by escapes: a locale may know ASCII alone."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):   # not so where a test or notebook put something else in its place
-            stream.reconfigure(errors="backslashreplace")
-
-
-def run_program(main):
-    """Run `main()`; end the process with its status, or with 2 and one line on an `InputError`."""
-    show_any_text()
-    try:
-        status = main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = 130
-    sys.exit(status)

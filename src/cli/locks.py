@@ -43,10 +43,21 @@ def locked(path, text):
         os.close(handle)
 
 
+@contextlib.contextmanager
+def held(handle):
+    """Hold the lock on an open file or folder of one's own, where the file system knows locks; closes it in the end."""
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
 def is_free(path):
     """Whether nobody holds the lock on the file or folder `path`; one that cannot be asked counts as held."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return False
     try:

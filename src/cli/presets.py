@@ -10,7 +10,7 @@ from src.cli.reading import is_file, parse_yaml, read_text
 PRESET_FOLDER = Path(__file__).resolve().parents[2] / "config"
 PRESET_ONLY = ("description", "network")   # what a preset holds beside options
 OF_A_RUN = ("run", "history")   # what the config.yaml of a run says of it, and no program takes from a preset
-NEVER_KEPT = ("given", "overwrite")   # what is meant for one start only
+NEVER_KEPT = ("given", "overwrite", "log_file")   # what is meant for one start only
 MOST_LAYERS = 200
 LONGEST_DESCRIPTION = 1000   # letters
 
@@ -55,7 +55,7 @@ def check_values(content, origin):
         On an unknown key or a value outside its range; names `origin`.
     """
     unknown = sorted(key if isinstance(key, str) else shown(key) for key in content
-                     if key not in BY_NAME and key not in PRESET_ONLY + OF_A_RUN)
+                     if key not in (*BY_NAME, *PRESET_ONLY, *OF_A_RUN) or key in NEVER_KEPT)
     if unknown:
         raise InputError(f"{origin}: unknown key {unknown[0]}; expected options (see --help), "
                          f"{' or '.join(PRESET_ONLY)}")

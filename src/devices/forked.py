@@ -17,11 +17,11 @@ import mindspore.multiprocessing as processes  # with what MindSpore needs aroun
 import numpy as np
 from mindspore import Tensor, nn
 
+from src.cli.signals import SIGNALS
 from src.devices import device
 from src.devices.batch_share import Call, LostProcessError, Share, Shared, contribution
 
 ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)   # they may reach all processes; the first one decides
 TO_END = 5   # seconds that a process whose connection is closed may take to end
 
 
@@ -128,7 +128,7 @@ class SharedArrays:
 
 def _serve(meta, pipe, memory, cores, others):
     """A worker's life: answer until nobody asks any more."""
-    for number in SIGNALS:
+    for number in SIGNALS:   # they may reach all processes; the first one decides
         signal.signal(number, signal.SIG_IGN)
     for other in others:
         other.close()                              # or the end of the asking process would not be noticed

@@ -21,14 +21,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.cli.errors import InputError, run_program
+from src.cli.errors import InputError
+from src.cli.program import run_program
+from src.cli.screen import split_log_file
+from src.cli.signals import answered
 
 LOGS = Path("rank_logs")
 TO_NOTICE = 50    # seconds that the others have to end by themselves; MindSpore misses a rank after about 30
 TO_CLOSE = 5      # seconds to end where nothing is left to do
 BECOME_REAPER = 36   # prctl's PR_SET_CHILD_SUBREAPER: msrun's processes become ours when msrun ends
 NOISE = re.compile(rb"\[(INFO|WARNING|ERROR|CRITICAL)\] |-{20}|- C\+\+ Call Stack|mindspore/ccsrc/")   # native logs
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def _refuse_taken(port):
 
 
 def main():
-    device_num, program, *flags = sys.argv[1:]
+    _, arguments = split_log_file(sys.argv[1:])   # the log is this program's, not one of each rank
+    device_num, program, *flags = arguments
     place = read_place(device_num, os.environ)
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir()
@@ -133,7 +136,7 @@ class Watch:
         started = sorted(_children(), key=_start_time)   # msrun starts the ranks last, in their order
         self.running = dict.fromkeys(started) | dict(zip(started[-len(ranks):], ranks))
         self.codes, self.interrupted, self.shown = {}, False, 0
-        for number in SIGNALS:
+        for number in answered():
             signal.signal(number, self._pass_on)
 
     def until_all_have_ended(self):
@@ -168,7 +171,7 @@ class Watch:
             lines = file.read().splitlines(keepends=True)
         lines = [line for line in lines if line.endswith(b"\n")]
         self.shown += sum(map(len, lines))
-        sys.stdout.buffer.write(b"".join(line for line in lines if not NOISE.match(line)))
+        sys.stdout.write(b"".join(line for line in lines if not NOISE.match(line)).decode(errors="replace"))
         sys.stdout.flush()
 
     def _pass_on(self, number, _frame):

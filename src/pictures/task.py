@@ -3,6 +3,10 @@
 The curve is drawn from the metrics.jsonl beside the checkpoint. The task is the first that eval.py would draw with
 one task in a batch.
 """
+from src.cli.signals import end_while_importing
+
+if __name__ == "__main__":
+    end_while_importing()
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,8 +14,8 @@ from matplotlib.patches import Rectangle
 
 from src.cli.atomic_files import make_folder
 from src.cli.command_line import parse
-from src.cli.errors import run_program
 from src.cli.options import EVAL, Option
+from src.cli.program import run_program
 from src.data.class_images import ClassImages
 from src.devices import device
 from src.pictures.curves import draw_learning_curve, save_figure

@@ -6,7 +6,7 @@ from src.training.checkpoint import given_by_hand
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
 OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "workers", "data_path", "ckpt", "output_dir",
-                "overwrite", "profile")
+                "overwrite", "log_file", "profile")
 
 
 def adopt_options(options, checkpoint):

@@ -4,15 +4,13 @@ import sys
 import time
 
 from src.cli.errors import InputError
+from src.cli.signals import INTERRUPTED, Interruption
 from src.devices.profiling import profile_step
 from src.training.checkpoint import BEST_NAME, DivergedError, last_good, prune, save
 from src.training.evaluation import by_step, evaluate_batch
-from src.training.interruption import Interruption
 from src.training.run_log import Reporter
 from src.training.schedule import learning_rates
 from src.training.step import TrainingStep
-
-INTERRUPTED = 128   # a shell's exit status for a signal, to which its number is added
 
 
 class Training:
@@ -129,6 +127,9 @@ class Training:
             raise DivergedError(f"{error}; {last_good(self.folder.path)}") from error
         except InputError as error:
             raise type(error)(f"{error}; {self.save_what_is_done()}") from error
+        except BrokenPipeError:   # whoever read what is printed has seen enough
+            self.save_what_is_done()
+            raise
         except Exception:
             print(self.save_what_is_done(), file=sys.stderr)
             raise

@@ -1,7 +1,10 @@
 """What a training run reports: lines to grep for, a progress bar on a terminal, and metrics.jsonl."""
 import contextlib
+import errno
 import json
+import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from src.cli.atomic_files import replacing
 from src.cli.errors import InputError, shown
 from src.cli.options import BY_NAME
 from src.cli.reading import parse_json, read_lines
+from src.cli.screen import bare
 from src.training.run_id import is_run_id
 
 FILE_NAME = "metrics.jsonl"
@@ -193,14 +197,18 @@ class Reporter:
     """
 
     def __init__(self, folder, done, total, display_epoch=0):
-        path = Path(folder) / FILE_NAME
+        self._path = Path(folder) / FILE_NAME
         try:
-            self._file = path.open("a", encoding="utf-8")
+            self._file = self._path.open("ab", buffering=0)
         except OSError as error:
-            raise InputError(f"--output_dir {folder}: cannot write {FILE_NAME} there ({error.strerror}); "
-                             f"expected a folder to write to") from error
-        self._display_epoch = display_epoch
-        self._bar = tqdm(total=total, initial=done, unit="epoch", disable=None)   # None: only on a terminal
+            raise self._refusal(error) from error
+        self._display_epoch, self._done, self._total = display_epoch, done, total
+        self._first = None   # epochs done, and when: after the first one here, which compiles
+        self._bar = tqdm(total=total, initial=done, unit="epoch", file=bare(sys.stderr), disable=None)   # on a terminal
+
+    def _refusal(self, error):
+        return InputError(f"--output_dir {self._path.parent}: cannot write {FILE_NAME} there ({error.strerror}); "
+                          f"expected a folder to write to")
 
     def __enter__(self):
         return self
@@ -211,11 +219,41 @@ class Reporter:
 
     def advance(self):
         """One more step done."""
+        self._done += 1
+        self._first = self._first or (self._done, time.monotonic())
         self._bar.update()
 
     def report(self, record):
-        """Append `record` to the file and print its lines."""
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
-        self._bar.write("\n".join(log_lines(record, self._display_epoch)))
+        """Append `record` to the file and print its lines; without a progress bar, another says how much is left."""
+        self._append((json.dumps(record) + "\n").encode())
+        lines = [*log_lines(record, self._display_epoch)]
+        if self._bar.disable:
+            lines.append(remaining_line(record["step"], self._total, self._seconds_an_epoch()))
+        self._bar.write("\n".join(lines), file=sys.stdout)
         sys.stdout.flush()
+
+    def _append(self, line):
+        whole = os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(whole)
+            raise self._refusal(error) from error
+
+    def _seconds_an_epoch(self):
+        if self._first is None or self._done <= self._first[0]:
+            return None
+        return (time.monotonic() - self._first[1]) / (self._done - self._first[0])
+
+
+def remaining_line(done, total, seconds_an_epoch=None):
+    """How far a run is and, where that is known, the time left: `31 of 20000 epochs, 1 h 12 min left`."""
+    line = f"{done} of {total} epochs"
+    if seconds_an_epoch is None or done >= total:
+        return line
+    seconds = round(seconds_an_epoch * (total - done))
+    hours, minutes = divmod(round(seconds / 60), 60)
+    left = f"{hours} h {minutes} min" if hours else f"{minutes} min" if seconds > 90 else f"{seconds} s"
+    return f"{line}, {left} left"

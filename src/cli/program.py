@@ -1,0 +1,96 @@
+"""How every program runs: one line and a status for whatever ends it, never a bare traceback."""
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from src.cli.errors import InputError, one_line
+from src.cli.screen import screens
+from src.cli.signals import StoppedError, StopsByException, discard_output
+
+BAD_INPUT, UNFORESEEN, READER_GONE = 2, 1, 128 + 13   # the last one is a shell's for a broken pipe
+
+
+def show_any_text():
+    """Let standard output and error show what their encoding lacks by escapes: a locale may know ASCII alone."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):   # not so where a test or notebook put something else in its place
+            stream.reconfigure(errors="backslashreplace")
+
+
+def run_program(main):
+    """Run `main()` and end the process: with its status, or as what stopped it asks for.
+
+    That is 2 and one line on an `InputError` or a file that cannot be read or written; 128 and the signal's number on
+    a signal; quietly where the reader of standard output is gone; 1 and the place of a report on anything unforeseen.
+    """
+    show_any_text()
+    with StopsByException() as stop:
+        try:
+            with screens(sys.argv):
+                status = _status_of(main, stop)
+        except InputError as error:   # of the log, or met while an error was written to it
+            status = _say(f"error: {error}", BAD_INPUT)
+        except BrokenPipeError:
+            status = READER_GONE
+        except StoppedError as stopped:
+            status = stopped.status
+        if status == READER_GONE:
+            discard_output()
+        sys.exit(status)
+
+
+def _status_of(main, stop):
+    try:
+        status = main()
+        sys.stdout.flush()   # what cannot be written shall be known while it can be handled
+    except StoppedError as stopped:
+        return _say("interrupted", stopped.status)
+    except BrokenPipeError:
+        return READER_GONE
+    except (InputError, OSError) as error:
+        return _say(f"error: {error if isinstance(error, InputError) else _of_a_file(error)}", BAD_INPUT)
+    except Exception as error:
+        if stop.received:   # MindSpore may make an error of its own of what a signal raised
+            return _say("interrupted", stop.received)
+        return _say(one_line(f"error: unforeseen {type(error).__name__}: {error}")[:300] +
+                    f"; its traceback is in {_write_report(error)}", UNFORESEEN)
+    return status
+
+
+def _of_a_file(error):
+    where = f"{error.filename}: " if error.filename else ""
+    return one_line(f"{where}cannot be read or written ({error.strerror or error})")
+
+
+def _say(line, status):
+    print(line, file=sys.stderr)
+    return status
+
+
+def _write_report(error):
+    """Write down what is needed to find the cause of an unforeseen error; returns where."""
+    now = datetime.datetime.now()
+    lines = [f"{now.isoformat(' ', 'seconds')} {shlex.join(sys.argv)}",
+             f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores",
+             *(f"{name} {_version(name)}" for name in ("mindspore", "numpy", "pillow", "PyYAML", "matplotlib", "tqdm")),
+             "", *traceback.format_exception(error)]
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        with contextlib.suppress(OSError):
+            path = folder / f"error-{now:%Y%m%d-%H%M%S}-{os.getpid()}.txt"
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+            return path
+    return "no file: none could be written"
+
+
+def _version(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "is not installed"

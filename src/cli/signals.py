@@ -1,0 +1,143 @@
+"""Signals that ask a program to stop: at once while it imports, by an exception later, as a wish while it trains.
+
+A thread waits for them, and they are blocked in all others: MindSpore has a handler of its own while it compiles or
+runs a graph, which makes a SIGTERM of every SIGINT, and the interpreter's own would wait for the graph's end.
+"""
+import os
+import signal
+import threading
+import time
+
+from src.cli.atomic_files import remove_temporaries
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = 128   # a shell's exit status for a signal, to which its number is added
+TOGETHER = 0.1      # seconds; signals closer together are one press, which reached this process on two ways
+MOST_PRESSES = 2    # that are one wish
+NUDGE = signal.SIGUSR1   # what the waiting thread wakes the main one by
+
+
+class StoppedError(BaseException):
+    """A signal asked the program to stop; `status` is what it shall end with. No `except Exception` catches it."""
+
+    def __init__(self, status):
+        super().__init__(status)
+        self.status = status
+
+
+def end_at_once(number, _frame=None):
+    """End this process with the signal's status and leave no temporary file, whatever it is doing."""
+    remove_temporaries()
+    os._exit(INTERRUPTED + number)
+
+
+class _Waiting:
+    """The thread that waits for the signals, and whom it tells."""
+
+    answer = None   # called with a signal's number; None: there is no such thread
+
+    @classmethod
+    def start(cls, answer):
+        """Block the signals in this thread, and so in all that it will start, and wait for them in another."""
+        cls.answer = answer
+        signals = answered()
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        threading.Thread(target=cls._wait, args=(signals,), name="signals", daemon=True).start()
+
+    @classmethod
+    def _wait(cls, signals):
+        while True:
+            number = signal.sigwait(signals)
+            cls.answer(number)   # looked up only now: it changes while this thread waits
+
+
+def end_while_importing():
+    """Call this first in a program: until `run_program` takes over, a signal ends the process at once and quietly.
+
+    A KeyboardInterrupt while MindSpore is imported ends in a fatal error of the interpreter.
+    """
+    _Waiting.start(end_at_once)
+
+
+class StopsByException:
+    """A context manager: a signal raises `StoppedError`, so that what is open is closed; `received` is its status."""
+
+    def __init__(self):
+        self.received = None
+
+    def __enter__(self):
+        self._nudged = signal.signal(NUDGE, self._raise)
+        self._before = _handle(self._stop)
+        return self
+
+    def __exit__(self, *exception):
+        _restore(self._before)
+        signal.signal(NUDGE, self._nudged)
+
+    def _stop(self, number, _frame=None):
+        if self.received:
+            end_at_once(number)
+        self.received = INTERRUPTED + number
+        signal.pthread_kill(threading.main_thread().ident, NUDGE)
+
+    def _raise(self, _number, _frame):
+        raise StoppedError(self.received)
+
+
+class Interruption:
+    """A context manager: a signal is a wish to stop, to be granted when the step at hand is done and saved.
+
+    Pressed twice, Ctrl-C is one wish; a third time it ends the process at once.
+
+    Attributes
+    ----------
+    received : int or None
+        The number of the first signal that came.
+    """
+
+    def __init__(self):
+        self.received, self._presses, self._last = None, 0, -TOGETHER
+
+    def __enter__(self):
+        self._before = _handle(self._note)
+        return self
+
+    def __exit__(self, *exception):
+        _restore(self._before)
+
+    def _note(self, number, _frame=None):
+        now = time.monotonic()
+        self._presses += now - self._last >= TOGETHER
+        self._last = now
+        if self._presses > MOST_PRESSES:
+            end_at_once(number)
+        self.received = self.received or number
+
+
+def answered():
+    """The signals to answer: under nohup, a hangup stays ignored."""
+    return [number for number in SIGNALS
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+
+
+def _handle(handler):
+    """Let `handler` answer the signals, in the waiting thread where there is one; returns what did before."""
+    if _Waiting.answer:
+        before, _Waiting.answer = _Waiting.answer, handler
+        return before
+    return {number: signal.signal(number, handler) for number in answered()}
+
+
+def _restore(before):
+    if not isinstance(before, dict):
+        _Waiting.answer = before
+        return
+    for number, handler in before.items():
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def discard_output():
+    """Let nothing more reach standard output, whose reader is gone, not even what is flushed at the end."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 1)
+    os.close(sink)
