@@ -12,7 +12,7 @@ from pathlib import Path
 from src.cli.errors import InputError
 from src.cli.locks import held, is_free
 
-_temporaries = set()   # of this process, to be removed where it ends in the middle
+_temporaries: set[Path] = set()   # of this process, to be removed where it ends in the middle
 
 
 def make_folder(path, flag):

@@ -5,6 +5,7 @@ import datetime
 import shlex
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from src.cli.errors import InputError
 
@@ -72,7 +73,7 @@ class Log:
         try:
             if self.path.exists() and not self.path.is_file():
                 raise OSError(0, "not a regular file")
-            self.file = self.path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+            self.file: TextIO | None = self.path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
         except (OSError, ValueError) as error:
             raise InputError(f"--log_file {path}: cannot write this file "
                              f"({getattr(error, 'strerror', None) or error})") from error

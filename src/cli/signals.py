@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 from src.cli.atomic_files import remove_temporaries
 
@@ -34,7 +35,7 @@ def end_at_once(number, _frame=None):
 class _Waiting:
     """The thread that waits for the signals, and whom it tells."""
 
-    answer = None   # called with a signal's number; None: there is no such thread
+    answer: Callable | None = None   # called with a signal's number; None: there is no such thread
 
     @classmethod
     def start(cls, answer):
@@ -48,7 +49,8 @@ class _Waiting:
     def _wait(cls, signals):
         while True:
             number = signal.sigwait(signals)
-            cls.answer(number)   # looked up only now: it changes while this thread waits
+            if cls.answer:   # looked up only now: it changes while this thread waits
+                cls.answer(number)
 
 
 def end_while_importing():
@@ -78,7 +80,7 @@ class StopsByException:
         if self.received:
             end_at_once(number)
         self.received = INTERRUPTED + number
-        signal.pthread_kill(threading.main_thread().ident, NUDGE)
+        signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
 
     def _raise(self, _number, _frame):
         raise StoppedError(self.received)
