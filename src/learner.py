@@ -4,6 +4,7 @@ from mindspore import nn
 from src.crossentropy import CrossEntropy
 from src.layers.build import build
 from src.layers.masks import Masks, NoMasks
+from src.layers.network import Network
 
 
 class Learner(nn.Cell):
@@ -22,7 +23,7 @@ class Learner(nn.Cell):
         Passed to `CrossEntropy`.
     """
 
-    def __init__(self, network, task_num: int, images: int, label_smoothing: float = 0.0):
+    def __init__(self, network: Network, task_num: int, images: int, label_smoothing: float = 0.0):
         super().__init__()
         self.preparation, self.chain = build(network, task_num, images)
         self.masks = Masks(self.chain) if self.chain.dropouts else NoMasks()

@@ -1,12 +1,17 @@
 """The product with a weight, and a bias: what a convolution and a dense layer share."""
 from src.layers.layer import Layer
+from src.layers.patches import AsGiven, Patches, PerImage
 from src.layers.primitives import add, join_channels, matmul, matmul_nt, matmul_tn
+from src.layers.row_constants import RowConstants
 
 
 class Affine(Layer):
     """y = P w + b, where P are the inputs as `patches` lays them out. Subclasses set `patches` and `constants`."""
 
     keeps_zero_row = True
+    bias: bool
+    patches: Patches | AsGiven | PerImage
+    constants: RowConstants
 
     def forward(self, w, x):
         y = matmul(self.patches.take(x), w[0])

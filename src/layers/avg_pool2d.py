@@ -18,7 +18,7 @@ class AvgPool2D(LinearLayer):
         self.window_sum, self.share = sum_under_window(spec.window, spec.grid(images)), 1 / spec.window.taps
 
     @staticmethod
-    def shape_out(spec):
+    def output_shape(spec):
         """(channels, height, width): incomplete windows at the edge are left out."""
         return shape_under_window(spec, spec.shape_in[0])
 

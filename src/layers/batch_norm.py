@@ -14,6 +14,8 @@ class BatchNorm(Layer):
 
     properties = {"eps": Property(float, 1e-5, low=0), "gamma": Property(bool, False)}
     keeps_zero_row = True
+    eps: float
+    gamma: bool
 
     def __init__(self, spec, task_num, images, is_first=False):
         super().__init__(spec, task_num, images, is_first)

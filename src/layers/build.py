@@ -6,10 +6,12 @@ from src.layers.chain import Chain
 from src.layers.conv2d import Conv2D
 from src.layers.fused_first import CentredPatches, FirstConvNorm
 from src.layers.image_rows import ImageRows
+from src.layers.layer import Layer
+from src.layers.network import Network
 from src.layers.relu import ReLU
 
 
-def build(network, task_num: int, images: int) -> tuple[nn.Cell, Chain]:
+def build(network: Network, task_num: int, images: int) -> tuple[nn.Cell, Chain]:
     """What prepares the images, and the layers, of a network for `task_num` tasks of `images` images each.
 
     Layers before the first weights see data only: they belong to the preparation.
@@ -28,7 +30,8 @@ def _build_fused(specs, channels, task_num, images):
     conv, norm, *rest = specs
     relu = [spec.layer for spec in rest[:1]] == [ReLU]
     rest = rest[relu:]
-    layers, next_window, recomputed = [FirstConvNorm(conv, norm, relu)], None, 1
+    layers: list[Layer] = [FirstConvNorm(conv, norm, relu)]
+    next_window, recomputed = None, 1
     if rest and rest[0].layer is Conv2D:
         next_window = rest[0].window
         layers.append(Conv2D(rest[0], task_num, images, rows_as_given=True))

@@ -1,6 +1,8 @@
 """Layers one after the other, run as if they were one layer."""
 from mindspore import jit_class
 
+from src.layers.layer import Layer
+
 
 @jit_class
 class Chain:
@@ -13,7 +15,7 @@ class Chain:
         How many layers, from the first on, `compact` and `recompute` concern; the others' states are kept whole.
     """
 
-    def __init__(self, layers, recomputed: int = 0):
+    def __init__(self, layers: list[Layer], recomputed: int = 0):
         self.layers, self.recomputed = list(layers), recomputed
         self.kinds = tuple(kind for layer in layers for kind in layer.kinds)
         self.dropouts = tuple(dropout for layer in layers for dropout in layer.dropouts)

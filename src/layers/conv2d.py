@@ -3,10 +3,10 @@ from src.layers.affine import Affine
 from src.layers.initial_values import INIT
 from src.layers.patches import AsGiven, Patches
 from src.layers.row_constants import RowConstants
-from src.layers.spec import Property
+from src.layers.spec import Property, Spec
 
 
-def shape_under_window(spec, channels: int) -> tuple:
+def shape_under_window(spec: Spec, channels: int) -> tuple:
     """(channels, height, width) of the positions of `spec.window` over the image the layer is given."""
     out = spec.window.slide(spec.grid(1))
     if out.height < 1 or out.width < 1:
@@ -36,7 +36,7 @@ class Conv2D(Affine):
         self.constants = RowConstants(task_num, spec.window.slide(grid).positions, zero_row=True)
 
     @staticmethod
-    def shape_out(spec):
+    def output_shape(spec):
         """(filters, height, width)."""
         return shape_under_window(spec, spec.filters)
 

@@ -8,7 +8,7 @@ from src.layers.spec import N_WAY, PARAMETERS, Spec
 SHAPES = {1: "vector", 3: "image"}   # numbers of a shape -> as `Layer.takes` calls it
 
 
-def describe(layers, imgc: int, imgsz: int, n_way: int) -> list[Spec]:
+def describe(layers: list, imgc: int, imgsz: int, n_way: int) -> list[Spec]:
     """Check a list of layers against the images' size; return its `Spec`s.
 
     Raises

@@ -17,13 +17,14 @@ class Dropout(Layer):
 
     properties = {"rate": Property(float, 0.5, low=0, below=1)}
     keeps_zero_row = True
+    rate: float
 
     def __init__(self, spec, task_num, images, is_first=False):
         super().__init__(spec, task_num, images, is_first)
         self.kinds, self.dropouts = (MASK,), (self,)
         self.mask_shape = (images if spec.is_flat else spec.grid(images).rows, spec.shape_in[0])
 
-    def draw(self, seed) -> np.ndarray:
+    def draw(self, seed: tuple) -> np.ndarray:
         """The mask of one task, float32 [rows, channel]; `seed` is for `numpy.random.default_rng`."""
         kept = np.random.default_rng(seed).random(self.mask_shape, dtype=np.float32) >= self.rate
         return kept.astype(np.float32) / np.float32(1 - self.rate)

@@ -11,7 +11,7 @@ class Flatten(LinearLayer):
     takes = ("image",)
 
     @staticmethod
-    def shape_out(spec):
+    def output_shape(spec):
         """(channels x height x width,)."""
         return (math.prod(spec.shape_in),)
 

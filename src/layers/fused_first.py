@@ -32,6 +32,7 @@ from src.layers.primitives import (
     zeros_like,
 )
 from src.layers.row_constants import RowConstants
+from src.layers.spec import Spec
 
 matmul_relu = ops.BatchMatMul().add_prim_attr("with_relu", True)
 
@@ -94,7 +95,7 @@ class FirstConvNorm(Layer):
 
     is_first = True
 
-    def __init__(self, conv, norm, relu: bool):
+    def __init__(self, conv: Spec, norm: Spec, relu: bool):
         self.eps, self.bias, self.gamma, self.relu = norm.eps, conv.bias, norm.gamma, relu
         self.product = RectifiedProduct(product_takes_relu(ms.get_context("mode"))) if relu else matmul
         self.kinds = (*conv.parameters, *norm.parameters)

@@ -19,6 +19,8 @@ class GroupNorm(Layer):
     properties = {"groups": Property(int, 1, low=1), "eps": Property(float, 1e-5, low=0),
                   "gamma": Property(bool, False)}
     keeps_zero_row = True
+    eps: float
+    gamma: bool
 
     def __init__(self, spec, task_num, images, is_first=False):
         super().__init__(spec, task_num, images, is_first)
@@ -36,7 +38,7 @@ class GroupNorm(Layer):
         self.group_mean = Tensor(np.tile(of_group, (task_num, 1, 1)))     # [task, channel, channel]
 
     @staticmethod
-    def shape_out(spec):
+    def output_shape(spec):
         """As it is given."""
         if spec.shape_in[0] % spec.groups:
             raise spec.error(f": {spec.shape_in[0]} channels in {spec.groups} groups; expected groups of equal size")

@@ -1,14 +1,17 @@
 """Images as rows, the form in which layers take them."""
+from collections.abc import Sequence
+
 import numpy as np
 from mindspore import Tensor, nn
 
+from src.layers.layer import Layer
 from src.layers.primitives import join_rows, reshape, transpose
 
 
 class ImageRows(nn.Cell):
     """Images [task, image, channel, height, width] as rows [task, rows, channel], through `layers` without weights."""
 
-    def __init__(self, task_num: int, channels: int, layers=()):
+    def __init__(self, task_num: int, channels: int, layers: Sequence[Layer] = ()):
         super().__init__()
         self.zero_row = Tensor(np.zeros((task_num, 1, channels), np.float32))
         self.layers = list(layers)

@@ -5,13 +5,13 @@ import numpy as np
 from mindspore.common.initializer import initializer
 
 from src.KaimingNormal import KaimingNormal
-from src.layers.spec import Property
+from src.layers.spec import Property, Spec
 
 INITS = ("kaiming_fan_in", "kaiming_fan_out", "uniform", "ones")
 INIT = {"init": Property(str, "kaiming_fan_out", choices=INITS), "init_scale": Property(float, 1.0, low=0)}
 
 
-def initial_value(spec, kind: str, shape: tuple, seed: tuple) -> np.ndarray:
+def initial_value(spec: Spec, kind: str, shape: tuple, seed: tuple) -> np.ndarray:
     """The first value of one parameter of a layer.
 
     Weights are drawn as `spec.init` says and scaled by `spec.init_scale` (of a layer that has these properties);

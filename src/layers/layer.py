@@ -13,12 +13,14 @@ all four together, where that is faster.
 
 Shapes: activations [task, rows, channel] (see `geometry`), weights [task, in, out], shifts [task, 1, channel].
 """
+import numpy as np
 from mindspore import Tensor, jit_class, ops
 
 from src.layers.geometry import Grid
 from src.layers.initial_values import initial_value
 from src.layers.primitives import add, cut, gradient_of, mul, pull_back_of, sum_of_all
 from src.layers.row_maps import without_zero_row
+from src.layers.spec import Spec
 
 
 @jit_class
@@ -55,12 +57,12 @@ class Layer:
     keeps_zero_row = False
     dropouts: tuple = ()
 
-    def __init__(self, spec, task_num: int, images: int, is_first: bool = False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         for name, value in spec.properties.items():
             setattr(self, name, value)
         self.kinds = tuple(name.rsplit(".", 1)[-1] for name in spec.parameters)
         self.task_num, self.images, self.is_first = task_num, images, is_first
-        self.shape_in, self.shape_out = spec.shape_in, type(self).shape_out(spec)
+        self.shape_in, self.shape_out = spec.shape_in, spec.shape_out
         self._drops_zero_row = not self.keeps_zero_row and len(self.shape_in) == 3
         self._adds_zero_row = not self.keeps_zero_row and len(self.shape_out) == 3
         if self._drops_zero_row:
@@ -72,17 +74,17 @@ class Layer:
     # ---- what a layer says of itself, before there are tasks
 
     @staticmethod
-    def shape_out(spec) -> tuple:
+    def output_shape(spec: Spec) -> tuple:
         """The shape it makes, of `spec.shape_in`; raises `spec.error(...)` where that does not fit."""
         return spec.shape_in
 
     @staticmethod
-    def parameters(spec) -> dict:
+    def parameters(spec: Spec) -> dict:
         """The shapes of its parameters by kind: [out, in, k, k], [out, in] or [channel]."""
         return {}
 
     @staticmethod
-    def initial_value(spec, kind: str, shape: tuple, seed: tuple):
+    def initial_value(spec: Spec, kind: str, shape: tuple, seed: tuple) -> np.ndarray:
         """The first value of a parameter, an array of `shape`; `seed` is for `numpy.random.default_rng`."""
         return initial_value(spec, kind, shape, seed)
 

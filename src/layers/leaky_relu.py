@@ -9,6 +9,7 @@ class LeakyReLU(Layer):
 
     properties = {"slope": Property(float, 0.01, low=0)}
     keeps_zero_row = True
+    slope: float
 
     def forward(self, w, x):
         return sub(relu(x), mul(relu(-x), self.slope))

@@ -17,7 +17,7 @@ class Linear(Affine):
         self.patches, self.constants = PerImage(), RowConstants(task_num, images, zero_row=False)
 
     @staticmethod
-    def shape_out(spec):
+    def output_shape(spec):
         """(units,)."""
         return (spec.units,)
 

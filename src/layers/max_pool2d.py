@@ -24,7 +24,7 @@ class MaxPool2D(Layer):
         self.adjoint_index = tensors(adjoint_index(table.T, grid.rows))       # each [rows]
 
     @staticmethod
-    def shape_out(spec):
+    def output_shape(spec):
         """(channels, height, width): incomplete windows at the edge are left out."""
         return shape_under_window(spec, spec.shape_in[0])
 

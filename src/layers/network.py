@@ -4,6 +4,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn
 
 from src.layers.description import describe
 from src.layers.primitives import reshape, transpose
+from src.layers.spec import Spec
 
 
 class Network(nn.Cell):
@@ -27,7 +28,7 @@ class Network(nn.Cell):
         a convolution's weight [out, in, k, k], a dense layer's [out, in], biases, gammas and betas [channel].
     """
 
-    def __init__(self, layers, imgc: int, imgsz: int, n_way: int, seed: int):
+    def __init__(self, layers: list, imgc: int, imgsz: int, n_way: int, seed: int):
         super().__init__()
         self.specs = describe(layers, imgc, imgsz, n_way)
         self.image_shape, self.seed = (imgc, imgsz, imgsz), seed
@@ -55,7 +56,7 @@ def to_parameter(value, shape):
     return transpose(reshape(value, (shape[1], shape[0])), (1, 0)) if len(shape) == 2 else reshape(value, shape)
 
 
-def initial_values(spec, seed: int) -> list:
+def initial_values(spec: Spec, seed: int) -> list:
     """The parameters of one layer: a list of (name, float32 array). Each has draws of its own."""
     return [(name, spec.layer.initial_value(spec, name, shape, (seed, *spec.place, number)).astype(np.float32))
             for number, (name, shape) in enumerate(spec.parameters.items())]

@@ -21,7 +21,7 @@ class Residual(Layer):
         self.kinds, self.dropouts = self.chain.kinds, self.chain.dropouts
 
     @staticmethod
-    def shape_out(spec):
+    def output_shape(spec):
         """As it is given, which the layers inside have to make."""
         made = spec.layers[-1].shape_out
         if made != spec.shape_in:

@@ -2,6 +2,7 @@
 import numpy as np
 from mindspore import Tensor
 
+from src.layers.geometry import Grid
 from src.layers.layer import LinearLayer
 from src.layers.primitives import matmul
 
@@ -17,7 +18,7 @@ class SpatialMean(LinearLayer):
         self.average = Tensor(averages(task_num, spec.grid(images)))
 
     @staticmethod
-    def shape_out(spec):
+    def output_shape(spec):
         """(channels,)."""
         return (spec.shape_in[0],)
 
@@ -25,7 +26,7 @@ class SpatialMean(LinearLayer):
         return matmul(self.average, x)
 
 
-def averages(task_num: int, grid) -> np.ndarray:
+def averages(task_num: int, grid: Grid) -> np.ndarray:
     """Float32 [task, image, rows]: times rows [task, rows, channel], the mean over every image's positions."""
     size = grid.height * grid.width
     matrix = np.zeros((task_num, grid.images, grid.rows), np.float32)

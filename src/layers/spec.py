@@ -32,9 +32,10 @@ class Property:
     below: float | None = None
     choices: tuple = ()
 
-    def fits(self, value) -> bool:
+    def fits(self, value: Any) -> bool:
         """Whether `value` is of the type and in the range."""
-        if not isinstance(value, (int, float) if self.kind is float else self.kind):
+        types: Any = (int, float) if self.kind is float else self.kind
+        if not isinstance(value, types):
             return False
         if isinstance(value, bool) != (self.kind is bool):
             return False
@@ -73,7 +74,7 @@ class Spec:
         What it is given: (channels, height, width), or (numbers,) an image.
     """
 
-    layer: type
+    layer: Any
     kind: str
     place: tuple
     properties: dict
@@ -93,7 +94,7 @@ class Spec:
     @property
     def shape_out(self) -> tuple:
         """What it makes: (channels, height, width), or (numbers,) an image."""
-        return self.layer.shape_out(self)
+        return self.layer.output_shape(self)
 
     @property
     def parameters(self) -> dict:
