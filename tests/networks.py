@@ -24,7 +24,7 @@ NETWORKS = {
                            {"layer": "max_pool2d"}, {"layer": "relu"},
                            {**CONV, "stride": 2, "padding": 2}, {"layer": "relu"}, {"layer": "bn", "gamma": True},
                            {"layer": "max_pool2d"}, {"layer": "flatten"}, {"layer": "linear"}],
-    "without normalisation": [CONV, {"layer": "relu"}, {**CONV, "stride": 2, "padding": 1},
+    "without normalisation": [{**CONV, "filters": 2}, {"layer": "relu"}, {**CONV, "stride": 2},
                               {"layer": "max_pool2d", "kernel": 3, "stride": 1},
                               {"layer": "flatten"}, {"layer": "linear", "units": 4}, {"layer": "bn"},
                               {"layer": "relu"}, {"layer": "linear"}],
