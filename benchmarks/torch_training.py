@@ -14,8 +14,9 @@ from torch.func import vmap
 from benchmarks.torch_meta_step import LAYERS, logits, task_functions, tensors_of
 from src.cli.atomic_files import make_folder
 from src.cli.command_line import parse
-from src.cli.errors import InputError, run_program
+from src.cli.errors import InputError
 from src.cli.options import TRAIN
+from src.cli.program import run_program
 from src.devices import device
 from src.layers.description import describe
 from src.training.checkpoint import load
@@ -104,7 +105,7 @@ def main():
     meta = make_meta(options)
     if checkpoint:
         checkpoint.put_into(meta)
-        episodes.state = checkpoint.episodes
+        episodes.state = checkpoint.episodes or episodes.state
     values = {parameter.name.removeprefix("net."): parameter.asnumpy() for parameter in meta.trainable_params()}
     peer = Peer(options, values)
     train(peer, adam_of(peer, options, checkpoint), episodes, passes, options)
