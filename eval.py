@@ -10,6 +10,7 @@ if __name__ == "__main__":
 
 import contextlib
 import sys
+from argparse import Namespace
 
 import numpy as np
 from tqdm import tqdm
@@ -28,7 +29,7 @@ from src.training.from_options import load_to_test, load_trained, make_episodes
 from src.training.run_log import step_lines
 
 
-def main():
+def main() -> int:
     options = parse(EVAL, __doc__)
     workers = device.set_up_for(options)
     # With --json - standard output holds the JSON alone, for a program to read.
@@ -39,7 +40,7 @@ def main():
     return 0
 
 
-def evaluate(options, workers=1):
+def evaluate(options: Namespace, workers: int = 1) -> dict:
     """Fine-tune on every test task, in `workers` processes, and print the accuracies; returns all results."""
     meta, checkpoint = load_trained(options)
     protocols.apply(options)

@@ -10,15 +10,21 @@ from src.cli.signals import end_while_importing
 if __name__ == "__main__":
     end_while_importing()
 
+from argparse import Namespace
+
+from mindspore import nn
+
 from src.cli.command_line import parse
 from src.cli.errors import InputError
 from src.cli.options import TRAIN
 from src.cli.program import run_program
 from src.devices import cluster, device
 from src.devices.shares import share_out
+from src.meta import Meta
+from src.OmniglotIter import OmniglotIter
 from src.pictures.curves import RunPicture
 from src.training.agreement import check_same_on_all_ranks
-from src.training.checkpoint import given_by_hand, load
+from src.training.checkpoint import Checkpoint, given_by_hand, load
 from src.training.continuing import adopt_options
 from src.training.following import FollowingTraining
 from src.training.from_options import hold_out, load_split, make_episodes, make_meta
@@ -30,7 +36,7 @@ from src.training.validation import ValidationPass
 from src.training.weight_average import WeightAverage
 
 
-def main():
+def main() -> int:
     options = parse(TRAIN, __doc__)
     workers = device.set_up_for(options)
     checkpoint = load(options.ckpt) if options.ckpt else None
@@ -59,20 +65,21 @@ def main():
         return Training(meta, runner, optimizer, average, episodes, validation, options, folder, picture).run()
 
 
-def go_on_in_its_folder(options, checkpoint):
+def go_on_in_its_folder(options: Namespace, checkpoint: Checkpoint) -> None:
     """Where --output_dir is not given, a run that goes on does so where it was."""
     if "output_dir" not in given_by_hand(options):
         options.output_dir = str(home_of(checkpoint) or options.output_dir)
 
 
-def start_from(checkpoint, meta, optimizer, average, episodes, options):
+def start_from(checkpoint: Checkpoint, meta: Meta, optimizer: nn.Cell, average: WeightAverage,
+               episodes: OmniglotIter, options: Namespace) -> int:
     """Put weights, their average, optimizer and episodes where `checkpoint` left them; returns the epochs done."""
     checkpoint.put_into(meta)
     average.resume(checkpoint.tensors)
     done = checkpoint.resume(optimizer)
     if done >= options.epoch:
         raise InputError(f"--epoch {options.epoch}: {checkpoint.path} is at epoch {done} already; expected more")
-    if done:
+    if done and checkpoint.episodes:
         episodes.state = checkpoint.episodes
     print(f"checkpoint {checkpoint}\nstarting from {checkpoint.path}, at epoch {done + 1}", flush=True)
     return done

@@ -15,7 +15,7 @@ from src.pictures.curves import draw_runs, read_runs
 from src.pictures.files import drawing
 
 
-def main():
+def main() -> int:
     options = parse(PLOT, __doc__)
     runs = read_runs(options.operands)
     with drawing(options.out, "--out") as path:

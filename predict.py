@@ -30,7 +30,7 @@ from src.pictures.files import checked_path, drawing
 from src.pictures.prediction import draw_prediction
 
 
-def main():
+def main() -> int:
     options = parse(PREDICT, __doc__)
     if options.picture:
         checked_path(options.picture, "--picture")

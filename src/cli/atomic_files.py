@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from src.cli.errors import InputError
@@ -15,7 +16,7 @@ from src.cli.locks import held, is_free
 _temporaries: set[Path] = set()   # of this process, to be removed where it ends in the middle
 
 
-def make_folder(path, flag):
+def make_folder(path: str | Path, flag: str) -> Path:
     """Create the folder `path` named by `flag` where it is missing; return it as a `Path`."""
     path = Path(path)
     try:
@@ -27,7 +28,7 @@ def make_folder(path, flag):
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the name `path`, on failure it is removed.
 
     The temporary name keeps the suffix of `path`, since writers such as Pillow choose the format by it. A symbolic
@@ -107,7 +108,7 @@ def _remove(entry):
             entry.unlink()
 
 
-def remove_temporaries():
+def remove_temporaries() -> None:
     """Remove the temporary files and folders of this process, which is about to end."""
     for entry in list(_temporaries):
         _remove(entry)
@@ -123,7 +124,7 @@ def _sync(path):
 
 
 @contextlib.contextmanager
-def filling(folder):
+def filling(folder: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside `folder`; on success it takes that name, on failure it is removed.
 
     Where that name is taken, perhaps by another process that was faster, the entries `folder` lacks are moved into it.
@@ -153,7 +154,7 @@ def _umask():
     return mask
 
 
-def write_json(path, value):
+def write_json(path: str | Path, value: object) -> None:
     """Write `value` as JSON to the file `path`, or as one line to standard output where `path` is "-"."""
     if str(path) == "-":
         print(json.dumps(value), flush=True)
@@ -161,7 +162,7 @@ def write_json(path, value):
         _write_text(path, json.dumps(value, indent=2) + "\n", "--json")
 
 
-def write_csv(path, rows):
+def write_csv(path: str | Path, rows: Iterable[Sequence]) -> None:
     """Write rows, lists of texts and numbers, to the file `path`, as the flag --csv asks for."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)

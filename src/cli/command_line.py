@@ -1,5 +1,7 @@
 """The command line of every program: defaults, then the preset, then the flags given by hand."""
 import argparse
+from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from src.cli.errors import InputError
@@ -7,7 +9,8 @@ from src.cli.options import BY_NAME, OPERANDS, REQUIRED, RUNNING, TRAIN, Option,
 from src.cli.presets import PRESET_FOLDER, read_preset
 
 
-def parse(program, description, arguments=None, extra=()):
+def parse(program: str, description: str, arguments: Sequence[str] | None = None,
+          extra: Sequence[Option] = ()) -> Namespace:
     """The options of one run: defaults, then the preset, then what the command line says.
 
     Parameters
@@ -45,7 +48,7 @@ def parse(program, description, arguments=None, extra=()):
     return argparse.Namespace(**values, **operands, given=frozenset(given))
 
 
-def options_of_call(program, given):
+def options_of_call(program: str, given: dict) -> Namespace:
     """The options of a call from Python: defaults, then the preset, then those `given` by name.
 
     Raises
@@ -62,7 +65,7 @@ def _checked_operand(program, text):
     return Option(name, REQUIRED, meaning).convert(text, name)
 
 
-def starting_values(program, options, given):
+def starting_values(program: str, options: list[Option], given: dict) -> dict:
     """What a run starts from before `given`, the options given by hand: the defaults, then the preset."""
     values = {option.name: option.default_for(program) for option in options}
     if "preset" in values:

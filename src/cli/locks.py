@@ -3,6 +3,7 @@ import contextlib
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)   # what file systems answer that know no locks
@@ -13,7 +14,7 @@ class HeldError(OSError):
 
 
 @contextlib.contextmanager
-def locked(path, text):
+def locked(path: str | Path, text: str) -> Iterator[None]:
     """Hold the lock file `path` (`flock`); it is removed at the end, and left behind, unlocked, by a killed process.
 
     Where the file system knows no locks, nothing is held.
@@ -44,7 +45,7 @@ def locked(path, text):
 
 
 @contextlib.contextmanager
-def held(handle):
+def held(handle: int) -> Iterator[None]:
     """Hold the lock on an open file or folder of one's own, where the file system knows locks; closes it in the end."""
     try:
         with contextlib.suppress(OSError):
@@ -54,7 +55,7 @@ def held(handle):
         os.close(handle)
 
 
-def is_free(path):
+def is_free(path: str | Path) -> bool:
     """Whether nobody holds the lock on the file or folder `path`; one that cannot be asked counts as held."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)

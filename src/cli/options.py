@@ -5,6 +5,7 @@ Presets (`config/<name>.yaml`), command lines, the tables of the documentation a
 import math
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from src.cli.errors import InputError, shown
 
@@ -52,12 +53,12 @@ class Option:
     several: bool = False
     fixed: bool = False
 
-    def default_for(self, program):
+    def default_for(self, program: str) -> Any:
         """The default that `program` starts from."""
         return self.default.get(program) if isinstance(self.default, dict) else self.default
 
     @property
-    def expected(self):
+    def expected(self) -> str:
         """What a valid value is, in words."""
         if self.choices:
             return ("some of " if self.several else "one of ") + ", ".join(map(str, self.choices))
@@ -69,11 +70,11 @@ class Option:
         return f"{words} from {as_shown(self.low)} to {as_shown(self.highest)}" if self.low > -math.inf else words
 
     @property
-    def highest(self):
+    def highest(self) -> float:
         """The largest valid number."""
         return LARGEST[self.kind] if self.high == math.inf else self.high
 
-    def convert(self, value, origin):
+    def convert(self, value: object, origin: str) -> Any:
         """`value` (a text, or what YAML made of it) as this option's kind, checked against its range.
 
         Raises
@@ -114,7 +115,7 @@ def _to_str(value):
     return as_text(value) if isinstance(value, (str, int, float)) else None
 
 
-def as_text(value):
+def as_text(value: object) -> str | None:
     """`value` as a text that may be a path; None where it is too long for one, or holds control characters.
 
     Letters of other scripts stay, and so do bytes of a command line that are no UTF-8.
@@ -269,6 +270,6 @@ OPTIONS = (
 BY_NAME = {option.name: option for option in OPTIONS}
 
 
-def options_of(program):
+def options_of(program: str) -> list[Option]:
     """The options `program` takes, in the order of `OPTIONS`."""
     return [option for option in OPTIONS if program in option.programs]

@@ -1,4 +1,5 @@
 """Presets: the options and the network of a YAML file, in `config/` or of the user's own, checked against `OPTIONS`."""
+from argparse import Namespace
 from pathlib import Path
 
 import yaml
@@ -15,7 +16,7 @@ MOST_LAYERS = 200
 LONGEST_DESCRIPTION = 1000   # letters
 
 
-def read_preset(name):
+def read_preset(name: str | Path) -> dict:
     """The options and the network list of a preset: a name in `config/`, or a path to a YAML file.
 
     Raises
@@ -32,7 +33,7 @@ def read_preset(name):
     return read_values(path, f"--preset {path}")
 
 
-def read_values(path, origin):
+def read_values(path: Path, origin: str) -> dict:
     """The options in a YAML file, each converted and checked.
 
     Raises
@@ -46,7 +47,7 @@ def read_values(path, origin):
     return check_values(content, origin)
 
 
-def check_values(content, origin):
+def check_values(content: dict, origin: str) -> dict:
     """`content` (options by name, `network` among them) with every value converted and checked.
 
     Raises
@@ -72,7 +73,7 @@ def _check(key, value, origin):
     return BY_NAME[key].convert(value, origin)
 
 
-def check_layers(layers, origin):
+def check_layers(layers: object, origin: str) -> list:
     """A list of layers as far as it can be checked without knowing them: mappings of names to plain values.
 
     Raises
@@ -105,7 +106,7 @@ def _is_plain(value):
     return value is None or isinstance(value, str)
 
 
-def as_yaml(options):
+def as_yaml(options: Namespace) -> str:
     """All options of a run as a preset that would give them again, were it not for where it ran."""
     content = {name: value for name, value in vars(options).items() if name not in NEVER_KEPT}
     layers = content.pop("network")

@@ -8,7 +8,9 @@ import shlex
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from src.cli.errors import InputError, one_line
 from src.cli.screen import screens
@@ -17,14 +19,14 @@ from src.cli.signals import StoppedError, StopsByException, discard_output
 BAD_INPUT, UNFORESEEN, READER_GONE = 2, 1, 128 + 13   # the last one is a shell's for a broken pipe
 
 
-def show_any_text():
+def show_any_text() -> None:
     """Let standard output and error show what their encoding lacks by escapes: a locale may know ASCII alone."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):   # not so where a test or notebook put something else in its place
             stream.reconfigure(errors="backslashreplace")
 
 
-def run_program(main):
+def run_program(main: Callable[[], int]) -> NoReturn:
     """Run `main()` and end the process: with its status, or as what stopped it asks for.
 
     That is 2 and one line on an `InputError` or a file that cannot be read or written; 128 and the signal's number on

@@ -4,8 +4,9 @@ import contextlib
 import datetime
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from src.cli.errors import InputError
 
@@ -23,26 +24,26 @@ class Screen:
     log : Log or None
     """
 
-    def __init__(self, stream, log=None):
+    def __init__(self, stream: Any, log: "Log | None" = None):
         self.stream, self.log, self.lost = stream, log, False
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
-    def __eq__(self, other):   # a progress bar on the stream itself must make room for lines
+    def __eq__(self, other: object) -> bool:   # a progress bar on the stream itself must make room for lines
         return self.stream is getattr(other, "stream", other)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self.stream)
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         """As of a file; returns the number of letters."""
         self._attempt(self.stream.write, text)
         if self.log:
             self.log.write(text)
         return len(text)
 
-    def flush(self):
+    def flush(self) -> None:
         """As of a file."""
         self._attempt(self.stream.flush)
 
@@ -68,7 +69,7 @@ class Log:
         Where it cannot be written.
     """
 
-    def __init__(self, path, command):
+    def __init__(self, path: str | Path, command: Sequence[str]):
         self.path = Path(path)
         try:
             if self.path.exists() and not self.path.is_file():
@@ -80,7 +81,7 @@ class Log:
         now = datetime.datetime.now().isoformat(" ", "seconds")
         self.write(f"== {now} {shlex.join(command)}\n")
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         """Append `text`."""
         if not self.file:
             return
@@ -95,7 +96,7 @@ class Log:
 
 
 @contextlib.contextmanager
-def screens(arguments):
+def screens(arguments: list[str]) -> Iterator[None]:
     """Standard output and error as `Screen`, with a log where the command line names one.
 
     Parameters
@@ -113,12 +114,12 @@ def screens(arguments):
         sys.stdout, sys.stderr = before
 
 
-def bare(stream):
+def bare(stream: Any) -> Any:
     """The stream itself, for what belongs on a terminal and in no log: a progress bar."""
     return getattr(stream, "stream", stream)
 
 
-def split_log_file(arguments):
+def split_log_file(arguments: list[str]) -> tuple[str | None, list[str]]:
     """What --log_file names in a command line, None where it is not there or incomplete; and all other arguments."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--log_file", "--log-file", dest="log_file")

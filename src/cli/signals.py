@@ -21,12 +21,12 @@ NUDGE = signal.SIGUSR1   # what the waiting thread wakes the main one by
 class StoppedError(BaseException):
     """A signal asked the program to stop; `status` is what it shall end with. No `except Exception` catches it."""
 
-    def __init__(self, status):
+    def __init__(self, status: int):
         super().__init__(status)
         self.status = status
 
 
-def end_at_once(number, _frame=None):
+def end_at_once(number: int, _frame: object = None) -> None:
     """End this process with the signal's status and leave no temporary file, whatever it is doing."""
     remove_temporaries()
     os._exit(INTERRUPTED + number)
@@ -53,7 +53,7 @@ class _Waiting:
                 cls.answer(number)
 
 
-def end_while_importing():
+def end_while_importing() -> None:
     """Call this first in a program: until `run_program` takes over, a signal ends the process at once and quietly.
 
     A KeyboardInterrupt while MindSpore is imported ends in a fatal error of the interpreter.
@@ -62,17 +62,17 @@ def end_while_importing():
 
 
 class StopsByException:
-    """A context manager: a signal raises `StoppedError`, so that what is open is closed; `received` is its status."""
+    """A context manager: a signal raises `StoppedError`, so that all is closed; `received` is its status, or 0."""
 
     def __init__(self):
-        self.received = None
+        self.received = 0
 
-    def __enter__(self):
+    def __enter__(self) -> "StopsByException":
         self._nudged = signal.signal(NUDGE, self._raise)
         self._before = _handle(self._stop)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         _restore(self._before)
         signal.signal(NUDGE, self._nudged)
 
@@ -100,11 +100,11 @@ class Interruption:
     def __init__(self):
         self.received, self._presses, self._last = None, 0, -TOGETHER
 
-    def __enter__(self):
+    def __enter__(self) -> "Interruption":
         self._before = _handle(self._note)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         _restore(self._before)
 
     def _note(self, number, _frame=None):
@@ -116,7 +116,7 @@ class Interruption:
         self.received = self.received or number
 
 
-def answered():
+def answered() -> list[signal.Signals]:
     """The signals to answer: under nohup, a hangup stays ignored."""
     return [number for number in SIGNALS
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
@@ -138,7 +138,7 @@ def _restore(before):
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def discard_output():
+def discard_output() -> None:
     """Let nothing more reach standard output, whose reader is gone, not even what is flushed at the end."""
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 1)

@@ -99,7 +99,7 @@ def _read_folders(files, recipe):
     return np.concatenate(images), counts, read
 
 
-def class_folders(folder, flag="--classes"):
+def class_folders(folder: str | Path, flag: str = "--classes") -> list[Path]:
     """The folders of the classes in a folder, sorted by name.
 
     Raises

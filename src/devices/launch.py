@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +58,12 @@ class Place:
     patience: int
 
     @property
-    def ranks(self):
+    def ranks(self) -> range:
         """The numbers of the ranks on this machine."""
         return range(self.node_rank * self.local, (self.node_rank + 1) * self.local)
 
 
-def read_place(device_num, environment):
+def read_place(device_num: str, environment: Mapping[str, str]) -> Place:
     """What DEVICE_NUM and the environment say.
 
     Raises
@@ -101,7 +102,7 @@ def _refuse_taken(port):
                              f"MASTER=127.0.0.1:{port + 1}") from None
 
 
-def main():
+def main() -> int:
     _, arguments = split_log_file(sys.argv[1:])   # the log is this program's, not one of each rank
     device_num, program, *flags = arguments
     place = read_place(device_num, os.environ)
@@ -114,7 +115,7 @@ def main():
     return Watch(place.ranks).until_all_have_ended()
 
 
-def start(place, program, flags):
+def start(place: Place, program: str, flags: Sequence[str]) -> None:
     """Let msrun start the ranks, and on the first machine the process through which they meet."""
     folder = Path(sys.executable).parent
     command = [str(folder / "msrun"), f"--worker_num={place.nodes * place.local}", f"--local_worker_num={place.local}",
@@ -132,14 +133,15 @@ def start(place, program, flags):
 class Watch:
     """Over the processes that msrun left to this one: `ranks`, and perhaps one through which they meet."""
 
-    def __init__(self, ranks):
+    def __init__(self, ranks: range):
         started = sorted(_children(), key=_start_time)   # msrun starts the ranks last, in their order
         self.running = dict.fromkeys(started) | dict(zip(started[-len(ranks):], ranks))
-        self.codes, self.interrupted, self.shown = {}, False, 0
+        self.codes: dict[int, int] = {}
+        self.interrupted, self.shown = False, 0
         for number in answered():
             signal.signal(number, self._pass_on)
 
-    def until_all_have_ended(self):
+    def until_all_have_ended(self) -> int:
         """Show what rank 0 prints meanwhile; returns the exit status of the whole."""
         deadline = math.inf
         while self.running:

@@ -1,5 +1,7 @@
 """The picture of a prediction: the support images by class, and below them what each query image was taken for."""
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,7 +15,7 @@ LINE = 1.5      # in image heights: an image and the two lines of text below it
 MOST = 300      # images of either kind; more would make no picture that can be looked at
 
 
-def draw_prediction(model, pixels, answers, path):
+def draw_prediction(model: Any, pixels: np.ndarray, answers: list, path: str | Path) -> Figure:
     """Support images with their classes, query images with their classes and probabilities, the first `MOST` of each.
 
     Images are drawn as the network sees them, ink dark on white.

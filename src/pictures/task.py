@@ -8,6 +8,10 @@ from src.cli.signals import end_while_importing
 if __name__ == "__main__":
     end_while_importing()
 
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -16,8 +20,9 @@ from src.cli.atomic_files import make_folder
 from src.cli.command_line import parse
 from src.cli.options import EVAL, Option
 from src.cli.program import run_program
-from src.data.class_images import ClassImages
+from src.data.class_images import Classes, ClassImages
 from src.devices import device
+from src.meta import Meta
 from src.pictures.curves import draw_learning_curve, save_figure
 from src.pictures.names import shortened
 from src.training.from_options import load_to_test, load_trained, make_episodes, refuse_other_run
@@ -29,7 +34,7 @@ GAP = 0.7          # in image widths, between support and query
 ABOVE = 8          # letters of a class's name that have room above an image
 
 
-def draw_task(support, query, path, names=()):
+def draw_task(support: tuple, query: tuple, path: str | Path, names: Sequence[str] = ()) -> Figure:
     """One task: a row for each class, its support images on the left, its query images on the right.
 
     Above each image stands the class predicted for it, in green; a wrong one is red, crossed and framed.
@@ -78,7 +83,7 @@ def _draw_set(axes, left, marks, images, labels, predictions):
         axes.add_patch(Rectangle((x + 0.05, y + 0.05), 0.9, 0.9, fill=False, edgecolor=colour, linewidth=line))
 
 
-def judge_task(meta, images, options):
+def judge_task(meta: Meta, images: Classes, options: Namespace) -> tuple[tuple, tuple, Sequence[str]]:
     """One task of `images`, judged by the adapted network; `options.task_num` must be 1.
 
     Returns
@@ -90,16 +95,16 @@ def judge_task(meta, images, options):
     """
     episodes = make_episodes(images, options, 1)
     x_spt, y_spt, x_qry, y_qry = next(iter(episodes))
-    sets = []
-    for x, labels in ((x_spt, y_spt), (x_qry, y_qry)):
+
+    def judged(x, labels):
         predictions = meta.evaluate(x_spt, y_spt, x, labels)[2].asnumpy()
         white_paper = (x - options.ink) / (options.paper - options.ink)
-        sets.append((white_paper[0], labels[0], predictions[0]))
+        return white_paper[0], labels[0], predictions[0]
     names = [images.names[number] for number in episodes.classes(0)[0]] if isinstance(images, ClassImages) else []
-    return *sets, names
+    return judged(x_spt, y_spt), judged(x_qry, y_qry), names
 
 
-def main():
+def main() -> int:
     options = parse(EVAL, __doc__, extra=[Option("pictures", ".", "folder for the two pictures")])
     device.set_up(options.device_target, options.device_id, options.mode)
     options.task_num = 1
@@ -110,6 +115,7 @@ def main():
                         folder / "learning_curve.png")
     support, query, names = judge_task(meta, load_to_test(options), options)
     draw_task(support, query, folder / "test_task.png", names)
+    return 0
 
 
 if __name__ == "__main__":

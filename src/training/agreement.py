@@ -1,14 +1,16 @@
 """What ranks must have in common, for their weights to stay equal without being sent: options, images, weights."""
 import hashlib
+from argparse import Namespace
 
-from src.data.class_images import in_a_row
+from src.data.class_images import Classes, in_a_row
 from src.devices import cluster, ranks
+from src.meta import Meta
 
 OF_A_RANK = {"data_path", "classes", "ckpt", "output_dir", "json", "device_id", "workers", "preset", "given",
              "operands"}
 
 
-def check_same_on_all_ranks(options, images, meta):
+def check_same_on_all_ranks(options: Namespace, images: Classes, meta: Meta) -> None:
     """Refuse to go on where ranks differ in what a result depends on; nothing to do for a process that runs alone.
 
     Parameters

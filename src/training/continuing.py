@@ -1,15 +1,17 @@
 """A run that goes on from a checkpoint: which options it takes over, and which it cannot change."""
+from argparse import Namespace
+
 from src.cli.errors import InputError
 from src.cli.options import BY_NAME, TRAIN, options_of
 from src.cli.presets import check_values
-from src.training.checkpoint import given_by_hand
+from src.training.checkpoint import Checkpoint, given_by_hand
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
 OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "workers", "data_path", "ckpt", "output_dir",
                 "overwrite", "log_file", "profile")
 
 
-def adopt_options(options, checkpoint):
+def adopt_options(options: Namespace, checkpoint: Checkpoint) -> None:
     """Complete the options of a training by those of the run that wrote `checkpoint`.
 
     Raises
@@ -23,7 +25,7 @@ def adopt_options(options, checkpoint):
     checkpoint.adopt_options(options, [*names, "network"])
 
 
-def refuse_changes(options, checkpoint):
+def refuse_changes(options: Namespace, checkpoint: Checkpoint) -> None:
     """Refuse options given by hand that differ from what the run of `checkpoint` was started with for good.
 
     Raises
@@ -43,7 +45,7 @@ def refuse_changes(options, checkpoint):
                              f"on cannot change; expected the same, or a new run (without --ckpt)")
 
 
-def changed_options(options, checkpoint):
+def changed_options(options: Namespace, checkpoint: Checkpoint) -> dict:
     """The options that differ from those in `checkpoint`: by name, the value before and the value now."""
     now = {name: value for name, value in vars(options).items() if name not in (*OF_THIS_CALL, "given")}
     now["workers"] = options.workers   # with another number results differ in the last digits

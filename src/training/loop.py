@@ -2,15 +2,26 @@
 import contextlib
 import sys
 import time
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mindspore import nn
 
 from src.cli.errors import InputError
 from src.cli.signals import INTERRUPTED, Interruption
+from src.devices.batch_share import Shared
 from src.devices.profiling import profile_step
+from src.meta import Meta
+from src.OmniglotIter import Batch, OmniglotIter
 from src.training.checkpoint import BEST_NAME, DivergedError, last_good, prune, save
 from src.training.evaluation import by_step, evaluate_batch
 from src.training.run_log import Reporter
 from src.training.schedule import learning_rates
 from src.training.step import TrainingStep
+from src.training.validation import ValidationPass
+from src.training.weight_average import WeightAverage
 
 
 class Training:
@@ -38,19 +49,21 @@ class Training:
         Drawn anew after checkpoints and passes.
     """
 
-    def __init__(self, meta, runner, optimizer, average, episodes, validation, options, folder, picture):
+    def __init__(self, meta: Meta, runner: Shared, optimizer: nn.Cell, average: WeightAverage,
+                 episodes: OmniglotIter, validation: ValidationPass | None, options: Namespace, folder: Any,
+                 picture: Any):
         self.meta, self.runner, self.optimizer, self.average = meta, runner, optimizer, average
         self.episodes, self.validation, self.options = episodes, validation, options
         self.folder, self.picture = folder, picture
         self.take_step = TrainingStep(runner, optimizer, options.clip_norm)
         self.rates = learning_rates(options)
         self.done = self.saved = episodes.state["drawn"]   # epochs trained, and epochs in a checkpoint
-        self.saved_as = None                               # that checkpoint
+        self.saved_as: Path | None = None                  # that checkpoint
         self.started = time.perf_counter()                 # of the step at hand
         if validation and folder:
             validation.resume(folder.path, self.done)
 
-    def run(self):
+    def run(self) -> int:
         """Train to the last epoch or until a signal; returns the exit status."""
         options = self.options
         display_epoch = options.display_epoch and max(1, options.display_epoch // options.task_num)
@@ -64,7 +77,7 @@ class Training:
                     reporter.report(record)
                 reporter.advance()
                 received = interruption.received   # read once: it may come at any moment
-                self.save_if_due(at_once=received)
+                self.save_if_due(at_once=received is not None)
                 if received and epoch < options.epoch:
                     print(f"interrupted after epoch {epoch}; --ckpt {self.saved_as} goes on from there",
                           file=sys.stderr)
@@ -72,7 +85,7 @@ class Training:
                 self.started = time.perf_counter()
         return 0
 
-    def step(self, epoch, batch):
+    def step(self, epoch: int, batch: Batch) -> dict | None:
         """One epoch, with what is measured in it; returns its record where it is to be reported, else None."""
         validated = self.validates(epoch)
         reported = validated or (epoch - 1) % self.options.log_every == 0
@@ -85,7 +98,7 @@ class Training:
         self.average.update(epoch)
         milliseconds = 1000 * (time.perf_counter() - self.started)
         self.done = epoch
-        if validated:
+        if validated and self.validation:
             with self.average.in_place():
                 figures |= self.validation.measure(self.runner)
             if self.validation.update_best(figures):
@@ -95,11 +108,11 @@ class Training:
         return {"step": epoch, "loss": loss, "accuracy": accuracy, "milliseconds": milliseconds,
                 "learning_rate": float(self.rates[epoch - 1])} | figures
 
-    def validates(self, epoch):
+    def validates(self, epoch: int) -> bool:
         """Whether a pass on other characters follows this epoch."""
         return self.validation is not None and self.validation.is_due(epoch)
 
-    def save_if_due(self, at_once):
+    def save_if_due(self, at_once: bool) -> None:
         """Save where this epoch's turn has come, or `at_once`; then older checkpoints may go."""
         ends = at_once or self.done == self.options.epoch
         due = ends or self.done % self.options.save_every == 0
@@ -109,7 +122,7 @@ class Training:
         if due or self.validates(self.done):
             self.picture.refresh(at_once=ends)
 
-    def save(self, **name):
+    def save(self, **name: str) -> None:
         """Write a checkpoint of the epochs done."""
         with self.average.in_place():
             path = save(self.folder.path, self.done, net=self.meta, optimizer=self.optimizer, options=self.options,
@@ -119,7 +132,7 @@ class Training:
             self.saved, self.saved_as = self.done, path
 
     @contextlib.contextmanager
-    def saved_if_it_fails(self):
+    def saved_if_it_fails(self) -> Iterator[None]:
         """Save the epochs done before a failure goes on its way, unless the weights are what failed."""
         try:
             yield
@@ -134,7 +147,7 @@ class Training:
             print(self.save_what_is_done(), file=sys.stderr)
             raise
 
-    def save_what_is_done(self):
+    def save_what_is_done(self) -> str:
         """Save the epochs done where that is possible after something has failed; says what became of them."""
         try:
             if self.done > self.saved:
@@ -145,7 +158,7 @@ class Training:
             return "no epoch was done"
         return f"saved after epoch {self.saved}: --ckpt {self.saved_as} goes on from there"
 
-    def profile(self):
+    def profile(self) -> None:
         """Write and print the kernel table of one meta-gradient; nothing is learned from it."""
         batch = next(iter(self.episodes))
         iter(self.episodes)   # back to where the run starts
@@ -154,7 +167,7 @@ class Training:
             print(f"{kernel:20} {calls:6} calls {milliseconds:10.3f} ms {100 * share:5.1f} %")
 
 
-def inner_curve(meta, batch, steps):
+def inner_curve(meta: Meta | Shared, batch: Batch, steps: int) -> dict:
     """Accuracies and losses of a training batch by inner step, for its record."""
     losses, accuracies = evaluate_batch(meta, batch, steps, per_step=True)
     return by_step([losses], [accuracies])

@@ -24,7 +24,7 @@ PASSES = {TEST: "Test", VALIDATION: "Validation"}
 LARGEST_FILE, LONGEST_LINE = 200_000_000, 1_000_000   # bytes; a run of a million epochs reported by tens has 20,000,000
 
 
-def log_lines(record, display_epoch=0):
+def log_lines(record: dict, display_epoch: int = 0) -> tuple[str, ...]:
     """The lines of one reported epoch, the first three in the ModelZoo's wording. An epoch is a single step.
 
     `display_epoch` is the number of these epochs in one of higher's, whose lines are added; 0: they are not.
@@ -36,7 +36,7 @@ def log_lines(record, display_epoch=0):
             *step_lines("Training", record), *pass_lines(record), *display_lines(record, display_epoch))
 
 
-def pass_lines(record):
+def pass_lines(record: dict) -> tuple[str, ...]:
     """The lines of the test or validation pass after an epoch; none where there was none."""
     lines = ()
     for prefix, name in PASSES.items():
@@ -47,24 +47,24 @@ def pass_lines(record):
     return lines
 
 
-def display_lines(record, display_epoch):
+def display_lines(record: dict, display_epoch: int) -> tuple[str, ...]:
     """The lines of one reported epoch in higher's wording; none where `display_epoch` is 0.
 
     Epochs are fractions: at the start of the step for training, at its end for a pass that followed it.
     """
     if not display_epoch:
         return ()
-    lines = [f"[Epoch {(record['step'] - 1) / display_epoch:.2f}] Train {_loss_and_accuracy(record)} | "
-             f"Time: {record['milliseconds'] / 1000:.2f}"]
-    return lines + [f"[Epoch {record['step'] / display_epoch:.2f}] {name} {_loss_and_accuracy(record, prefix)}"
-                    for prefix, name in PASSES.items() if f"{prefix}accuracy" in record]
+    lines = (f"[Epoch {(record['step'] - 1) / display_epoch:.2f}] Train {_loss_and_accuracy(record)} | "
+             f"Time: {record['milliseconds'] / 1000:.2f}",)
+    return (*lines, *(f"[Epoch {record['step'] / display_epoch:.2f}] {name} {_loss_and_accuracy(record, prefix)}"
+                      for prefix, name in PASSES.items() if f"{prefix}accuracy" in record))
 
 
 def _loss_and_accuracy(record, prefix=""):
     return f"Loss: {record[prefix + 'loss']:.2f} | Acc: {100 * record[prefix + 'accuracy']:.2f}"
 
 
-def step_lines(name, record, prefix=""):
+def step_lines(name: str, record: dict, prefix: str = "") -> tuple[str, ...]:
     """The lines of accuracies and losses by inner step; none where `record` has no such lists."""
     return tuple(f"{name} {key.capitalize()}: {_row(record[prefix + key])}" for key in ("accuracies", "losses")
                  if prefix + key in record)
@@ -74,7 +74,7 @@ def _row(values):
     return np.array2string(np.asarray(values), precision=3, floatmode="fixed", max_line_width=10**6, threshold=10**6)
 
 
-def read_metrics(path):
+def read_metrics(path: str | Path) -> list[dict]:
     """The records of a metrics file, by rising step.
 
     A torn last line, left by a process that was killed, is dropped. Where a run was started again from an earlier
@@ -108,7 +108,7 @@ def read_metrics(path):
     return records
 
 
-def read_run(path):
+def read_run(path: str | Path) -> str | None:
     """The id of the run at the head of a metrics file; None where it has no such head, or cannot be read."""
     with contextlib.suppress(InputError):
         for _, line in read_lines(path, str(path), LONGEST_LINE, LARGEST_FILE):
@@ -125,7 +125,7 @@ def _run_in(line):
     return run if is_run_id(run) else None
 
 
-def begin_metrics(path, run, done):
+def begin_metrics(path: Path, run: str, done: int) -> None:
     """Make `path` the metrics of `run` up to step `done`: the run's id at its head, then each step once."""
     path = Path(path)
     records = [record for record in (read_metrics(path) if path.exists() else []) if record["step"] <= done]
@@ -153,7 +153,7 @@ class Figure:
     high: float
     by_step: bool = False
 
-    def fits(self, value):
+    def fits(self, value: object) -> bool:
         """Whether `value`, from JSON, is so."""
         if self.by_step:
             return isinstance(value, list) and 0 < len(value) <= MOST_STEPS and all(map(self._is_one, value))
@@ -163,7 +163,7 @@ class Figure:
         kinds = (int, float) if self.kind is float else int
         return isinstance(value, kinds) and not isinstance(value, bool) and self.low <= value <= self.high
 
-    def __str__(self):
+    def __str__(self) -> str:
         one = f"{'a number' if self.kind is float else 'a whole number'} from {self.low:g} to {self.high:g}"
         return f"a list of up to {MOST_STEPS}, each {one}" if self.by_step else one
 
@@ -196,34 +196,34 @@ class Reporter:
         Where the file cannot be written.
     """
 
-    def __init__(self, folder, done, total, display_epoch=0):
+    def __init__(self, folder: Path, done: int, total: int, display_epoch: int = 0):
         self._path = Path(folder) / FILE_NAME
         try:
             self._file = self._path.open("ab", buffering=0)
         except OSError as error:
             raise self._refusal(error) from error
         self._display_epoch, self._done, self._total = display_epoch, done, total
-        self._first = None   # epochs done, and when: after the first one here, which compiles
+        self._first: tuple[int, float] | None = None   # epochs done, and when: after the first one, which compiles
         self._bar = tqdm(total=total, initial=done, unit="epoch", file=bare(sys.stderr), disable=None)   # on a terminal
 
     def _refusal(self, error):
         return InputError(f"--output_dir {self._path.parent}: cannot write {FILE_NAME} there ({error.strerror}); "
                           f"expected a folder to write to")
 
-    def __enter__(self):
+    def __enter__(self) -> "Reporter":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._bar.close()
         self._file.close()
 
-    def advance(self):
+    def advance(self) -> None:
         """One more step done."""
         self._done += 1
         self._first = self._first or (self._done, time.monotonic())
         self._bar.update()
 
-    def report(self, record):
+    def report(self, record: dict) -> None:
         """Append `record` to the file and print its lines; without a progress bar, another says how much is left."""
         self._append((json.dumps(record) + "\n").encode())
         lines = [*log_lines(record, self._display_epoch)]
@@ -248,7 +248,7 @@ class Reporter:
         return (time.monotonic() - self._first[1]) / (self._done - self._first[0])
 
 
-def remaining_line(done, total, seconds_an_epoch=None):
+def remaining_line(done: int, total: int, seconds_an_epoch: float | None = None) -> str:
     """How far a run is and, where that is known, the time left: `31 of 20000 epochs, 1 h 12 min left`."""
     line = f"{done} of {total} epochs"
     if seconds_an_epoch is None or done >= total:
