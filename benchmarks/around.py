@@ -3,6 +3,8 @@ import functools
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from typing import Any
 
 import omniglot_train
 from src.cli.program import run_program
@@ -14,13 +16,15 @@ EPOCHS, WARM_UP = 300, 50
 class Stopwatch:
     """Adds up the time spent in a function it wraps, and notes when each call ended."""
 
-    def __init__(self, function):
-        self.function, self.spent, self.ends = function, [], []
+    def __init__(self, function: Callable):
+        self.function = function
+        self.spent: list[float] = []
+        self.ends: list[float] = []
 
-    def __get__(self, owner, kind=None):
+    def __get__(self, owner: object, kind: type | None = None) -> Callable:
         return functools.partial(self, owner)   # as a method
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments: Any) -> Any:
         start = time.perf_counter()
         result = self.function(*arguments)
         self.ends.append(time.perf_counter())
@@ -28,9 +32,9 @@ class Stopwatch:
         return result
 
 
-def main():
+def main() -> None:
     """Train with the default preset and log every step; measure from one step's end to the next one's."""
-    TrainingStep.__call__ = steps = Stopwatch(TrainingStep.__call__)   # type: ignore[method-assign]
+    TrainingStep.__call__ = steps = Stopwatch(TrainingStep.__call__)   # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as folder:
         sys.argv = [*sys.argv, "--epoch", str(EPOCHS), "--save_every", "100", "--log_every", "1",
                     "--eval_every", "0", "--output_dir", folder]

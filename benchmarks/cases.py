@@ -1,4 +1,6 @@
 """The options of a benchmark and its batch: random images, for the time does not depend on what they show."""
+from argparse import Namespace
+
 import numpy as np
 
 from src.cli.command_line import parse
@@ -13,14 +15,14 @@ EXTRA = (
 )
 
 
-def read_options(description):
+def read_options(description: str) -> Namespace:
     """The options of one benchmark; `--update_step` counts the inner steps, for evaluation too."""
     options = parse(BENCH, description, extra=EXTRA)
     options.update_step_test = options.update_step
     return options
 
 
-def random_batch(options):
+def random_batch(options: Namespace) -> list[np.ndarray]:
     """x_spt, y_spt, x_qry, y_qry as `OmniglotIter` yields them."""
     draws = np.random.default_rng(options.seed)
     batch = []
@@ -31,7 +33,7 @@ def random_batch(options):
     return batch
 
 
-def result(options, figures):
+def result(options: Namespace, figures: dict) -> dict:
     """What was measured beside what it was measured on."""
     names = ("preset", "order", "task_num", "n_way", "k_spt", "k_qry", "update_step", "warmup", "repeats")
     return {name: getattr(options, name) for name in names} | figures

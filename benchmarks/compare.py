@@ -17,14 +17,14 @@ CASES: dict[str, tuple[dict, float]] = {   # name -> flags, and the ratio to sta
 }
 
 
-def compare(flags, rounds):
+def compare(flags: dict, rounds: int) -> dict:
     """Both programs in turn, `rounds` times; the medians over the rounds, and their ratio."""
     figures = in_turn({"ours": partial(run, OURS, flags),
                        "peer": partial(run, PEER, flags | {"warmup": 2})}, rounds)   # PyTorch has nothing to tune
     return figures | {"ratio": round(figures["ours"]["median_ms"] / figures["peer"]["median_ms"], 3)}
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each side runs (default 3)")
     parser.add_argument("--only", default="", help="run the cases whose name contains this")

@@ -1,6 +1,7 @@
 """The floor under each case: its arithmetic and its unavoidable traffic, over what this machine reaches right now."""
 import math
 import time
+from argparse import Namespace
 
 import mindspore as ms
 import numpy as np
@@ -14,6 +15,7 @@ from src.cli.options import BENCH
 from src.cli.program import run_program
 from src.devices import device
 from src.layers.description import describe, every_layer
+from src.layers.spec import Spec
 
 # Products of a layer's size: one forward and two back; along a tangent, twice that
 PASSES = {"gradient": 3, "curvature": 6}
@@ -27,7 +29,7 @@ class Product(nn.Cell):
         super().__init__()
         self.matmul = ops.BatchMatMul()
 
-    def construct(self, a, b):
+    def construct(self, a: ms.Tensor, b: ms.Tensor) -> ms.Tensor:
         return self.matmul(a, b)
 
 
@@ -38,11 +40,11 @@ class Copy(nn.Cell):
         super().__init__()
         self.relu = ops.ReLU()
 
-    def construct(self, a):
+    def construct(self, a: ms.Tensor) -> ms.Tensor:
         return self.relu(a)
 
 
-def best_time(cell, *arguments, repeats=40):
+def best_time(cell: nn.Cell, *arguments: ms.Tensor, repeats: int = 40) -> float:
     """The shortest of many calls, in seconds: the machine at its best, for this is a floor."""
     times = []
     for _ in range(repeats):
@@ -52,11 +54,11 @@ def best_time(cell, *arguments, repeats=40):
     return min(times)
 
 
-def random(*shape):
+def random(*shape: int) -> ms.Tensor:
     return ms.Tensor(np.random.default_rng(0).random(shape, dtype=np.float32))
 
 
-def measure_rates():
+def measure_rates() -> tuple[float, float]:
     """FLOP/s of the product, bytes/s of the copy."""
     a, b = random(32, 1225, 576), random(32, 576, 64)
     flops = 2 * 32 * 1225 * 576 * 64 / best_time(Product(), a, b)
@@ -64,7 +66,7 @@ def measure_rates():
     return flops, 2 * big.nbytes / best_time(Copy(), big)
 
 
-def of_one_image(specs):
+def of_one_image(specs: list[Spec]) -> tuple[float, float]:
     """FLOP of one forward pass, and bytes of the activations it writes, for one image."""
     flops = numbers = 0
     for spec in every_layer(specs):
@@ -75,7 +77,7 @@ def of_one_image(specs):
     return float(flops), float(numbers) * BYTES
 
 
-def floor(options, rates):
+def floor(options: Namespace, rates: tuple[float, float]) -> tuple[float, float, float]:
     """Milliseconds for the arithmetic and for the traffic of one case.
 
     A gradient reads and writes every activation about three times, an adapted weight likewise in each inner step.
@@ -92,7 +94,7 @@ def floor(options, rates):
     return 1000 * image_passes * flops / rates[0], 1000 * traffic / rates[1], image_passes * flops / 1e9
 
 
-def main():
+def main() -> None:
     device.set_up("CPU")
     rates = measure_rates()
     print(f"batched product {rates[0] / 1e9:.0f} GFLOP/s, copy {rates[1] / 1e9:.0f} GB/s\n")

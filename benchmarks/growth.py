@@ -1,4 +1,5 @@
 """How a meta-step's time grows with tasks and inner steps: tables, growth.json and docs/growth.png."""
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +25,7 @@ OWN = (
 AT_MOST = 0.15   # how far the time a task may differ, from task_num tasks on
 
 
-def measure(options):
+def measure(options: Namespace) -> dict[str, dict]:
     """Median milliseconds of a step, by order and (tasks, inner steps); task_num and update_step are among them."""
     task_num, update_step = options.flags["task_num"], options.flags["update_step"]
     tasks, steps = sorted({task_num, *options.tasks}), sorted({update_step, *options.steps})
@@ -39,7 +40,7 @@ def measure(options):
     return {order: {case: figures[order, case]["median_ms"] for case in cases} for order in orders}
 
 
-def by_tasks(times, task_num):
+def by_tasks(times: dict[int, float], task_num: int) -> dict:
     """The time a task, and how far it differs from `task_num` tasks on.
 
     Parameters
@@ -54,7 +55,7 @@ def by_tasks(times, task_num):
             "spread": round(max(compared) / min(compared) - 1, 4), "at_most": AT_MOST}
 
 
-def by_steps(times):
+def by_steps(times: dict[int, float]) -> dict:
     """The least-squares line through the times, and how far the times are from it.
 
     Parameters
@@ -70,14 +71,14 @@ def by_steps(times):
             "largest_deviation": round(float(np.abs(measured / line - 1).max()), 4)}
 
 
-def grown(times, flags):
+def grown(times: dict[tuple[int, int], float], flags: dict) -> dict:
     """Both curves of one order, from its milliseconds by (tasks, inner steps)."""
     task_num, update_step = flags["task_num"], flags["update_step"]
     return {"tasks": by_tasks({n: times[n, m] for n, m in sorted(times) if m == update_step}, task_num),
             "steps": by_steps({m: times[n, m] for n, m in sorted(times) if n == task_num})}
 
 
-def print_tables(orders, flags):
+def print_tables(orders: dict[str, dict], flags: dict) -> None:
     print("| order | tasks | inner steps | ms a step | ms a task |\n| --- | --- | --- | --- | --- |")
     for order, curves in orders.items():
         for n, time, per_task in zip(*(curves["tasks"][key] for key in ("task_num", "ms_a_step", "ms_a_task"))):
@@ -95,7 +96,7 @@ def print_tables(orders, flags):
               f"at most {steps['largest_deviation']:.1%} from that line")
 
 
-def draw(orders, flags, path):
+def draw(orders: dict[str, dict], flags: dict, path: Path) -> None:
     """Time a task over tasks, and time a step over inner steps with its line; a colour for each order."""
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -119,7 +120,7 @@ def draw(orders, flags, path):
         figure.savefig(temporary, dpi=120)
 
 
-def main():
+def main() -> None:
     options = read_options(__doc__, [*(option for option in EXTRA if option.name != "order"), *OWN])
     picture = Path(options.picture or FOLDER.parent / "docs" / "growth.png")
     make_folder(picture.parent, "--picture")

@@ -3,10 +3,11 @@ import os
 import re
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
-def peak_memory():
+def peak_memory() -> float:
     """Memory of this program so far, in MiB: its peak, or, of several processes, what they hold together.
 
     What processes share counts once. The peak is not `ru_maxrss`, which a program inherits from whoever started it.
@@ -25,7 +26,7 @@ def _kilobytes(file, name):
     return int(re.findall(rf"^{name}:\s+(\d+) kB", Path(file).read_text(), re.M)[0])
 
 
-def measure(step, warmup, repeats, memory_before):
+def measure(step: Callable[[], object], warmup: int, repeats: int, memory_before: float) -> dict[str, float]:
     """Time `step()`: the first call, then `repeats` calls after `warmup` more.
 
     Parameters

@@ -9,7 +9,7 @@ from src.devices.shares import share_out
 from src.training.from_options import make_meta
 
 
-def main():
+def main() -> None:
     options = read_options(__doc__)
     workers = device.set_up_for(options)
     memory_before = peak_memory()

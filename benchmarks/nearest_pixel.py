@@ -9,14 +9,14 @@ from src.training.evaluation import summarize, summary_line
 from src.training.from_options import load_split, make_episodes
 
 
-def nearest_labels(x_spt, y_spt, x_qry):
+def nearest_labels(x_spt: np.ndarray, y_spt: np.ndarray, x_qry: np.ndarray) -> np.ndarray:
     """The label of the support image nearest to every query image, by squared distance: [task, query image]."""
     support, query = (x.reshape(*x.shape[:2], -1) for x in (x_spt, x_qry))        # [task, image, pixels]
     distance = (support ** 2).sum(-1)[:, None] - 2 * query @ support.transpose(0, 2, 1)   # less what is constant
     return np.take_along_axis(y_spt, distance.argmin(-1), axis=1)
 
 
-def main():
+def main() -> None:
     options = parse(EVAL, __doc__)
     options.update_step_test = 0   # nothing is adapted
     _, test_images = load_split(options)

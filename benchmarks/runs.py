@@ -6,7 +6,10 @@ import platform
 import statistics
 import subprocess
 import sys
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -22,21 +25,21 @@ ROUNDS = Option("rounds", 3, "how often each point is measured, all points in tu
 PASSED_ON = [option.name for option in (*options_of(BENCH), *EXTRA) if option.name != "json"]
 
 
-def read_options(description, extra):
+def read_options(description: str, extra: Sequence[Option]) -> Namespace:
     """The options of a benchmark of several runs; `flags`: those of each run, `COMMON` and what was given by hand."""
     options = parse(BENCH, description, extra=extra)
     options.flags = COMMON | {name: getattr(options, name) for name in PASSED_ON if name in options.given}
     return options
 
 
-def as_arguments(flags):
+def as_arguments(flags: dict) -> list[str]:
     """A command line that gives these flags."""
     switches = {True: "--", False: "--no_"}
     return [text for name, value in flags.items()
             for text in ([switches[value] + name] if isinstance(value, bool) else [f"--{name}", str(value)])]
 
 
-def run(program, flags):
+def run(program: str, flags: dict) -> dict:
     """The figures one program prints for one case."""
     command = [sys.executable, str(FOLDER / program), "--json", "-", *as_arguments(flags)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -45,7 +48,7 @@ def run(program, flags):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def in_turn(runs, rounds):
+def in_turn(runs: Mapping[Any, Callable[[], dict]], rounds: int) -> dict[Any, dict]:
     """Medians over the rounds.
 
     Parameters
@@ -60,7 +63,7 @@ def in_turn(runs, rounds):
     dict
         By the same names: the median of each figure, and `rounds_ms`, the median step of every round.
     """
-    figures: dict[str, list[dict]] = {name: [] for name in runs}
+    figures: dict[Any, list[dict]] = {name: [] for name in runs}
     for name in tqdm(rounds * list(runs), unit="run", leave=False, disable=None):
         figures[name].append(runs[name]())
     return {name: {key: statistics.median(figure[key] for figure in measured)
@@ -68,7 +71,7 @@ def in_turn(runs, rounds):
             | {"rounds_ms": [figure["median_ms"] for figure in measured]} for name, measured in figures.items()}
 
 
-def machine(*packages):
+def machine(*packages: str) -> dict:
     """What the figures were measured on, with the versions of `packages`."""
     model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.processor())

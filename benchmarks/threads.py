@@ -15,7 +15,7 @@ WAYS = {   # how the cores are used -> flags
 MINE = ("workers", "threads")
 
 
-def run_on(cores, flags):
+def run_on(cores: set[int], flags: dict) -> dict:
     """The figures of one run that may use these cores only."""
     all_cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)   # the program that is started inherits it
@@ -25,7 +25,7 @@ def run_on(cores, flags):
         os.sched_setaffinity(0, all_cores)
 
 
-def main():
+def main() -> None:
     options = read_options(__doc__, [*(option for option in EXTRA if option.name not in MINE), ROUNDS])
     cores = sorted(os.sched_getaffinity(0))
     counts = sorted({min(2, len(cores)), len(cores)})

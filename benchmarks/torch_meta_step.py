@@ -1,7 +1,9 @@
 """The peer: the same meta-gradient (or evaluation) in PyTorch, all tasks at once by torch.func's vmap."""
 
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.func import grad, vmap
@@ -12,6 +14,7 @@ from src.cli.atomic_files import write_json
 from src.cli.errors import InputError
 from src.cli.program import run_program
 from src.layers.description import describe
+from src.layers.spec import Spec
 
 
 def _batch_norm(spec, x, gamma=None, beta=None):
@@ -39,7 +42,7 @@ LAYERS: dict[str, Callable] = {
 }
 
 
-def logits(specs, weights, x, layers=LAYERS):
+def logits(specs: list[Spec], weights: dict, x: torch.Tensor, layers: dict[str, Callable] = LAYERS) -> torch.Tensor:
     """The network of a preset on one task's images [image, imgc, imgsz, imgsz]."""
     for spec in specs:
         if spec.kind == "residual":
@@ -51,7 +54,7 @@ def logits(specs, weights, x, layers=LAYERS):
     return x
 
 
-def task_functions(options, layers=LAYERS):
+def task_functions(options: Namespace, layers: dict[str, Callable] = LAYERS) -> tuple[Callable, Callable]:
     """Two functions of one task: its loss, and its weights after the inner steps on support images."""
     specs = describe(options.network, options.imgc, options.imgsz, options.n_way)
 
@@ -67,13 +70,13 @@ def task_functions(options, layers=LAYERS):
     return loss, adapt
 
 
-def tensors_of(batch):
+def tensors_of(batch: Sequence[np.ndarray]) -> tuple[torch.Tensor, ...]:
     """A batch as `OmniglotIter` yields it, for PyTorch."""
     x_spt, y_spt, x_qry, y_qry = map(torch.tensor, batch)
     return x_spt, y_spt.long(), x_qry, y_qry.long()
 
 
-def build_step(options):
+def build_step(options: Namespace) -> Callable[[], object]:
     """A function without arguments that computes one meta-gradient, or evaluates."""
     torch.manual_seed(options.seed)
     theta = {f"{spec.name}.{kind}": torch.randn(shape).div(10).requires_grad_()
@@ -100,7 +103,7 @@ def build_step(options):
             "none": lambda: without_graph(query_loss)}[options.order]
 
 
-def main():
+def main() -> None:
     options = read_options(__doc__)
     if options.algorithm != "maml":
         raise InputError(f"--algorithm {options.algorithm}: the peer has none but maml; expected a preset of that")

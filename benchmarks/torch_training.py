@@ -7,7 +7,10 @@ PyTorch's own; normalisation is composed of simple operations, whose derivatives
 checkpoint of a run, it goes on from its weights, its Adam's state and its episodes.
 """
 import time
+from argparse import Namespace
+from typing import Any
 
+import numpy as np
 import torch
 from torch.func import vmap
 
@@ -19,7 +22,9 @@ from src.cli.options import TRAIN
 from src.cli.program import run_program
 from src.devices import device
 from src.layers.description import describe
-from src.training.checkpoint import load
+from src.layers.spec import Spec
+from src.OmniglotIter import Batch, OmniglotIter
+from src.training.checkpoint import Checkpoint, load
 from src.training.continuing import adopt_options
 from src.training.evaluation import mean_and_interval
 from src.training.from_options import hold_out, load_split, make_episodes, make_meta
@@ -28,7 +33,7 @@ from src.training.schedule import learning_rates
 from src.training.validation import ValidationPass
 
 
-def composed_norm(spec, x, gamma=None, beta=None):
+def composed_norm(spec: Spec, x: torch.Tensor, gamma: torch.Tensor | None = None, beta: Any = None) -> torch.Tensor:
     """Batch normalisation; PyTorch's own is faster, but under vmap its second derivative is off (docs/accuracy.md)."""
     over = (0, *range(2, x.ndim))                                      # images, and positions where there are some
     centred = x - x.mean(over, keepdim=True)
@@ -43,14 +48,14 @@ EXACT = LAYERS | {"bn": composed_norm}
 class Peer:
     """The weights, and all tasks at once by torch.func's vmap."""
 
-    def __init__(self, options, values):
+    def __init__(self, options: Namespace, values: dict[str, np.ndarray]):
         self.options = options
         self.theta = {name: torch.tensor(value).requires_grad_() for name, value in values.items()}
         self.loss, self.adapt = task_functions(options, EXACT)
         self.specs = describe(options.network, options.imgc, options.imgsz, options.n_way)
         self.outer = {"mean": torch.mean, "sum": torch.sum}[options.meta_loss]
 
-    def judged(self, batch, steps):
+    def judged(self, batch: Batch, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The query loss and the accuracy of every task after `steps` inner steps, each [task]."""
         def of_a_task(weights, x_spt, y_spt, x_qry, y_qry):
             adapted = self.adapt(weights, x_spt, y_spt, steps)
@@ -59,7 +64,7 @@ class Peer:
 
         return vmap(of_a_task, (None, 0, 0, 0, 0))(self.theta, *tensors_of(batch))
 
-    def step(self, optimizer, batch):
+    def step(self, optimizer: torch.optim.Optimizer, batch: Batch) -> tuple[float, float]:
         """One meta-step; the mean query loss and accuracy before it."""
         losses, accuracies = self.judged(batch, self.options.update_step)
         optimizer.zero_grad()
@@ -68,7 +73,7 @@ class Peer:
         return float(losses.detach().mean()), float(accuracies.mean())
 
     @torch.no_grad()
-    def figures(self, passes):
+    def figures(self, passes: ValidationPass) -> dict[str, float]:
         """What a `ValidationPass` measures, of this peer."""
         losses, accuracies = zip(*(self.judged(batch, self.options.update_step_test) for batch in passes.episodes))
         mean, interval = mean_and_interval(torch.cat(accuracies).numpy())
@@ -76,7 +81,7 @@ class Peer:
                 f"{passes.prefix}loss": float(torch.cat(losses).mean())}
 
 
-def adam_of(peer, options, checkpoint):
+def adam_of(peer: Peer, options: Namespace, checkpoint: Checkpoint | None) -> torch.optim.Adam:
     """PyTorch's Adam, where MindSpore's was in a checkpoint."""
     optimizer = torch.optim.Adam(list(peer.theta.values()), options.meta_lr)
     if checkpoint:
@@ -88,7 +93,7 @@ def adam_of(peer, options, checkpoint):
     return optimizer
 
 
-def main():
+def main() -> None:
     options = parse(TRAIN, __doc__)
     device.set_up_for(options)
     checkpoint = load(options.ckpt) if options.ckpt else None
@@ -111,7 +116,8 @@ def main():
     train(peer, adam_of(peer, options, checkpoint), episodes, passes, options)
 
 
-def train(peer, optimizer, episodes, passes, options):
+def train(peer: Peer, optimizer: torch.optim.Optimizer, episodes: OmniglotIter,
+          passes: ValidationPass | None, options: Namespace) -> None:
     """Train to the last epoch; metrics.jsonl is all that is kept."""
     rates, done = learning_rates(options), episodes.state["drawn"]
     with Reporter(make_folder(options.output_dir, "--output_dir"), done, options.epoch) as reporter:

@@ -26,7 +26,7 @@ def show_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def run_program(main: Callable[[], int]) -> NoReturn:
+def run_program(main: Callable[[], int | None]) -> NoReturn:
     """Run `main()` and end the process: with its status, or as what stopped it asks for.
 
     That is 2 and one line on an `InputError` or a file that cannot be read or written; 128 and the signal's number on
