@@ -1,4 +1,4 @@
-"""Shared by all tests: the device, and real Omniglot where OMNIGLOT_PATH names it."""
+"""Shared by all tests: the device, which MAML_DEVICE names, and real Omniglot where OMNIGLOT_PATH names it."""
 import os
 import subprocess
 import sys
@@ -11,10 +11,17 @@ from networks import STRIDED
 
 from src.devices import device
 
-device.set_up("CPU")
+DEVICE = device.set_up(os.environ.get("MAML_DEVICE", "CPU"), int(os.environ.get("MAML_DEVICE_ID", "0")))
 for name in ("suite", "long"):   # long: --hypothesis-profile=long, see test_any_input.py
     settings.register_profile(name, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip on other devices what is marked `cpu_only`."""
+    for item in items:
+        if item.get_closest_marker("cpu_only") and DEVICE != "CPU":
+            item.add_marker(pytest.mark.skip(reason=f"for the CPU only, and MAML_DEVICE is {DEVICE}"))
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 import numpy as np
 import pytest
 import reference
+from gradients import TASKS, batch_of, in_double, relative_error, weights_of
 from mindspore import Tensor
 from networks import NETWORKS, inner, network
-from test_gradients import TASKS, batch_of, in_double, relative_error, weights_of
 
 from src.algorithms.maml_plus_plus import MAMLPlusPlus, loss_weights
 from src.algorithms.meta_sgd import MetaSGD

@@ -2,55 +2,15 @@
 import mindspore as ms
 import numpy as np
 import pytest
+from gradients import INNER, TASKS, batch_of, in_double, length, meta_gradient, relative_error, weights_of
 from mindspore import Tensor, nn, ops
-from networks import NETWORKS, SIZE, STRIDED, WAYS, inner, network
+from networks import NETWORKS, STRIDED, WAYS, inner, network
 from reference import directional_derivative, first_order_gradient, logits, outer_loss
 
 from src.layers.description import every_layer
 from src.layers.network import to_rows
 from src.learner import Learner
 from src.meta import Meta
-
-TASKS = 2
-
-
-def batch_of(channels=1, k_spt=2, k_qry=3):
-    """Smooth images, whose classes differ: [task, image, channel, height, width] and labels, support and query."""
-    draws = np.random.default_rng(5)
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
-    result = []
-    for k in (k_spt, k_qry):
-        waves = draws.uniform(1, 6, (TASKS, WAYS * k, channels, 2, 1, 1))
-        phases = draws.uniform(0, 6, waves.shape)
-        images = (np.sin(waves[:, :, :, 0] * x + phases[:, :, :, 0]) * np.sin(waves[:, :, :, 1] * y
-                                                                              + phases[:, :, :, 1]) + 1) / 2
-        result += [images.astype(np.float32), np.tile(np.arange(WAYS).repeat(k), (TASKS, 1)).astype(np.int32)]
-    return result
-
-
-def weights_of(net):
-    """Parameters by name in double precision, as the reference takes them."""
-    return {parameter.name.removeprefix("net."): parameter.asnumpy().astype(np.float64)
-            for parameter in net.parameters}
-
-
-def meta_gradient(net, batch, tasks_at_once=None, **changes):
-    """Loss and gradients by name, from the program."""
-    loss, _, gradients = Meta(net, inner(**changes), tasks_at_once).meta_gradient(*map(Tensor, batch))
-    return float(loss), {name: g.asnumpy().astype(np.float64) for name, g in zip(weights_of(net), gradients)}
-
-
-def in_double(batch):
-    return [array.astype(np.float64) if array.dtype == np.float32 else array for array in batch]
-
-
-INNER = {"steps": 2, "rate": 0.3, "adapted": ("weight", "bias", "gamma", "beta")}
-
-
-def relative_error(found, expected):
-    """Of the whole gradient."""
-    found, expected = (np.concatenate([g[name].ravel() for name in expected]) for g in (found, expected))
-    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -91,11 +51,6 @@ def with_masks(net, batch, seed):
                 task[f"{spec.name}.mask"] = np.moveaxis(shaped, -1, 1)
         result[i] = list(zip(batch[i], masks))
     return result
-
-
-def length(values):
-    """Of all arrays of a dict as one vector."""
-    return np.sqrt(sum((value ** 2).sum() for value in values.values()))
 
 
 def test_second_order_meta_gradient_matches_differences(second_order):

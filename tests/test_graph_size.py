@@ -1,20 +1,11 @@
 """The compiled graphs do not grow with tasks or inner steps, and keep no more than the way back needs."""
-import re
-
 import mindspore as ms
 import numpy as np
+from graphs import operations
 from mindspore import Tensor
 from networks import NETWORKS, SIZE, WAYS, inner, network
 
 from src.meta import Meta
-
-NOT_KERNELS = {b"TupleGetItem", b"MakeTuple", b"Return", b"Depend"}
-
-
-def operations(cell):
-    """The kernels of a compiled graph, by name."""
-    names = re.findall(rb'([A-Z]\w+)".Default', cell.get_func_graph_proto())
-    return [name for name in names if name not in NOT_KERNELS]
 
 
 def sizes(task_num, steps):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from gradients import batch_of
 from networks import NETWORKS, inner, network
-from test_gradients import batch_of
 
 from src.cli import option_tables
 from src.cli.command_line import parse

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mindspore as ms
 import numpy as np
 import pytest
 
@@ -34,7 +35,8 @@ TEST_BATCHES = ("--test_batches", "4", "--task_num", "16")
 
 
 def command(program, *arguments):
-    return [sys.executable, str(ROOT / program), "--device_target", "CPU", *map(str, arguments)]
+    return [sys.executable, str(ROOT / program), "--device_target", ms.get_context("device_target"),
+            *map(str, arguments)]
 
 
 def run(program, *arguments, folder):

@@ -15,6 +15,7 @@ from src.training import checkpoint
 from src.training.run_log import read_metrics
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.cpu_only
 
 
 @pytest.mark.parametrize("workers", [3])

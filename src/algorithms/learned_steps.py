@@ -8,6 +8,7 @@ import mindspore as ms
 from mindspore import Tensor, nn, ops
 
 from src.layers.network import Network
+from src.layers.primitives import sum_of_all
 from src.learner import Learner
 from src.meta import InnerLoop, Meta, Step, SupportSet
 from src.passes import Passes, Prepared, SumOverTasks, each, masked
@@ -71,7 +72,7 @@ class LearnedStepBack(nn.Cell):
 def _at_rate(later, gradient, rate):
     """The outer gradient at a rate, like the rate of one task: [1, 1, 1] or [task, in, out]."""
     product = -_mul(later, gradient)
-    return product.sum().reshape((1, 1, 1)) if rate.size == 1 else product
+    return sum_of_all(product).reshape((1, 1, 1)) if rate.size == 1 else product
 
 
 class ShiftedQuery(nn.Cell):

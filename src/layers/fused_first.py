@@ -63,19 +63,22 @@ class RectifiedProduct(nn.Cell):
 
     def __init__(self, one_kernel):
         super().__init__()
-        self.one_kernel = one_kernel
+        self.one_kernel, self.product = one_kernel, matmul_relu if one_kernel else matmul
 
     def construct(self, a, b):
-        y = matmul_relu(a, b)
+        y = self.product(a, b)
         return y if self.one_kernel else relu(y)
 
 
 @functools.cache
 def product_takes_relu(mode):
-    """Whether a product applies a ReLU given as its attribute: on the CPU a compiled one does, others ignore it.
+    """Whether a product applies a ReLU given as its attribute: on the CPU a compiled one does.
 
-    Asked of the device itself, for MindSpore sets this attribute in its own fusions but does not document it.
+    Asked of the CPU itself, for MindSpore sets this attribute in its own fusions but does not document it. Other
+    devices are not given it.
     """
+    if ms.get_context("device_target") != "CPU":
+        return False
     one = Tensor(np.ones((1, 1, 1), np.float32))
     return RectifiedProduct(one_kernel=True)(-one, one).asnumpy().item() == 0
 

@@ -1,0 +1,165 @@
+"""Whether a device is fit for training: one page, from its driver to its time a step (script/check_device.sh).
+
+Every part runs in processes of its own, so that one that dies takes nothing with it, and stands in a line of the page.
+"""
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from src.cli.command_line import parse
+from src.cli.errors import one_line
+from src.cli.options import BY_NAME, TRAIN, Option
+from src.cli.presets import read_preset
+from src.cli.program import run_program
+from src.data.glyphs import draw_glyphs
+from src.devices import missing
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMIT = 1e-3     # relative: float32 in another order of sums differs by far less, a wrong result by far more
+ALPHABETS = {"n_background": 3, "n_evaluation": 1}   # of glyphs to train on
+PUBLISHED = "the ModelZoo's README: 530 on a GPU, 155 on an Ascend"
+OPTIONS = (
+    Option("device_target", "CPU", "what to check", choices=("CPU", "GPU", "Ascend")),
+    BY_NAME["device_id"],
+    Option("task_num", BY_NAME["task_num"].default_for(TRAIN), "tasks in a batch", int, low=1, high=4096),
+    Option("steps", 20, "meta-steps to compare with the CPU's; as many again are taken to time them", int, low=1),
+    Option("presets", "maml,modelzoo", "presets to train with, separated by commas",
+           choices=tuple(sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))), several=True),
+)
+
+
+class UnfitError(Exception):
+    """A part of the check failed; the text says what."""
+
+
+def main():
+    """Print the page; the status is 0 where the device is fit."""
+    options = parse("check", __doc__, extra=OPTIONS)
+    print(f"check of {options.device_target} {options.device_id}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, part in PARTS.items():
+            try:
+                print(f"{name:12}", end="", flush=True)
+                print(f"\n{'':12}".join(part(options, Path(folder))), flush=True)
+            except UnfitError as error:
+                print(f"failed\nnot fit for training: {name}: {error}")
+                return 1
+    print("fit for training")
+    return 0
+
+
+def versions(options: Namespace, folder: Path) -> list[str]:
+    """Software, and the machine."""
+    packages = [f"{name} {importlib.metadata.version(name)}" for name in ("mindspore", "numpy")]
+    return [", ".join([*packages, f"Python {platform.python_version()}", platform.platform()]),
+            f"{_processor()}, {len(os.sched_getaffinity(0))} cores"]
+
+
+def _processor():
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def device(options: Namespace, folder: Path) -> list[str]:
+    """Driver, libraries and card."""
+    if options.device_target == "CPU":
+        return ["the CPU"]
+    if lacking := missing.reasons(options.device_target, options.device_id):
+        raise UnfitError("; ".join(lacking))
+    if options.device_target == "Ascend":
+        return ["driver and CANN are there"]
+    card = missing.find_card(options.device_id)
+    return [f"{card.name}, compute capability {missing.dotted(card.capability)}, driver for CUDA "
+            f"{missing.dotted(card.cuda)}, CUDA_HOME {os.environ.get('CUDA_HOME')}"]
+
+
+def operations(options: Namespace, folder: Path) -> list[str]:
+    """Every operation alone against NumPy."""
+    errors = json.loads(_run("operations", _where(options)))
+    wrong = {name: error for name, error in errors.items() if not _is_close(error)}
+    if wrong:
+        raise UnfitError(f"{len(wrong)} of {len(errors)}: " + "; ".join(
+            f"{name} {f'differs by {error:.1e}' if isinstance(error, float) else error}"
+            for name, error in wrong.items()))
+    worst = max(errors, key=lambda name: errors[name])
+    return [f"{len(errors)}, each alone as NumPy has it: within {errors[worst]:.1e} ({worst})"]
+
+
+def gradients(options: Namespace, folder: Path) -> list[str]:
+    """Meta-gradients against the reference."""
+    errors = json.loads(_run("reference_gradients", _where(options)))
+    text = ", ".join(f"{order} order within {error:.1e}" for order, error in errors.items())
+    if not all(map(_is_close, errors.values())):
+        raise UnfitError(f"{text} of the reference in double precision; expected {LIMIT:g}")
+    return [f"{text} of the reference in double precision"]
+
+
+def training(options: Namespace, folder: Path) -> list[str]:
+    """The first steps of a training against the CPU's; time and memory."""
+    draw_glyphs(folder / "data", seed=1, **ALPHABETS)
+    return [line for preset in options.presets.split(",") for line in _train(preset, options, folder)]
+
+
+def _train(preset, options, folder):
+    expected = _first_steps(preset, options, folder, "--device_target", "CPU", "--workers", 1)
+    found = _first_steps(preset, options, folder, *_where(options), "--repeats", options.steps)
+    differences = {name: _relative(found[name], expected[name]) for name in ("loss", "weights")}
+    text = ", ".join(f"{name} within {difference:.1e}" for name, difference in differences.items())
+    if not all(map(_is_close, differences.values())):
+        raise UnfitError(f"{preset}: {options.steps} steps, {text} of the CPU's; expected {LIMIT:g}")
+    return [f"{preset} ({read_preset(preset)['description']}), {options.task_num} tasks:",
+            f"  {options.steps} steps as on the CPU: {text}",
+            f"  first step {found['first_s']:.1f} s, then {found['median_ms']:.0f} ms a step ({PUBLISHED}), "
+            f"{found['peak_mb']:.0f} MiB at most"]
+
+
+def _first_steps(preset, options, folder, *flags):
+    out = folder / "steps.npz"
+    _run("first_steps", ["--preset", preset, "--data_path", folder / "data", "--task_num", options.task_num,
+                         "--epoch", 2 * options.steps, "--compare", options.steps, "--out", out, *flags])
+    with np.load(out) as figures:
+        return dict(figures)
+
+
+def _where(options):
+    return ["--device_target", options.device_target, "--device_id", options.device_id]
+
+
+def _run(module, flags):
+    """What a program of this folder prints last; raises `UnfitError` with its own last words where it fails."""
+    done = subprocess.run([sys.executable, "-m", f"benchmarks.{module}", *map(str, flags)], cwd=ROOT,
+                          env={"GLOG_v": "3", **os.environ}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        words = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        how = f"killed by {signal.Signals(-done.returncode).name}" if done.returncode < 0 \
+            else f"exit status {done.returncode}"
+        print(f"\n{done.stderr}", file=sys.stderr, flush=True)
+        raise UnfitError(f"benchmarks/{module}.py, {how}: {one_line(words[-1]) if words else 'without a word'}")
+    return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
+
+
+def _relative(found, expected):
+    """The length of the difference, in units of the expected vector's; for one number that is its relative error."""
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+def _is_close(error):
+    return isinstance(error, float) and error <= LIMIT   # no number is not
+
+
+PARTS: dict[str, Callable[[Namespace, Path], list[str]]] = {
+    part.__name__: part for part in (versions, device, operations, gradients, training)}
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,149 @@
+"""Every operation of the presets' graphs: MindSpore documents it for all devices, and a device's check tries it."""
+import dataclasses
+import re
+
+import mindspore as ms
+import numpy as np
+import pytest
+from graphs import operations
+from mindspore import Tensor, nn, ops
+from networks import STRIDED
+
+from benchmarks.cases import random_batch
+from benchmarks.operations import CASES, error_of, graph_of
+from src.algorithms import ALGORITHMS
+from src.cli.command_line import parse
+from src.cli.options import TRAIN
+from src.cli.presets import PRESET_FOLDER
+from src.layers import fused_first
+from src.layers.fused_first import RectifiedProduct, product_takes_relu
+from src.layers.network import Network
+from src.training.from_options import inner_loop
+from src.training.optimizer import outer_optimizer
+
+PRESETS = sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
+SMALL = {"task_num": 2, "n_way": 2, "k_spt": 1, "k_qry": 1, "update_step": 1, "epoch": 1}   # graphs hold as much
+DEVICES = {"Ascend", "GPU", "CPU"}
+# What MindSpore says nothing of, and what it stands for, which is documented
+TWINS = {
+    "Muls": ops.mul,        # a tensor times a Python number, written x * 2
+    "ReluGrad": ops.relu,   # what training through a ReLU takes on every device
+}
+# A network of the layers that no preset has
+OTHER_LAYERS = [
+    {"layer": "group_norm", "gamma": True}, {**STRIDED, "filters": 2, "bias": True}, {"layer": "gelu"},
+    {"layer": "residual", "layers": [{"layer": "dropout", "rate": 0.3}, {"layer": "leaky_relu", "slope": 0.1}]},
+    {"layer": "avg_pool2d"}, {"layer": "reduce_mean"}, {"layer": "linear"}]
+
+FEW_LAYERS = [{**STRIDED, "filters": 2}, {"layer": "bn"}, {"layer": "reduce_mean"}, {"layer": "linear"}]
+
+
+def without_repeats(layers):
+    """A list of layers with two filters each, of whose equal blocks in a row two are left: more add no operation."""
+    layers = [{**layer, "filters": 2} if "filters" in layer else layer for layer in layers]
+    for size in range(2, len(layers) // 3 + 1):
+        first = 0
+        while first + 3 * size <= len(layers):
+            blocks = [layers[first + i * size:first + (i + 1) * size] for i in range(3)]
+            if blocks[0] == blocks[1] == blocks[2]:
+                del layers[first:first + size]
+            else:
+                first += 1
+    return layers
+
+
+def compiled(options, layers):
+    """The names of all operations in the graphs of a meta-step with these options."""
+    net = Network(layers, options.imgc, options.imgsz, options.n_way, options.seed)
+    meta = ALGORITHMS[options.algorithm](net, inner_loop(options), lambda tasks, images: 1)   # in parts, as on the CPU
+    optimizer, batch = outer_optimizer(meta.trainable_params(), options), random_batch(options)
+    for epoch in {0, options.first_order_epochs}:
+        gradients = meta.meta_gradient(*batch, epoch=epoch)[2]
+    optimizer(gradients)
+    cells = [optimizer, meta.join_tasks, meta.add_scaled]
+    for tasks in (options.task_num, 1):
+        for graph in vars(meta.passes_for(tasks, options.n_way)).values():
+            cells += graph.values() if isinstance(graph, dict) else [graph]
+    return {name for cell in cells if isinstance(cell, nn.Cell) for name in operations(cell)}
+
+
+def small(preset):
+    """The options of a preset, with few tasks."""
+    flags = {"preset": preset, "data_path": "none", **SMALL}
+    return parse(TRAIN, "", [text for name, value in flags.items() for text in (f"--{name}", str(value))])
+
+
+@pytest.fixture(scope="module")
+def found():
+    """The operations of all presets, and a preset that has each."""
+    result, networks, seen = dict.fromkeys(compiled(small("maml"), OTHER_LAYERS), "layers of no preset"), set(), set()
+    for preset in PRESETS:
+        options = small(preset)
+        layers = without_repeats(options.network)
+        graphs = (str(layers), options.algorithm, options.order, options.adapt, options.label_smoothing,
+                  options.optimizer, options.weight_decay > 0, options.first_order_epochs > 0)
+        if graphs not in seen:   # other numbers in the same graphs
+            result |= dict.fromkeys(compiled(options, FEW_LAYERS if str(layers) in networks else layers), preset)
+        seen.add(graphs)
+        networks.add(str(layers))
+    return result
+
+
+def platforms(operation):
+    """The devices that MindSpore's documentation names for an operation, or for the function that it points to."""
+    text = operation.__doc__ or ""
+    if listed := re.search(r"Supported Platforms:\s+((?:``\w+``\s*)+)", text):
+        return set(re.findall(r"\w+", listed[1]))
+    points_to = re.search(r"Refer to :func:`mindspore\.ops\.(\w+)`", text)
+    twin = getattr(ops, points_to[1], None) if points_to else None
+    return platforms(twin) if twin else set()
+
+
+def operation_of(name):
+    return getattr(ops, name, None) or getattr(ops.auto_generate, name, None)
+
+
+def test_mindspore_documents_every_operation_for_all_devices(found):
+    documented = {name: platforms(TWINS.get(name) or operation_of(name)) for name in found}
+    lacking = {f"{name} (of {found[name]})": sorted(DEVICES - devices) for name, devices in documented.items()
+               if not devices >= DEVICES}
+    assert lacking == {}
+    assert len(found) > 25
+
+
+def test_what_needs_a_twin_is_used_and_not_documented_itself(found):
+    assert {name for name in TWINS if name not in found or platforms(operation_of(name))} == set()
+
+
+def test_an_operation_of_one_device_would_be_noticed():
+    assert platforms(ops.Conv2D) == DEVICES
+    assert platforms(ms.mint.nn.functional.softplus) == {"Ascend"}
+    assert platforms(operation_of("Muls")) == set()
+
+
+def test_every_operation_has_a_case_for_the_check_of_a_device_and_no_case_is_idle(found):
+    assert {case.operation for case in CASES} == set(found)
+
+
+@pytest.mark.parametrize("name", ["BatchMatMul", "Gather", "Slice", "Adam"])
+def test_a_case_is_of_the_operation_it_names_and_a_wrong_result_is_noticed(name):
+    case = next(case for case in CASES if case.operation == name)
+    graph = graph_of(case)
+    assert error_of(case, graph) < 1e-5
+    assert operations(graph) == [name]
+
+    def wrong(*arguments):
+        right = case.expected(*arguments)
+        return tuple(1.01 * value for value in right) if case.state else 1.01 * right
+    assert error_of(dataclasses.replace(case, expected=wrong), graph_of(case)) > 1e-3
+
+
+@pytest.mark.cpu_only
+def test_a_relu_in_a_product_is_asked_of_the_cpu_alone(monkeypatch):
+    images = Tensor(np.ones((1, 2, 2), np.float32))
+    for one_kernel in (False, True):
+        product = RectifiedProduct(one_kernel)
+        product(images, images)
+        assert (b"with_relu" in product.get_func_graph_proto()) == one_kernel
+    monkeypatch.setattr(fused_first.ms, "get_context", lambda name: "GPU")
+    assert not product_takes_relu.__wrapped__(ms.GRAPH_MODE)
