@@ -34,6 +34,7 @@ UNFINISHED = CHECKPOINTS / "unfinished"
 PAGES = ("README.md", "README_CN.md", "docs/accuracy.md")
 RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml", "README.md"
 TEST_BATCHES = 63          # of 32 tasks: 2,016
+FIRST_BATCHES = 3          # whose accuracies are kept one by one, for a short evaluation to repeat
 LARGEST_METRICS = 100_000  # bytes
 OF_A_MACHINE = ("data_path", "output_dir", "ckpt", "device_target", "device_id", "workers")
 
@@ -167,7 +168,8 @@ def _evaluate(cell, path, protocol, data_path):
         if subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode:
             raise InputError(f"{path}: its evaluation ended with an error; expected a network that eval.py takes")
         results = json.loads(out.read_text(encoding="utf-8"))
-    return {name: results[name] for name in ("mean", "interval_95", "tasks", "k_qry", "rotate", "update_step_test")}
+    names = ("mean", "interval_95", "tasks", "k_qry", "rotate", "update_step_test")
+    return {name: results[name] for name in names} | {"first_batches": results["batches"][:FIRST_BATCHES]}
 
 
 def _evaluation_flags(cell, protocol):

@@ -38,6 +38,13 @@ if [[ ! -f $data/omniglot.npy && ! -f $data/omniglot/omniglot.npy ]]; then
     pass_signals "$PYTHON" "$project/src/data_preprocess.py" --data_path "$data" ${glyphs:+"$glyphs"}
 fi
 
+shipped=$project/checkpoints/5way-1shot
+if [[ -z $glyphs && -d $shipped && ! -f shipped.json ]]; then
+    echo "== the trained network that comes with the project"
+    "$PYTHON" "$project/eval.py" --device_target CPU --data_path "$data" --ckpt "$shipped" --protocol strict \
+        --test_batches "$test_batches" --json "$out/shipped.json"
+fi
+
 settings="$epochs epochs of $tasks tasks, $test_batches test batches, data in $data"
 if [[ ! -f settings || $(<settings) != "$settings" ]]; then
     rm -f accuracy.json learning_curve.png test_task.png

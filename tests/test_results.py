@@ -46,6 +46,20 @@ def test_characters_held_out_are_whole_alphabets(data_path):
     assert {1200 - cell.flags["val_classes"] for cell in CELLS.values() if "val_classes" in cell.flags} <= starts
 
 
+@pytest.mark.skipif("OMNIGLOT_PATH" not in os.environ, reason="real Omniglot only")
+@pytest.mark.parametrize("name", ["5way-1shot", "20way-1shot"])
+def test_a_published_network_repeats_its_results(name, data_path, tmp_path):
+    path, _ = results.newest(results.CHECKPOINTS / name)
+    if not path:
+        pytest.skip("not published yet")
+    known = json.loads((path.parent / "results.json").read_text())["strict"]["first_batches"]
+    subprocess.run([sys.executable, ROOT / "eval.py", "--data_path", data_path, "--ckpt", path.parent, "--protocol",
+                    "strict", "--test_batches", str(len(known)), "--json", tmp_path / "results.json"], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert found["batches"] == pytest.approx(known, abs=0.002)   # a few query images more or less are rounding
+
+
 @pytest.fixture
 def cell(tmp_path, monkeypatch):
     """A small cell, its runs, and folders for what is published, all of them temporary."""
