@@ -139,6 +139,14 @@ def test_metrics_are_thinned_but_for_passes(tmp_path, monkeypatch):
     assert results.minutes(tmp_path, 250) == pytest.approx(250 * 100 / 60_000)
 
 
+def test_a_section_is_written_between_its_markers_and_nowhere_else():
+    page = "before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n"
+    written = results.with_section(page, "results", r"a \1 table")
+    assert written == "before\n<!-- results -->\n\na \\1 table\n\n<!-- end of results -->\nafter\n"
+    assert results.with_section(written, "results", r"a \1 table") == written
+    assert results.with_section("no markers", "results", "a table") == "no markers"
+
+
 def test_what_is_missing_is_said_in_one_line(monkeypatch):
     for texts, message in ((("run",), "run: no cell named"), (("run", "modelzoo"), "run: --data_path is missing"),
                            (("table", "--epoch", "3"), "--epoch: unknown")):
