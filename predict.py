@@ -26,6 +26,7 @@ from src.cli.program import run_program
 from src.cli.reading import is_folder
 from src.data.own_classes import class_folders, pictures_in
 from src.devices import device
+from src.meta import SUPPORT
 from src.pictures.files import checked_path, drawing
 from src.pictures.prediction import draw_prediction
 
@@ -68,7 +69,7 @@ def learn(options: argparse.Namespace) -> FewShotClassifier:
     by_hand = {name: getattr(options, name) if name in options.given else None
                for name in ("update_step_test", "update_lr", "preset")}
     model = FewShotClassifier(options.ckpt, steps=by_hand["update_step_test"], rate=by_hand["update_lr"],
-                              preset=by_hand["preset"])
+                              statistics=options.statistics, preset=by_hand["preset"])
     return model.fit([path for paths in files.values() for path in paths],
                      [name for name, paths in files.items() for _ in paths])
 
@@ -119,8 +120,9 @@ def _width(text):
 
 def summary(model: FewShotClassifier, answers: list[dict]) -> str:
     """How the answers came about, in a line."""
+    whose = "the support images" if model.statistics == SUPPORT else "these images together"
     return (f"{len(answers)} images classified: {model.steps_} inner steps on {len(model.support_)} support images of "
-            f"{len(model.classes_)} classes")
+            f"{len(model.classes_)} classes, statistics of {whose}")
 
 
 def as_rows(model: FewShotClassifier, answers: list[dict]) -> list:
@@ -133,7 +135,8 @@ def as_rows(model: FewShotClassifier, answers: list[dict]) -> list:
 def as_json(model: FewShotClassifier, answers: list[dict]) -> dict:
     """The answers and how they came about, in values that JSON keeps."""
     counts = {str(name): int((model.numbers_ == number).sum()) for number, name in enumerate(model.classes_)}
-    return {"ckpt": str(model.ckpt), "update_step_test": model.steps_, "support_images": counts, "images": answers}
+    return {"ckpt": str(model.ckpt), "update_step_test": model.steps_, "statistics": model.statistics,
+            "support_images": counts, "images": answers}
 
 
 if __name__ == "__main__":

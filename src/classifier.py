@@ -17,14 +17,15 @@ from src.cli.errors import InputError
 from src.cli.options import BY_NAME, EVAL
 from src.data.images import Picture, read_images
 from src.devices import device
-from src.meta import Meta, changing
+from src.meta import SUPPORT, Meta, changing
 from src.OmniglotIter import to_values
 from src.training import checkpoint
 from src.training.from_options import load_trained
 
 STEPS = BY_NAME["update_step_test"]
 Images = Sequence[Picture] | np.ndarray   # files, or what was read from them
-KEPT = 8   # trained networks in memory, for as many numbers of classes
+KEPT = 8     # trained networks in memory, for as many numbers of classes
+BLOCK = 16   # images classified at a time, where they do not depend on each other
 
 
 class FewShotClassifier:
@@ -45,6 +46,10 @@ class FewShotClassifier:
         Inner steps; by default those the trained model is evaluated with.
     rate : float, optional
         Inner learning rate; by default that of the training.
+    statistics : str
+        Of which images batch normalisation takes mean and variance: "support", of those that `fit` was given, so that
+        the answer for an image depends on no other; "query", of all images of a call together: more accurate for a
+        network trained so, where a call has many images of all classes, and of no use for a single one.
     preset : str, optional
         A preset for checkpoints of other programs, which hold weights alone; by default `maml`. What it says wins.
 
@@ -58,13 +63,17 @@ class FewShotClassifier:
         The support images as the network sees them, and
     numbers_ : ndarray of int32, [image]
         the numbers of their classes.
+    evened_ : ndarray of int, [image]
+        Those among them that the inner loop takes, some several times.
+    weights_ : list of ndarray of float32
+        The adapted weights, [1, in, out] each, in the order of the network's parameters.
     """
 
     _estimator_type = "classifier"   # for scikit-learn before 1.6, as `__sklearn_tags__` is for later ones
 
     def __init__(self, ckpt: str | Path, *, steps: int | None = None, rate: float | None = None,
-                 preset: str | None = None):
-        self.ckpt, self.steps, self.rate, self.preset = ckpt, steps, rate, preset
+                 statistics: str = SUPPORT, preset: str | None = None):
+        self.ckpt, self.steps, self.rate, self.statistics, self.preset = ckpt, steps, rate, statistics, preset
 
     def fit(self, images: Images, labels: Sequence) -> "FewShotClassifier":
         """Adapt to the images of a support set.
@@ -90,9 +99,9 @@ class FewShotClassifier:
             raise InputError(f"{len(self.classes_)} classes among {len(labels)} labels; expected at least 2")
         self.support_, self.numbers_ = self.read(images)[0], numbers
         meta, options = self._trained()
-        evened = even(numbers)
+        self.evened_ = even(numbers)
         self.steps_ = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
-        weights = meta.adapt(_values(self.support_[evened], options), numbers[evened][None], self.steps_)
+        weights = meta.adapt(_values(self.support_[self.evened_], options), numbers[self.evened_][None], self.steps_)
         self.weights_ = [weight.asnumpy() for weight in weights]
         return self
 
@@ -122,11 +131,18 @@ class FewShotClassifier:
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """As `predict_proba`, of images that `read` has read."""
-        if not len(pixels):
+        count = len(pixels)
+        if not count:
             return np.empty((0, len(self.classes_)))
         meta, options = self._trained()
         weights = changing(tuple(map(Tensor, self.weights_)))
-        return _softmax(meta.predict(weights, _values(pixels, options)).asnumpy()[0].astype(np.float64))
+        support, block = _values(self.support_[self.evened_], options), len(pixels)
+        if self.statistics == SUPPORT:
+            block = BLOCK   # of one size, filled up with anything: one graph for all
+            pixels = np.concatenate([pixels, np.zeros((-len(pixels) % block, *pixels.shape[1:]), np.uint8)])
+        logits = [meta.predict(weights, _values(pixels[first:first + block], options), support).asnumpy()[0]
+                  for first in range(0, len(pixels), block)]
+        return softmax(np.concatenate(logits)[:count].astype(np.float64))
 
     def predict(self, images: Images) -> np.ndarray:
         """The most probable class of every image, [image]."""
@@ -163,15 +179,16 @@ class FewShotClassifier:
         if not hasattr(self, "classes_"):
             raise InputError("this classifier has seen no support images yet; expected a call of fit first")
         path = checkpoint.find(self.ckpt)
-        return _load(path, path.stat().st_mtime_ns, len(self.classes_), self.rate, self.preset)
+        return _load(path, path.stat().st_mtime_ns, len(self.classes_), self.rate, self.statistics, self.preset)
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _load(path: Path, modified: int, n_way: int, rate: float | None,
+def _load(path: Path, modified: int, n_way: int, rate: float | None, statistics: str,
           preset: str | None) -> tuple[Meta, Namespace]:
     """A checkpoint's meta-learner for `n_way` classes, and its options. Kept with the graphs it has compiled."""
     device.set_up_unless_done()
-    given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate}
+    given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate,
+             "statistics": statistics}
     options = options_of_call(EVAL, {name: value for name, value in given.items() if value is not None})
     meta, _ = load_trained(options)
     return meta, options
@@ -218,6 +235,7 @@ def _as_array(labels):
     return array
 
 
-def _softmax(logits):
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities from logits [..., class]."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)

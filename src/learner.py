@@ -1,10 +1,12 @@
 """Learner: one network, run for a batch of tasks at once, every task with weights of its own, passed in."""
-from mindspore import nn
+import numpy as np
+from mindspore import Tensor, nn
 
 from src.crossentropy import CrossEntropy
 from src.layers.build import build
 from src.layers.masks import Masks, NoMasks
 from src.layers.network import Network
+from src.layers.primitives import cut, join_rows
 
 
 class Learner(nn.Cell):
@@ -21,11 +23,19 @@ class Learner(nn.Cell):
         Tasks in a batch; images of a task.
     label_smoothing : float
         Passed to `CrossEntropy`.
+    support : int
+        Further images of a task, in front of the others, whose statistics batch normalisation takes for all of them.
+        Logits, loss and labels leave them out. 0: the statistics are those of all images.
     """
 
-    def __init__(self, network: Network, task_num: int, images: int, label_smoothing: float = 0.0):
+    def __init__(self, network: Network, task_num: int, images: int, label_smoothing: float = 0.0, support: int = 0):
         super().__init__()
-        self.preparation, self.chain = build(network, task_num, images)
+        self.preparation, self.chain = build(network, task_num, support + images)
+        self.support = support
+        if support:
+            self.preparation.normalise_by(support)
+            self.chain.normalise_by(support)
+            self.no_gradient = Tensor(np.zeros((task_num, support, *network.specs[-1].shape_out), np.float32))
         self.masks = Masks(self.chain) if self.chain.dropouts else NoMasks()
         self.loss = CrossEntropy(label_smoothing)
 
@@ -35,6 +45,7 @@ class Learner(nn.Cell):
         Parameters
         ----------
         images : Tensor of float32, [task, image, channel, height, width]
+            The support images first, if there are any beside the others.
         seed : tuple of int, optional
             In training, the seed of dropout's masks, another for every batch; each task draws from it and from its
             images, so it makes no difference which tasks it is batched with. None: nothing is dropped.
@@ -43,7 +54,7 @@ class Learner(nn.Cell):
 
     def construct(self, weights, x):
         """Logits [task, image, class] of prepared images."""
-        return self.chain.forward(self.masks.among(weights, x), self.masks.data(x))
+        return self._judged(self.chain.forward(self.masks.among(weights, x), self.masks.data(x)))
 
     def gradient(self, weights, x, labels, scale):
         """The loss of every task, and the gradient of `scale` times that loss with respect to its weights.
@@ -68,8 +79,9 @@ class Learner(nn.Cell):
         """
         w = self.masks.among(weights, x)
         logits, forward_states = self.chain.forward_pass(w, self.masks.data(x))
+        logits = self._judged(logits)
         d_logits, probability = self.loss.gradient(logits, labels, scale)
-        _, gradients, backward_states = self.chain.backward(w, forward_states, d_logits)
+        _, gradients, backward_states = self.chain.backward(w, forward_states, self._of_all(d_logits))
         trace = self.chain.compact(forward_states), backward_states, probability
         return logits, self.masks.without(gradients), trace
 
@@ -97,7 +109,18 @@ class Learner(nn.Cell):
         w_dot = self.masks.among(direction, x)   # in a mask's place, anything
         forward_states = self.chain.recompute(w, self.masks.data(x), compact_states)
         logits_dot, tangent_states = self.chain.forward_tangent(w, forward_states, w_dot, ())
-        d_logits_dot = self.loss.gradient_tangent(probability, logits_dot, scale)
+        d_logits_dot = self._of_all(self.loss.gradient_tangent(probability, self._judged(logits_dot), scale))
         products = self.chain.backward_tangent(w, forward_states, backward_states, w_dot, tangent_states,
                                                d_logits_dot)[1]
         return self.masks.without(products)
+
+    def _judged(self, logits):
+        """[task, support + image, class] -> [task, image, class]."""
+        if not self.support:
+            return logits
+        tasks, images, classes = logits.shape
+        return cut(logits, (0, self.support, 0), (tasks, images - self.support, classes))
+
+    def _of_all(self, d_logits):
+        """The transpose of `_judged`: support images have no gradient of their own."""
+        return join_rows((self.no_gradient, d_logits)) if self.support else d_logits

@@ -21,6 +21,7 @@ from src.passes import AddScaled, JoinTasks, Passes, Prepared
 
 KINDS = ("weight", "bias", "gamma", "beta")
 Array: TypeAlias = Tensor | np.ndarray
+QUERY, SUPPORT = "query", "support"   # whose statistics
 HEAD = "head"   # among the adapted kinds: the last layer, whatever its parameters' kinds
 
 
@@ -46,6 +47,10 @@ class InnerLoop:
         As `CrossEntropy` takes it.
     meta_loss : str
         "mean" or "sum" over the tasks; the reported loss is the mean in both.
+    statistics : str
+        Of which images batch normalisation takes mean and variance in the query pass: `QUERY`, of the query images of
+        a task, all together (as Finn et al. do); `SUPPORT`, of its support images, so that no answer depends on
+        another query image.
     """
 
     steps: int = 1
@@ -57,6 +62,7 @@ class InnerLoop:
     multi_step_epochs: int = 0
     label_smoothing: float = 0.0
     meta_loss: str = "mean"
+    statistics: str = QUERY
 
     def is_second_order(self, epoch: int) -> bool:
         """Whether the meta-gradient after `epoch` meta-steps goes through the inner gradients."""
@@ -142,10 +148,18 @@ class Meta(nn.Cell):
             weights = self.inner_step(support, weights, number).weights
         return weights
 
-    def predict(self, weights: tuple, x: Array) -> Tensor:
-        """Logits [task, image, class] of images [task, image, imgc, imgsz, imgsz] at every task's `weights`."""
-        passes = self.passes_for(*x.shape[:2])
-        return passes.learner(weights, changing(passes.prepare(Tensor(x))))
+    def predict(self, weights: tuple, x: Array, x_spt: Array | None = None) -> Tensor:
+        """Logits [task, image, class] of images at every task's `weights`.
+
+        Parameters
+        ----------
+        weights : tuple of Tensor
+            From `adapt`.
+        x, x_spt : Tensor or ndarray of float32, [task, image, imgc, imgsz, imgsz]
+            The images, and the support images, needed where the statistics are to be theirs.
+        """
+        passes = self.passes_for(*x.shape[:2], self.in_front(x_spt))
+        return passes.learner(weights, changing(passes.prepare(self.behind_support(x, x_spt))))
 
     def meta_gradient(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array,
                       epoch: int = 0) -> tuple[Tensor, Tensor, tuple]:
@@ -166,7 +180,7 @@ class Meta(nn.Cell):
             In the order of `trainable_params()`.
         """
         seed = self.net.seed, epoch
-        support, query = self.support_set(x_spt, y_spt, seed), self.query_set(x_qry, y_qry, seed)
+        support, query = self.support_set(x_spt, y_spt, seed), self.query_set(x_qry, y_qry, x_spt, seed)
         second = self.inner.is_second_order(epoch)
         weights, path, losses = self.copies(support.passes), [], []
         for number, share in enumerate(self.query_shares(epoch)):
@@ -274,7 +288,7 @@ class Meta(nn.Cell):
         loss, accuracies, predictions : Tensor
             As `evaluate` returns them, after each inner step from number `first` to the last.
         """
-        support, query = self.support_set(x_spt, y_spt), self.query_set(x_qry, y_qry)
+        support, query = self.support_set(x_spt, y_spt), self.query_set(x_qry, y_qry, x_spt)
         weights = self.copies(support.passes)
         for number in range(steps + 1):
             if number:
@@ -297,32 +311,53 @@ class Meta(nn.Cell):
         passes = self.passes_for(*x.shape[:2])
         return SupportSet(passes, changing(passes.prepare(Tensor(x), seed)), Tensor(labels))
 
-    def query_set(self, x: Array, labels: Array, seed: tuple | None = None) -> QuerySet:
-        """Images [task, image, imgc, imgsz, imgsz] and labels, ready for the query pass; `seed` likewise."""
-        count = self.tasks_at_once(*x.shape[:2])
-        passes, parts = self.passes_for(count, x.shape[1]), []
+    def query_set(self, x: Array, labels: Array, x_spt: Array, seed: tuple | None = None) -> QuerySet:
+        """Images [task, image, imgc, imgsz, imgsz] and labels, ready for the query pass; `seed` likewise.
+
+        `x_spt` are the support images, whose statistics may be wanted.
+        """
+        images, support = x.shape[1], self.in_front(x_spt)
+        count = self.tasks_at_once(len(x), support + images)
+        passes, parts = self.passes_for(count, images, support), []
         for first in range(0, len(x), count):
             part = slice(first, first + count)
             tasks = Tensor(np.arange(first, first + count, dtype=np.int32))
-            parts.append((tasks, changing(passes.prepare(Tensor(x[part]), seed)), Tensor(labels[part])))
+            prepared = passes.prepare(self.behind_support(x[part], x_spt[part]), seed)
+            parts.append((tasks, changing(prepared), Tensor(labels[part])))
         return QuerySet(passes, parts)
 
-    def passes_for(self, task_num: int, images: int) -> Passes:
-        """The compiled graphs for `task_num` tasks of `images` images each."""
-        size = task_num, images
+    def in_front(self, x_spt: Array | None) -> int:
+        """How many support images of a task the query pass takes in front of the query images."""
+        if self.inner.statistics != SUPPORT:
+            return 0
+        if x_spt is None:
+            raise ValueError("no support images; expected some, for the statistics are to be theirs")
+        return x_spt.shape[1]
+
+    def behind_support(self, x: Array, x_spt: Array | None) -> Tensor:
+        """Query images as the query pass takes them: [task, support + image, imgc, imgsz, imgsz]."""
+        return Tensor(np.concatenate([_array(x_spt), _array(x)], axis=1)) if self.in_front(x_spt) else Tensor(x)
+
+    def passes_for(self, task_num: int, images: int, support: int = 0) -> Passes:
+        """The compiled graphs for `task_num` tasks of `images` images each, `support` images in front of them."""
+        size = task_num, images, support
         if size not in self._passes:
             self._passes[size] = self.build_passes(*size)
         return self._passes[size]
 
-    def build_passes(self, task_num: int, images: int) -> Passes:
+    def build_passes(self, task_num: int, images: int, support: int) -> Passes:
         """The graphs themselves; an algorithm with others builds those."""
-        return Passes(self.net, self.inner, self.adapted, task_num, images)
+        return Passes(self.net, self.inner, self.adapted, task_num, images, support)
 
 
 def _adapted(net, kinds):
     """For every parameter, whether it is one of the adapted `kinds`, or of the head if that is among them."""
     layers, names = zip(*(parameter.name.rsplit(".", 1) for parameter in net.parameters))
     return tuple(name in kinds or (HEAD in kinds and layer == layers[-1]) for layer, name in zip(layers, names))
+
+
+def _array(images):
+    return images.asnumpy() if isinstance(images, Tensor) else images
 
 
 def changing(prepared: Prepared) -> Prepared:

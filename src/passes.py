@@ -165,11 +165,12 @@ class Passes:
         The inner loop's rate, what it adapts, and how tasks make one loss.
     adapted : tuple of bool
         For every parameter, whether the inner loop adapts it.
-    task_num, images : int
+    task_num, images, support : int
+        As `Learner` takes them.
     """
 
-    def __init__(self, net: Network, inner: Any, adapted: tuple, task_num: int, images: int):
-        self.learner = learner = Learner(net, task_num, images, inner.label_smoothing)
+    def __init__(self, net: Network, inner: Any, adapted: tuple, task_num: int, images: int, support: int = 0):
+        self.learner = learner = Learner(net, task_num, images, inner.label_smoothing, support)
         self.factor = 1.0 if inner.meta_loss == "sum" else 1.0 / task_num
         self.prepare = learner.prepare
         self.copy_to_tasks = CopyToTasks(task_num)

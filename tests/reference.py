@@ -28,12 +28,12 @@ def conv2d(x, weight, bias, stride, padding):
     return out if bias is None else out + bias[:, None, None]
 
 
-def batch_norm(x, gamma, beta, eps):
-    """Statistics over all axes but the channels', which are the second."""
+def batch_norm(x, gamma, beta, eps, counted):
+    """Statistics over all axes but the channels', which are the second, of the first `counted` images (None: all)."""
     axes = (0, *range(2, x.ndim))
     shape = (-1,) + (1,) * (x.ndim - 2)
-    mean = x.mean(axes, keepdims=True)
-    normal = (x - mean) / np.sqrt(((x - mean) ** 2).mean(axes, keepdims=True) + eps)
+    mean = x[:counted].mean(axes, keepdims=True)
+    normal = (x - mean) / np.sqrt(((x - mean)[:counted] ** 2).mean(axes, keepdims=True) + eps)
     return normal * (1 if gamma is None else gamma.reshape(shape)) + beta.reshape(shape)
 
 
@@ -87,7 +87,6 @@ def softplus(x, sharpness):
 LAYERS = {
     "conv2d": lambda layer, of, x: conv2d(x, of("weight"), of("bias"), layer.get("stride", 1), layer.get("padding", 0)),
     "linear": lambda layer, of, x: x @ of("weight").T + (0 if of("bias") is None else of("bias")),
-    "bn": lambda layer, of, x: batch_norm(x, of("gamma"), of("beta"), layer.get("eps", 1e-5)),
     "group_norm": lambda layer, of, x: group_norm(x, of("gamma"), of("beta"), layer.get("groups", 1),
                                                   layer.get("eps", 1e-5)),
     "relu": lambda layer, of, x: larger(x, np.zeros_like(x)),
@@ -103,32 +102,38 @@ LAYERS = {
 }
 
 
-def logits(layers, weights, x, prefix=""):
+def logits(layers, weights, x, prefix="", counted=None):
     """The network on the images [image, c, h, w] of one task; `weights` by name ("0.weight").
 
-    `x` may be images and masks: arrays by name ("0.mask"), each like what its dropout is given.
+    `x` may be images and masks: arrays by name ("0.mask"), each like what its dropout is given. Batch normalisation
+    takes the statistics of the first `counted` images.
     """
     images, masks = x if isinstance(x, tuple) else (x, {})
     known = weights | masks
     for index, layer in enumerate(layers):
         name = f"{prefix}{index}."
         if layer["layer"] == "residual":
-            images = images + logits(layer["layers"], weights, (images, masks), name)
+            images = images + logits(layer["layers"], weights, (images, masks), name, counted)
+        elif layer["layer"] == "bn":
+            gamma, beta = known.get(name + "gamma"), known[name + "beta"]
+            images = batch_norm(images, gamma, beta, layer.get("eps", 1e-5), counted)
         else:
             images = LAYERS[layer["layer"]](layer, lambda kind, name=name: known.get(name + kind), images)
     return images
 
 
-def loss(layers, weights, x, labels, smoothing=0.0):
-    """Mean cross-entropy of one task."""
-    z = logits(layers, weights, x)
+def loss(layers, weights, x, labels, smoothing=0.0, support=()):
+    """Mean cross-entropy of one task; with `support` images, batch normalisation takes their statistics."""
+    counted = len(support)
+    z = logits(layers, weights, np.concatenate([support, x]), counted=counted)[counted:] if counted else \
+        logits(layers, weights, x)
     z = z - z.real.max(1, keepdims=True)
     log_probability = z - np.log(np.exp(z).sum(1, keepdims=True))
     target = np.eye(z.shape[1])[labels] * (1 - smoothing) + smoothing / z.shape[1]
     return -(target * log_probability).sum(1).mean()
 
 
-def gradient(layers, weights, x, labels, smoothing=0.0):
+def gradient(layers, weights, x, labels, smoothing=0.0, support=()):
     """Gradient of `loss` by complex steps, one parameter entry at a time."""
     result = {}
     for name, value in weights.items():
@@ -136,7 +141,7 @@ def gradient(layers, weights, x, labels, smoothing=0.0):
         for entry in np.ndindex(*value.shape):
             moved = value.astype(complex)
             moved[entry] += 1j * STEP
-            result[name][entry] = loss(layers, {**weights, name: moved}, x, labels, smoothing).imag / STEP
+            result[name][entry] = loss(layers, {**weights, name: moved}, x, labels, smoothing, support).imag / STEP
     return result
 
 
@@ -149,10 +154,11 @@ def adapt(layers, weights, x, labels, steps, rate, adapted, smoothing=0.0):
     return weights
 
 
-def outer_loss(layers, weights, batch, **inner):
-    """Mean over the tasks of the query loss after adapting."""
+def outer_loss(layers, weights, batch, of_support=False, **inner):
+    """Mean over the tasks of the query loss after adapting; `of_support`: with the statistics of the support images."""
     smoothing = inner.get("smoothing", 0.0)
-    return np.mean([loss(layers, adapt(layers, weights, x_spt, y_spt, **inner), x_qry, y_qry, smoothing)
+    return np.mean([loss(layers, adapt(layers, weights, x_spt, y_spt, **inner), x_qry, y_qry, smoothing,
+                         x_spt if of_support else ())
                     for x_spt, y_spt, x_qry, y_qry in zip(*batch)])
 
 
@@ -166,10 +172,11 @@ def directional_derivative(layers, weights, batch, direction, width=1e-8, **inne
     return (outer_loss(layers, moved(1), batch, **inner) - outer_loss(layers, moved(-1), batch, **inner)) / (2 * width)
 
 
-def first_order_gradient(layers, weights, batch, **inner):
+def first_order_gradient(layers, weights, batch, of_support=False, **inner):
     """Mean over the tasks of the plain query gradient at the adapted weights."""
     smoothing, total = inner.get("smoothing", 0.0), None
     for x_spt, y_spt, x_qry, y_qry in zip(*batch):
-        slope = gradient(layers, adapt(layers, weights, x_spt, y_spt, **inner), x_qry, y_qry, smoothing)
+        slope = gradient(layers, adapt(layers, weights, x_spt, y_spt, **inner), x_qry, y_qry, smoothing,
+                         x_spt if of_support else ())
         total = slope if total is None else {name: total[name] + slope[name] for name in slope}
     return {name: value / len(batch[0]) for name, value in total.items()}

@@ -9,6 +9,7 @@ from networks import NETWORKS, inner, network
 from src.algorithms.maml_plus_plus import MAMLPlusPlus, loss_weights
 from src.algorithms.meta_sgd import MetaSGD
 from src.algorithms.reptile import Reptile
+from src.crossentropy import CrossEntropy
 from src.meta import Meta
 
 STEPS, EPOCH, ANNEALED = 2, 3, 10
@@ -199,3 +200,5 @@ def test_judging_on_the_way_is_judging_at_the_end_of_so_many_steps(algorithm):
         assert float(loss) == pytest.approx(losses[step], rel=1e-6)
         for found, value in zip((accuracies, predictions), expected):
             np.testing.assert_array_equal(found.asnumpy(), value.asnumpy())
+        found = CrossEntropy()(meta.predict(meta.adapt(*batch[:2], step), batch[2]), batch[3])
+        assert float(found.mean()) == pytest.approx(losses[step], rel=1e-5)

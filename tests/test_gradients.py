@@ -8,7 +8,7 @@ from networks import NETWORKS, STRIDED, WAYS, inner, network
 from reference import directional_derivative, first_order_gradient, logits, outer_loss
 
 from src.layers.description import every_layer
-from src.layers.network import to_rows
+from src.layers.network import to_parameter, to_rows
 from src.learner import Learner
 from src.meta import Meta
 
@@ -75,6 +75,52 @@ def test_first_order_is_the_plain_gradient_at_the_adapted_weights(name):
     _, found = meta_gradient(net, batch, order="first")
     expected = first_order_gradient(layers, weights_of(net), in_double(batch), **INNER)
     assert relative_error(found, expected) < 1e-3
+
+
+def test_second_order_with_the_statistics_of_the_support_images():
+    layers = NETWORKS["strided"]
+    net, batch = network(layers), batch_of()
+    check_second_order(layers, net, batch, {**INNER, "of_support": True},
+                       *meta_gradient(net, batch, statistics="support"))
+
+
+@pytest.mark.parametrize("name", ["pooled", "without normalisation"])
+def test_first_order_with_the_statistics_of_the_support_images(name):
+    layers = NETWORKS[name]
+    net, batch = network(layers), batch_of()
+    _, found = meta_gradient(net, batch, statistics="support", order="first")
+    expected = first_order_gradient(layers, weights_of(net), in_double(batch), of_support=True, **INNER)
+    assert relative_error(found, expected) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["strided", "residual first", "without normalisation"])
+def test_with_the_supports_statistics_no_answer_depends_on_another_query_image(name):
+    net, (x_spt, y_spt, x_qry, _) = network(NETWORKS[name]), batch_of()
+    meta = Meta(net, inner(statistics="support"))
+    weights = meta.adapt(x_spt, y_spt, 2)
+    together = meta.predict(weights, x_qry, x_spt).asnumpy()
+    order = np.random.default_rng(1).permutation(x_qry.shape[1])
+    np.testing.assert_allclose(meta.predict(weights, x_qry[:, order], x_spt).asnumpy(), together[:, order], atol=1e-5)
+    for number in range(2):
+        alone = meta.predict(weights, x_qry[:, number:number + 1], x_spt).asnumpy()
+        np.testing.assert_allclose(alone, together[:, number:number + 1], atol=1e-5)
+    expected = [logits(NETWORKS[name], dict(zip(weights_of(net), task_weights)), np.concatenate([spt, qry]),
+                       counted=len(spt))[len(spt):]
+                for spt, qry, task_weights in zip(*in_double((x_spt, x_qry)), of_tasks(net, weights))]
+    np.testing.assert_allclose(together, expected, atol=1e-3)
+
+
+def of_tasks(net, weights):
+    """Every task's weights [task, in, out] each -> for each task, its parameters as checkpoints hold them."""
+    return [[to_parameter(weight[task:task + 1].reshape(weight.shape[1:]), parameter.shape).asnumpy()
+             for weight, parameter in zip(weights, net.parameters)] for task in range(TASKS)]
+
+
+def test_statistics_of_the_support_images_make_a_difference():
+    batch = batch_of()
+    losses = [meta_gradient(network(NETWORKS["strided"]), batch, statistics=statistics, order="first")[0]
+              for statistics in ("query", "support")]
+    assert abs(losses[0] - losses[1]) > 1e-3
 
 
 def test_second_order_differs_from_first():

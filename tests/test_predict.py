@@ -71,7 +71,8 @@ def test_the_table_shows_them_in_columns(predicted):
         expected = [each["file"], each["class"], f"{each['probability']:.3f}", each["second"],
                     f"{each['second_probability']:.3f}"]
         assert row.split() == " ".join(expected).split()
-    assert "12 inner steps on 10 support images of 4 classes" in lines[head + 1 + 2 * WAYS]
+    assert "12 inner steps on 10 support images of 4 classes, statistics of the support images" \
+        in lines[head + 1 + 2 * WAYS]
 
 
 def test_csv_and_picture_hold_the_same(predicted):

@@ -90,8 +90,9 @@ class ShiftedQuery(nn.Cell):
 class LearnedPasses(Passes):
     """The compiled graphs with learned values; `places` are the parameters shifted, by their numbers."""
 
-    def __init__(self, net: Network, inner: InnerLoop, adapted: tuple, task_num: int, images: int, places: tuple):
-        super().__init__(net, inner, adapted, task_num, images)
+    def __init__(self, net: Network, inner: InnerLoop, adapted: tuple, task_num: int, images: int, support: int,
+                 places: tuple):
+        super().__init__(net, inner, adapted, task_num, images, support)
         self.learned_step = LearnedStep(self.learner, adapted, places)
         self.learned_step_back = {second: LearnedStepBack(self.learner, adapted, places, second)
                                   for second in (False, True)}
@@ -119,9 +120,14 @@ class LearnedSteps(Meta):
         """The shifts of inner step `number`, each [task, 1, channel]; none unless a subclass has some."""
         return ()
 
-    def build_passes(self, task_num: int, images: int) -> LearnedPasses:
+    def build_passes(self, task_num: int, images: int, support: int) -> LearnedPasses:
         """As `Meta.build_passes`."""
-        return LearnedPasses(self.net, self.inner, self.adapted, task_num, images, self.shifted_places)
+        return LearnedPasses(self.net, self.inner, self.adapted, task_num, images, support, self.shifted_places)
+
+    def adapt(self, x: Array, labels: Array, steps: int) -> tuple:
+        """As `Meta.adapt`, with the shifts of the last step added, as the query pass sees the weights."""
+        weights = super().adapt(x, labels, steps)
+        return ms.mutable(shifted(weights, self.step_shifts(len(x), steps), self.shifted_places))
 
     def inner_step(self, support: SupportSet, weights: tuple, number: int, keeps_state: bool = False) -> Step:
         """As `Meta.inner_step`; keeps the gradient for the rates in first order too."""

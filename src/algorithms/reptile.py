@@ -24,7 +24,7 @@ class Reptile(Meta):
         weights = initial = self.copies(sets[0].passes)
         for number in range(1, self.inner.steps + 1):
             weights = self.inner_step(sets[(number - 1) % 2], weights, number).weights
-        images, labels = ((x_spt, y_spt), (x_qry, y_qry))[self.inner.steps % 2]
-        loss, accuracies, _ = self.query_evaluation(self.query_set(images, labels), weights, self.inner.steps)
+        images, labels, others = ((x_spt, y_spt, x_qry), (x_qry, y_qry, x_spt))[self.inner.steps % 2]
+        loss, accuracies, _ = self.query_evaluation(self.query_set(images, labels, others), weights, self.inner.steps)
         moved = ms.mutable(tuple((start - end) / self.inner.rate for start, end in zip(initial, weights)))
         return loss, ops.ReduceMean()(accuracies), sets[0].passes.sum_over_tasks(moved)

@@ -191,6 +191,10 @@ OPTIONS = (
            stored=True),
     Option("adapt", "weight,bias,gamma,beta", "kinds of parameters the inner loop adapts, separated by commas; head: "
            "all of the last layer", choices=("weight", "bias", "gamma", "beta", "head"), several=True, stored=True),
+    Option("statistics", {TRAIN: "query", EVAL: "query", BENCH: "query", PREDICT: "support"}, "images whose mean and "
+           "variance batch normalisation takes for the query images: query, all of these together, as the papers do; "
+           "support, the support images alone, so that no answer depends on another query image", programs=RUNNING,
+           choices=("query", "support"), stored=True, fixed=True),
     Option("order", "second", "meta-gradient through the inner gradients, or not",
            programs=(TRAIN,), choices=("first", "second")),
     Option("first_order_epochs", 0, "epochs of first order before those of second order", int, (TRAIN, BENCH), low=0),

@@ -1,4 +1,4 @@
-"""Batch normalisation with the statistics of the images at hand."""
+"""Batch normalisation with the statistics of the images at hand, or of the support images among them."""
 from src.layers.layer import Layer
 from src.layers.primitives import add, mul, rsqrt, sub, zeros_like
 from src.layers.row_constants import RowConstants
@@ -9,7 +9,8 @@ class BatchNorm(Layer):
     """y = (x - mean) / sqrt(variance + eps) * gamma + beta, mean and variance over all images of a task.
 
     The normalisation's Jacobian J is symmetric: J u = s (u - mean(u) - n mean(n u)), with n the normalised
-    rows and s = 1 / sqrt(variance + eps) (Ioffe and Szegedy, 2015, section 3).
+    rows and s = 1 / sqrt(variance + eps) (Ioffe and Szegedy, 2015, section 3). Where the means are over the support
+    images alone, what flows back is J^T u = s (u - a sum(u) - n a sum(n u)), with a the weight of a row in the mean.
     """
 
     properties = {"eps": Property(float, 1e-5, low=0), "gamma": Property(bool, False)}
@@ -19,8 +20,12 @@ class BatchNorm(Layer):
 
     def __init__(self, spec, task_num, images, is_first=False):
         super().__init__(spec, task_num, images, is_first)
-        positions = images if spec.is_flat else spec.grid(images).positions
-        self.constants = RowConstants(task_num, positions, zero_row=not spec.is_flat)
+        self.rows_an_image = 1 if spec.is_flat else spec.grid(1).positions
+        self.normalise_by(images)
+
+    def normalise_by(self, images):
+        self.constants = RowConstants(self.task_num, self.rows_an_image * self.images,
+                                      zero_row=len(self.shape_in) == 3, averaged=self.rows_an_image * images)
 
     @staticmethod
     def parameters(spec):

@@ -20,6 +20,11 @@ class Chain:
         self.kinds = tuple(kind for layer in layers for kind in layer.kinds)
         self.dropouts = tuple(dropout for layer in layers for dropout in layer.dropouts)
 
+    def normalise_by(self, images: int):
+        """As `Layer.normalise_by`."""
+        for layer in self.layers:
+            layer.normalise_by(images)
+
     def forward(self, w, x):
         """Returns y alone."""
         return self.forward_pass(w, x)[0]

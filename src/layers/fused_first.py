@@ -43,17 +43,26 @@ class CentredPatches(nn.Cell):
     def __init__(self, task_num, channels, grid, window, next_window):
         super().__init__()
         out = window.slide(grid)
+        self.task_num, self.out = task_num, out
         self.rows = ImageRows(task_num, channels)
         self.patches = Patches(window, grid)
-        self.constants = RowConstants(task_num, out.positions, zero_row=True)
+        self.normalise_by(out.images)
         order = np.arange(out.rows) if next_window is None else next_window.rows_under(out).reshape(-1)
         self.order = Tensor(order.astype(np.int32))
+
+    def normalise_by(self, images: int):
+        """As `Layer.normalise_by`: mean and covariance are those of the first `images`."""
+        self.all_count = images == self.out.images
+        self.constants = RowConstants(self.task_num, self.out.positions, zero_row=True,
+                                      averaged=images * self.out.height * self.out.width)
 
     def construct(self, images):
         constants = self.constants
         patches = self.patches.take(self.rows(images))                     # [task, rows, taps x channel]
         centred = patches - constants.spread(constants.mean(patches))
-        covariance = matmul_tn(centred, centred) / constants.positions          # [task, taps x channel, the same]
+        counted = centred if self.all_count else cut(centred, (0, 0, 0), (self.task_num, constants.averaged,
+                                                                          centred.shape[2]))
+        covariance = matmul_tn(counted, counted) / constants.averaged           # [task, taps x channel, the same]
         with_ones = join_channels((centred, constants.column))
         return gather(with_ones, self.order, 1), covariance
 

@@ -16,6 +16,11 @@ class ImageRows(nn.Cell):
         self.zero_row = Tensor(np.zeros((task_num, 1, channels), np.float32))
         self.layers = list(layers)
 
+    def normalise_by(self, images: int):
+        """As `Layer.normalise_by`."""
+        for layer in self.layers:
+            layer.normalise_by(images)
+
     def construct(self, images):
         """Rows, or what the layers make of them."""
         rows = images if images.shape[2] == 1 else transpose(images, (0, 1, 3, 4, 2))

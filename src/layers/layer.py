@@ -88,6 +88,12 @@ class Layer:
         """The first value of a parameter, an array of `shape`; `seed` is for `numpy.random.default_rng`."""
         return initial_value(spec, kind, shape, seed)
 
+    def normalise_by(self, images: int):
+        """Take statistics over the images of a task from its first `images` alone, in layers that have such.
+
+        Those before the query images are the support images, so that no answer depends on another query image.
+        """
+
     # ---- what a layer computes
 
     def forward(self, w: tuple, x: Tensor) -> Tensor:

@@ -41,6 +41,9 @@ class Residual(Layer):
         inside = spec.layers[int(index)]
         return inside.layer.initial_value(inside, inner, shape, seed)
 
+    def normalise_by(self, images):
+        self.chain.normalise_by(images)
+
     def forward(self, w, x):
         return add(x, self.chain.forward(w, x))
 

@@ -18,17 +18,20 @@ class RowConstants:
         Tasks, and rows of a task without the zero row.
     zero_row : bool
         Whether a zero row follows them.
+    averaged : int, optional
+        How many of the rows, the first ones, a mean is taken over; by default all.
     """
 
-    def __init__(self, task_num: int, positions: int, zero_row: bool):
+    def __init__(self, task_num: int, positions: int, zero_row: bool, averaged: int | None = None):
         ones = np.ones((task_num, positions + zero_row, 1), np.float32)
         if zero_row:
             ones[:, -1] = 0
-        self.positions = positions
+        in_mean, self.averaged = ones.copy(), averaged or positions
+        in_mean[:, self.averaged:] = 0
         self.column = Tensor(ones)                              # [task, rows, 1]
         self.row = Tensor(ones.transpose(0, 2, 1).copy())       # [task, 1, rows]
-        self.mean_row = Tensor(ones.transpose(0, 2, 1) / positions)
-        self.mean_column = Tensor(ones / positions)
+        self.mean_row = Tensor(in_mean.transpose(0, 2, 1) / self.averaged)
+        self.mean_column = Tensor(in_mean / self.averaged)
 
     def mean(self, x):
         """[task, rows, channel] -> [task, 1, channel]."""
@@ -43,5 +46,5 @@ class RowConstants:
         return matmul(self.column, value)
 
     def spread_evenly(self, total):
-        """As `spread`, of a total that all positions share: each gets its mean."""
+        """The transpose of `mean`: as `spread`, of a total that the rows in the mean share evenly."""
         return matmul(self.mean_column, total)

@@ -51,6 +51,7 @@ def summarize(accuracies: np.ndarray, losses: Sequence[float] | np.ndarray, opti
     return {"mean": mean, "interval_95": interval, "loss": float(np.mean(losses)), "tasks": int(accuracies.size),
             "n_way": options.n_way, "k_spt": options.k_spt, "k_qry": options.k_qry,
             "rotate": options.rotate, "protocol": options.protocol,
+            "statistics": options.statistics,
             "update_step_test": options.update_step_test, "update_lr": options.update_lr, "seed": options.seed,
             "batches": [float(accuracy) for accuracy in accuracies.mean(axis=1)]}
 
@@ -58,10 +59,12 @@ def summarize(accuracies: np.ndarray, losses: Sequence[float] | np.ndarray, opti
 def summary_line(results: dict) -> str:
     """One line that says what was measured and how."""
     rotated = ", classes rotated" if results["rotate"] else ""
+    statistics = ", statistics of the support images" if results["statistics"] == "support" else ""
     protocol = "" if results["protocol"] == "none" else f", protocol {results['protocol']}"
     return (f"accuracy {results['mean']:.4f} +- {results['interval_95']:.4f} (95 % interval): "
             f"{results['tasks']} tasks, {results['n_way']}-way {results['k_spt']}-shot, "
-            f"{results['k_qry']} query images a class{rotated}, {results['update_step_test']} inner steps{protocol}")
+            f"{results['k_qry']} query images a class{rotated}, {results['update_step_test']} inner steps"
+            f"{statistics}{protocol}")
 
 
 def evaluate_batch(meta: Meta | Shared, batch: Batch, steps: int,

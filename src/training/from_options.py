@@ -94,7 +94,8 @@ def inner_loop(options: Namespace) -> InnerLoop:
     of_training = ("order", "first_order_epochs", "multi_step_epochs", "meta_loss")
     training = {name: getattr(options, name) for name in of_training if hasattr(options, name)}
     return InnerLoop(steps=options.update_step, steps_test=options.update_step_test, rate=options.update_lr,
-                     adapted=tuple(options.adapt.split(",")), label_smoothing=options.label_smoothing, **training)
+                     adapted=tuple(options.adapt.split(",")), label_smoothing=options.label_smoothing,
+                     statistics=options.statistics, **training)
 
 
 def load_trained(options: Namespace) -> tuple[Meta, Checkpoint]:

@@ -10,9 +10,9 @@ from src.training.checkpoint import Checkpoint
 def with_ways(checkpoint: Checkpoint, layers: list, n_way: int) -> Checkpoint:
     """The checkpoint with a last layer for `n_way` classes.
 
-    Where it was trained on another number, every class starts from the mean of the trained ones, so that none is
-    ahead of another and their number is free (Ye and Chao, 2022, section 5: there in training, and in order not to
-    depend on which class stands where). What the inner loop learned of the layer, a rate for every weight, likewise.
+    Fewer classes than it was trained on take the first of the trained ones. With more, each starts from the mean of
+    the trained ones, so that none is ahead of another (Ye and Chao, 2022, train so). What the inner loop learned of
+    the layer, a rate for every weight, likewise. Measured in docs/own-images.md.
 
     Parameters
     ----------
@@ -30,9 +30,7 @@ def with_ways(checkpoint: Checkpoint, layers: list, n_way: int) -> Checkpoint:
 
 
 def _for_classes(value, n_way):
-    """A tensor [class, ...] for `n_way` classes: itself, or its mean over the classes for each."""
+    """A tensor [class, ...] for `n_way` classes: its first ones, or its mean over the classes for each."""
     array = value.asnumpy()
-    if len(array) == n_way:
-        return value
-    mean = array.mean(axis=0, keepdims=True)
-    return ms.Parameter(ms.Tensor(np.repeat(mean, n_way, axis=0)), name=value.name)
+    resized = array[:n_way] if n_way <= len(array) else np.repeat(array.mean(axis=0, keepdims=True), n_way, axis=0)
+    return ms.Parameter(ms.Tensor(resized), name=value.name)
