@@ -115,7 +115,7 @@ class Meta(nn.Cell):
         self.tasks_at_once = tasks_at_once or (lambda tasks, images: tasks)
         self.adapted = _adapted(net, inner.adapted)
         self.join_tasks, self.add_scaled = JoinTasks(), AddScaled()
-        self._passes: dict[tuple[int, int], Passes] = {}
+        self._passes: dict[tuple[int, int, int], Passes] = {}
 
     def __call__(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array) -> tuple[Tensor, Tensor]:
         """Adapt by the steps of training; the query loss and accuracy then, means over the tasks.
@@ -158,7 +158,7 @@ class Meta(nn.Cell):
         x, x_spt : Tensor or ndarray of float32, [task, image, imgc, imgsz, imgsz]
             The images, and the support images, needed where the statistics are to be theirs.
         """
-        passes = self.passes_for(*x.shape[:2], self.in_front(x_spt))
+        passes = self.passes_for(len(x), x.shape[1], self.in_front(x_spt))
         return passes.learner(weights, changing(passes.prepare(self.behind_support(x, x_spt))))
 
     def meta_gradient(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array,

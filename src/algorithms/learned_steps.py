@@ -10,7 +10,7 @@ from mindspore import Tensor, nn, ops
 from src.layers.network import Network
 from src.layers.primitives import sum_of_all
 from src.learner import Learner
-from src.meta import InnerLoop, Meta, Step, SupportSet
+from src.meta import Array, InnerLoop, Meta, Step, SupportSet
 from src.passes import Passes, Prepared, SumOverTasks, each, masked
 
 _sub, _mul = ops.Sub(), ops.Mul()
