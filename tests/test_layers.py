@@ -10,6 +10,7 @@ from networks import NETWORKS, network
 from src.cli.errors import InputError
 from src.layers.description import describe
 from src.layers.network import Network
+from src.layers.row_constants import RowConstants
 from src.learner import Learner
 
 
@@ -89,3 +90,8 @@ def test_dropout_depends_on_seed_and_images_but_not_on_the_batch():
     assert np.array_equal(masks([2], (1, 0))[0][0], inside[2])
     assert not np.array_equal(masks([2], (1, 1))[0][0], inside[2])
     assert all(np.array_equal(mask, [[[1]]]) for mask in masks([2], None))
+
+
+def test_means_over_many_rows_stay_in_single_precision():
+    constants = RowConstants(1, 70_000, zero_row=False)
+    assert {value.dtype for value in (constants.mean_row, constants.mean_column, constants.row)} == {ms.float32}

@@ -30,8 +30,9 @@ class RowConstants:
         in_mean[:, self.averaged:] = 0
         self.column = Tensor(ones)                              # [task, rows, 1]
         self.row = Tensor(ones.transpose(0, 2, 1).copy())       # [task, 1, rows]
-        self.mean_row = Tensor(in_mean.transpose(0, 2, 1) / self.averaged)
-        self.mean_column = Tensor(in_mean / self.averaged)
+        in_mean /= np.float32(self.averaged)   # an int beyond 65535 would make it double precision
+        self.mean_row = Tensor(in_mean.transpose(0, 2, 1).copy())
+        self.mean_column = Tensor(in_mean)
 
     def mean(self, x):
         """[task, rows, channel] -> [task, 1, channel]."""
