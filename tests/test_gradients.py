@@ -84,16 +84,15 @@ def test_second_order_with_the_statistics_of_the_support_images():
                        *meta_gradient(net, batch, statistics="support"))
 
 
-@pytest.mark.parametrize("name", ["pooled", "without normalisation"])
-def test_first_order_with_the_statistics_of_the_support_images(name):
-    layers = NETWORKS[name]
+def test_first_order_with_the_statistics_of_the_support_images():
+    layers = NETWORKS["without normalisation"]   # but for numbers of the image as a whole
     net, batch = network(layers), batch_of()
     _, found = meta_gradient(net, batch, statistics="support", order="first")
     expected = first_order_gradient(layers, weights_of(net), in_double(batch), of_support=True, **INNER)
     assert relative_error(found, expected) < 1e-3
 
 
-@pytest.mark.parametrize("name", ["strided", "residual first", "without normalisation"])
+@pytest.mark.parametrize("name", ["strided", "residual first"])
 def test_with_the_supports_statistics_no_answer_depends_on_another_query_image(name):
     net, (x_spt, y_spt, x_qry, _) = network(NETWORKS[name]), batch_of()
     meta = Meta(net, inner(statistics="support"))
@@ -114,13 +113,6 @@ def of_tasks(net, weights):
     """Every task's weights [task, in, out] each -> for each task, its parameters as checkpoints hold them."""
     return [[to_parameter(weight[task:task + 1].reshape(weight.shape[1:]), parameter.shape).asnumpy()
              for weight, parameter in zip(weights, net.parameters)] for task in range(TASKS)]
-
-
-def test_statistics_of_the_support_images_make_a_difference():
-    batch = batch_of()
-    losses = [meta_gradient(network(NETWORKS["strided"]), batch, statistics=statistics, order="first")[0]
-              for statistics in ("query", "support")]
-    assert abs(losses[0] - losses[1]) > 1e-3
 
 
 def test_second_order_differs_from_first():
