@@ -20,7 +20,7 @@ class Chain:
         self.kinds = tuple(kind for layer in layers for kind in layer.kinds)
         self.dropouts = tuple(dropout for layer in layers for dropout in layer.dropouts)
 
-    def normalise_by(self, images: int):
+    def normalise_by(self, images: int) -> None:
         """As `Layer.normalise_by`."""
         for layer in self.layers:
             layer.normalise_by(images)

@@ -50,7 +50,7 @@ class CentredPatches(nn.Cell):
         order = np.arange(out.rows) if next_window is None else next_window.rows_under(out).reshape(-1)
         self.order = Tensor(order.astype(np.int32))
 
-    def normalise_by(self, images: int):
+    def normalise_by(self, images: int) -> None:
         """As `Layer.normalise_by`: mean and covariance are those of the first `images`."""
         self.all_count = images == self.out.images
         self.constants = RowConstants(self.task_num, self.out.positions, zero_row=True,

@@ -16,7 +16,7 @@ class ImageRows(nn.Cell):
         self.zero_row = Tensor(np.zeros((task_num, 1, channels), np.float32))
         self.layers = list(layers)
 
-    def normalise_by(self, images: int):
+    def normalise_by(self, images: int) -> None:
         """As `Layer.normalise_by`."""
         for layer in self.layers:
             layer.normalise_by(images)

@@ -88,7 +88,7 @@ class Layer:
         """The first value of a parameter, an array of `shape`; `seed` is for `numpy.random.default_rng`."""
         return initial_value(spec, kind, shape, seed)
 
-    def normalise_by(self, images: int):
+    def normalise_by(self, images: int) -> None:
         """Take statistics over the images of a task from its first `images` alone, in layers that have such.
 
         Those before the query images are the support images, so that no answer depends on another query image.
