@@ -286,7 +286,7 @@ def test_a_finished_run_does_not_go_on_without_more_epochs(trained, flags, monke
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--n_way", "7"], r"net\.\d+\.weight has shape \(5, 32\); expected \(7, 32\)"),
+    (["--imgc", "3"], r"net\.0\.weight has shape \(\d+, 1, 3, 3\); expected \(\d+, 3, 3, 3\)"),
     (["--k_qry", "20"], "need 21 drawings"),
     (["--ckpt", ""], "--ckpt is missing"),
 ])
