@@ -1,1 +1,1 @@
-"""MAML on Omniglot for MindSpore: data, episodes, the task-batched network and the meta-learner."""
+"""MAML and its relatives for MindSpore: data, episodes, the task-batched network, the meta-learner and its training."""

@@ -1,1 +1,1 @@
-"""The command line: options, presets, errors, and files that are never half written."""
+"""What every program needs around its work: options, presets, errors, signals, locks, and files written whole."""

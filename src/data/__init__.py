@@ -1,1 +1,1 @@
-"""Where images come from: the official archives, and the built-in glyphs."""
+"""Where images come from: the official archives, the built-in glyphs, and folders of one's own."""

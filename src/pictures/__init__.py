@@ -1,1 +1,1 @@
-"""Pictures: the curves of trainings, and one task."""
+"""Pictures: the curves of trainings, one test task, and a prediction."""

@@ -1,1 +1,1 @@
-"""What a training run is made of: its parts, their optimizer, evaluation, checkpoints and log."""
+"""What a run is made of: its parts, the loop, the optimizer, evaluation, checkpoints, its folder and log."""
