@@ -1,5 +1,6 @@
 """The cells of the tables of results: what each one trains, for how long, and how it is judged."""
 from dataclasses import dataclass
+from typing import Any
 
 from src.cli.options import BY_NAME, TRAIN
 from src.cli.presets import read_preset
@@ -39,11 +40,11 @@ class Cell:
     published: str = ""
 
     @property
-    def preset(self):
+    def preset(self) -> dict:
         """The options of the preset it trains with."""
         return read_preset(self.flags["preset"])
 
-    def setting(self, name):
+    def setting(self, name: str) -> Any:
         """The value of an option it trains with."""
         return (self.preset | self.flags).get(name, BY_NAME[name].default_for(TRAIN))
 

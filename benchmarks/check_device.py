@@ -42,7 +42,7 @@ class UnfitError(Exception):
     """A part of the check failed; the text says what."""
 
 
-def main():
+def main() -> int:
     """Print the page; the status is 0 where the device is fit."""
     options = parse("check", __doc__, extra=OPTIONS)
     print(f"check of {options.device_target} {options.device_id}", flush=True)

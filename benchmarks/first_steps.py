@@ -22,7 +22,7 @@ EXTRA = (
 )
 
 
-def main():
+def main() -> None:
     """Write `loss` [step], `weights`, `first_s`, `median_ms` and `peak_mb`. --epoch is for the schedule alone."""
     options = parse(TRAIN, __doc__, extra=EXTRA)
     workers = device.set_up_for(options)

@@ -49,7 +49,7 @@ class Alone(nn.Cell):
         super().__init__()
         self.run, self.constants = case.run, case.constants
 
-    def construct(self, *inputs):
+    def construct(self, *inputs: Tensor) -> Tensor:
         return self.run(*inputs, *self.constants)
 
 
@@ -61,7 +61,7 @@ class OnParameters(nn.Cell):
         self.run = case.run
         self.state = ParameterTuple([Parameter(Tensor(value), name=f"state{i}") for i, value in enumerate(case.state)])
 
-    def construct(self, *inputs):
+    def construct(self, *inputs: Tensor) -> Tensor:
         return self.run(*self.state, *inputs)
 
 
@@ -189,7 +189,7 @@ def errors(cases: tuple[Case, ...] = CASES) -> dict[str, float | str]:
     return found
 
 
-def main():
+def main() -> None:
     """Print the errors as JSON."""
     options = parse("check", __doc__, extra=(BY_NAME["device_target"], BY_NAME["device_id"]))
     device.set_up(options.device_target, options.device_id)

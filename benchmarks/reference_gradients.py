@@ -38,7 +38,7 @@ def second_order_error(name: str) -> float:
     return float(abs(sum((found[key] * direction[key]).sum() for key in found) - expected) / length(found))
 
 
-def main():
+def main() -> None:
     """Print the largest error of each order as JSON."""
     options = parse("check", __doc__, extra=(BY_NAME["device_target"], BY_NAME["device_id"]))
     device.set_up(options.device_target, options.device_id)

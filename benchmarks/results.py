@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from benchmarks.cells import CELLS, OWN
+from benchmarks.cells import CELLS, OWN, Cell
 from benchmarks.runs import as_arguments
 from src.cli.atomic_files import make_folder, replacing, write_json
 from src.cli.errors import InputError
@@ -39,14 +40,14 @@ LARGEST_METRICS = 100_000  # bytes
 OF_A_MACHINE = ("data_path", "output_dir", "ckpt", "device_target", "device_id", "workers")
 
 
-def newest(folder):
+def newest(folder: str | Path) -> tuple[Any, int]:
     """The checkpoint of the highest epoch in a folder and that epoch, or None and 0."""
     found = {int(match[1]): path for path in Path(folder).glob("maml-*_1.ckpt")
              if (match := re.fullmatch(r"maml-(\d+)_1\.ckpt", path.name))}
     return (found[max(found)], max(found)) if found else (None, 0)
 
 
-def run_cell(cell, options, more):
+def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
     """Train a cell in place of this process, from the newest checkpoint there is."""
     folder = make_folder(options.runs / cell.name, "--runs")
     (own, done), (kept, kept_done) = newest(folder), newest(UNFINISHED / cell.name)
@@ -63,7 +64,7 @@ def run_cell(cell, options, more):
     os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)})   # signals reach the training itself
 
 
-def keep(cell, options):
+def keep(cell: Cell, options: argparse.Namespace) -> None:
     """Copy the newest checkpoint of a run to checkpoints/unfinished, with its metrics, in place of an older one."""
     path, done = newest(options.runs / cell.name)
     if not path:
@@ -72,7 +73,7 @@ def keep(cell, options):
     print(f"{cell.name}: epoch {done} of {cell.flags['epoch']} kept in {UNFINISHED / cell.name}")
 
 
-def publish(cell, options):
+def publish(cell: Cell, options: argparse.Namespace) -> None:
     """Put the best network of a run, by its validation characters, or its last one, into checkpoints/."""
     folder = options.runs / cell.name
     last, done = newest(folder)
@@ -104,7 +105,7 @@ def _put(path, folder, weights_only):
         filled.rename(folder)
 
 
-def thinned(path, epoch):
+def thinned(path: Path, epoch: int) -> str:
     """The text of a metrics file up to an epoch, at most `LARGEST_METRICS` bytes: every pass, fewer other records."""
     records = [record for record in read_metrics(path) if record["step"] <= epoch]
     every = 1
@@ -125,7 +126,7 @@ def _rounded(value):
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def table(options):
+def table(options: argparse.Namespace) -> None:
     """Evaluate every published network that was not yet, and write model cards and all tables."""
     for cell in CELLS.values():
         path, _ = newest(CHECKPOINTS / cell.name)
@@ -147,7 +148,7 @@ def with_section(text: str, section: str, content: str) -> str:
                   lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
 
 
-def evaluated(cell, path, data_path):
+def evaluated(cell: Cell, path: Path, data_path: str) -> dict:
     """The results of a published network by protocol, measured where results.json beside it has none of this file."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     known = _results(path.parent)
@@ -182,7 +183,7 @@ def _results(folder):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def results_table():
+def results_table() -> str:
     """A row for each published network: accuracies by protocol, and what its training cost."""
     lines = ["| network | strict | papers' protocol | its source's own | published | epochs | tasks | minutes |",
              "| --- | --- | --- | --- | --- | --- | --- | --- |"]
@@ -197,7 +198,7 @@ def results_table():
     return "\n".join(lines)
 
 
-def ledger():
+def ledger() -> str:
     """A row for each unfinished run that is kept: how far it is, what that took, and its latest accuracy."""
     lines = ["| run | epochs done | of | minutes | accuracy on characters not trained on | epoch of that |",
              "| --- | --- | --- | --- | --- | --- |"]
@@ -218,19 +219,19 @@ def _latest_pass(folder):
     return "none yet | "
 
 
-def minutes(folder, epoch):
+def minutes(folder: Path, epoch: int) -> float:
     """What the epochs up to `epoch` took, as their logged steps say; passes and saving are not counted."""
     records = [record for record in read_metrics(folder / METRICS) if record["step"] <= epoch]
     return epoch * sum(record["milliseconds"] for record in records) / max(1, len(records)) / 60_000
 
 
-def percent(results):
+def percent(results: dict) -> str:
     """`97.2 +- 0.3 %`, rounded so that the interval shows."""
     digits = 2 if results["interval_95"] < 0.001 else 1
     return f"{100 * results['mean']:.{digits}f} ± {100 * results['interval_95']:.{digits}f} %"
 
 
-def model_card(cell, path, results):
+def model_card(cell: Cell, path: Path, results: dict) -> str:
     """What a published network is, in a few lines."""
     epoch = newest(path.parent)[1]
     judged = [f"- {protocol}: {percent(results[protocol])} ({results[protocol]['tasks']} tasks, "
@@ -257,7 +258,7 @@ def _write(path, text):
         temporary.write_text(text, encoding="utf-8")
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=("run", "keep", "publish", "table"))
     parser.add_argument("cell", nargs="?", choices=CELLS, help="which network; not for table")

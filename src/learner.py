@@ -4,6 +4,7 @@ from mindspore import Tensor, nn
 
 from src.crossentropy import CrossEntropy
 from src.layers.build import build
+from src.layers.image_rows import Prepared
 from src.layers.masks import Masks, NoMasks
 from src.layers.network import Network
 from src.layers.primitives import cut, join_rows
@@ -39,7 +40,7 @@ class Learner(nn.Cell):
         self.masks = Masks(self.chain) if self.chain.dropouts else NoMasks()
         self.loss = CrossEntropy(label_smoothing)
 
-    def prepare(self, images, seed=None):
+    def prepare(self, images: Tensor, seed: tuple | None = None) -> Prepared:
         """Images in the form that the other methods take as `x`: what depends on them alone, computed once.
 
         Parameters
@@ -52,11 +53,11 @@ class Learner(nn.Cell):
         """
         return self.masks.beside(self.preparation(images), images, seed)
 
-    def construct(self, weights, x):
+    def construct(self, weights: tuple, x: Prepared) -> Tensor:
         """Logits [task, image, class] of prepared images."""
         return self._judged(self.chain.forward(self.masks.among(weights, x), self.masks.data(x)))
 
-    def gradient(self, weights, x, labels, scale):
+    def gradient(self, weights: tuple, x: Prepared, labels: Tensor, scale: float) -> tuple[Tensor, tuple, tuple]:
         """The loss of every task, and the gradient of `scale` times that loss with respect to its weights.
 
         Parameters
@@ -85,7 +86,7 @@ class Learner(nn.Cell):
         trace = self.chain.compact(forward_states), backward_states, probability
         return logits, self.masks.without(gradients), trace
 
-    def curvature(self, weights, x, trace, direction, scale):
+    def curvature(self, weights: tuple, x: Prepared, trace: tuple, direction: tuple, scale: float) -> tuple:
         """Hessian of `scale` times each task's loss, times `direction`: how `gradient` moves along it.
 
         Parameters

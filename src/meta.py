@@ -16,8 +16,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from src.layers.image_rows import Prepared
 from src.layers.network import Network
-from src.passes import AddScaled, JoinTasks, Passes, Prepared
+from src.passes import AddScaled, JoinTasks, Passes
 
 KINDS = ("weight", "bias", "gamma", "beta")
 Array: TypeAlias = Tensor | np.ndarray

@@ -2,16 +2,16 @@
 
 Each is compiled once for a number of tasks and of images a task, and is called as often as there are inner steps.
 """
-from typing import Any, TypeAlias
+from typing import Any
 
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.layers.image_rows import Prepared
 from src.layers.network import Network, to_parameter, to_rows
 from src.learner import Learner
 
-Prepared: TypeAlias = Tensor | tuple   # images as the first layer takes them
 each = ops.HyperMap()   # a function of each of a tuple's tensors, compiled faster than a loop
 _matmul, _reshape, _sub, _mean = ops.MatMul(), ops.Reshape(), ops.Sub(), ops.ReduceMean()
 _argmax, _equal, _cast = ops.Argmax(axis=-1, output_type=ms.int32), ops.Equal(), ops.Cast()

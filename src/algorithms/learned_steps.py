@@ -7,11 +7,12 @@ What MAML++ and Meta-SGD share. They say which values there are and how a step r
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from src.layers.image_rows import Prepared
 from src.layers.network import Network
 from src.layers.primitives import sum_of_all
 from src.learner import Learner
 from src.meta import Array, InnerLoop, Meta, Step, SupportSet
-from src.passes import Passes, Prepared, SumOverTasks, each, masked
+from src.passes import Passes, SumOverTasks, each, masked
 
 _sub, _mul = ops.Sub(), ops.Mul()
 

@@ -38,7 +38,7 @@ class _Waiting:
     answer: Callable | None = None   # called with a signal's number; None: there is no such thread
 
     @classmethod
-    def start(cls, answer):
+    def start(cls, answer: Callable) -> None:
         """Block the signals in this thread, and so in all that it will start, and wait for them in another."""
         cls.answer = answer
         signals = answered()
@@ -46,7 +46,7 @@ class _Waiting:
         threading.Thread(target=cls._wait, args=(signals,), name="signals", daemon=True).start()
 
     @classmethod
-    def _wait(cls, signals):
+    def _wait(cls, signals: list[signal.Signals]) -> None:
         while True:
             number = signal.sigwait(signals)
             if cls.answer:   # looked up only now: it changes while this thread waits

@@ -1,4 +1,6 @@
 """The product with a weight, and a bias: what a convolution and a dense layer share."""
+from mindspore import Tensor
+
 from src.layers.layer import Layer
 from src.layers.patches import AsGiven, Patches, PerImage
 from src.layers.primitives import add, join_channels, matmul, matmul_nt, matmul_tn
@@ -13,7 +15,7 @@ class Affine(Layer):
     patches: Patches | AsGiven | PerImage
     constants: RowConstants
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         y = matmul(self.patches.take(x), w[0])
         return add(y, self.constants.spread(w[1])) if self.bias else y
 

@@ -1,9 +1,11 @@
 """Average-pooling."""
+from mindspore import Tensor
+
 from src.layers.conv2d import shape_under_window
 from src.layers.layer import LinearLayer
 from src.layers.primitives import mul
 from src.layers.row_maps import sum_under_window
-from src.layers.spec import Property
+from src.layers.spec import Property, Spec
 
 
 class AvgPool2D(LinearLayer):
@@ -13,14 +15,14 @@ class AvgPool2D(LinearLayer):
     takes = ("image",)
     keeps_zero_row = True
 
-    def __init__(self, spec, task_num, images, is_first=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
         self.window_sum, self.share = sum_under_window(spec.window, spec.grid(images)), 1 / spec.window.taps
 
     @staticmethod
-    def output_shape(spec):
+    def output_shape(spec: Spec) -> tuple:
         """(channels, height, width): incomplete windows at the edge are left out."""
         return shape_under_window(spec, spec.shape_in[0])
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         return mul(self.window_sum(x), self.share)

@@ -1,8 +1,10 @@
 """Batch normalisation with the statistics of the images at hand, or of the support images among them."""
+from mindspore import Tensor
+
 from src.layers.layer import Layer
 from src.layers.primitives import add, mul, rsqrt, sub, zeros_like
 from src.layers.row_constants import RowConstants
-from src.layers.spec import Property
+from src.layers.spec import Property, Spec
 
 
 class BatchNorm(Layer):
@@ -18,21 +20,21 @@ class BatchNorm(Layer):
     eps: float
     gamma: bool
 
-    def __init__(self, spec, task_num, images, is_first=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
         self.rows_an_image = 1 if spec.is_flat else spec.grid(1).positions
         self.normalise_by(images)
 
-    def normalise_by(self, images):
+    def normalise_by(self, images: int) -> None:
         self.constants = RowConstants(self.task_num, self.rows_an_image * self.images,
                                       zero_row=len(self.shape_in) == 3, averaged=self.rows_an_image * images)
 
     @staticmethod
-    def parameters(spec):
+    def parameters(spec: Spec) -> dict:
         """A gamma [channels] if asked for, and a beta [channels]."""
         return dict.fromkeys(("gamma", "beta") if spec.gamma else ("beta",), (spec.shape_in[0],))
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         return self.forward_pass(w, x)[0]
 
     def forward_pass(self, w, x):

@@ -1,5 +1,5 @@
 """Layers one after the other, run as if they were one layer."""
-from mindspore import jit_class
+from mindspore import Tensor, jit_class
 
 from src.layers.layer import Layer
 
@@ -25,11 +25,11 @@ class Chain:
         for layer in self.layers:
             layer.normalise_by(images)
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         """Returns y alone."""
         return self.forward_pass(w, x)[0]
 
-    def forward_pass(self, w, x):
+    def forward_pass(self, w: tuple, x: Tensor) -> tuple[Tensor, tuple]:
         """Returns y and the forward states."""
         states, first = (), 0
         for layer in self.layers:
@@ -38,7 +38,7 @@ class Chain:
             states, first = (*states, state), last
         return x, states
 
-    def backward(self, w, forward_states, dy):
+    def backward(self, w: tuple, forward_states: tuple, dy: Tensor) -> tuple[Tensor, tuple, tuple]:
         """Returns dx, dw and the backward states."""
         gradients, states, last = (), (), len(w)
         for i in range(len(self.layers) - 1, -1, -1):
@@ -48,7 +48,7 @@ class Chain:
             gradients, states, last = (*dw, *gradients), (state, *states), first
         return dy, gradients, states
 
-    def forward_tangent(self, w, forward_states, w_dot, x_dot):
+    def forward_tangent(self, w: tuple, forward_states: tuple, w_dot: tuple, x_dot: Tensor) -> tuple[Tensor, tuple]:
         """Returns y_dot and the tangent states."""
         states, first = (), 0
         for i in range(len(self.layers)):
@@ -58,7 +58,8 @@ class Chain:
             states, first = (*states, state), last
         return x_dot, states
 
-    def backward_tangent(self, w, forward_states, backward_states, w_dot, tangent_states, dy_dot):
+    def backward_tangent(self, w: tuple, forward_states: tuple, backward_states: tuple, w_dot: tuple,
+                         tangent_states: tuple, dy_dot: Tensor) -> tuple[Tensor, tuple]:
         """Returns dx_dot and dw_dot."""
         products, last = (), len(w)
         for i in range(len(self.layers) - 1, -1, -1):
@@ -69,14 +70,14 @@ class Chain:
             products, last = (*dw_dot, *products), first
         return dy_dot, products
 
-    def compact(self, forward_states):
+    def compact(self, forward_states: tuple) -> tuple:
         """The forward states, without what `recompute` makes again."""
         states = ()
         for i in range(self.recomputed):
             states = (*states, self.layers[i].compact(forward_states[i]))
         return (*states, *forward_states[self.recomputed:])
 
-    def recompute(self, w, x, compact_states):
+    def recompute(self, w: tuple, x: Tensor, compact_states: tuple) -> tuple:
         """The forward states, from x and what `compact` kept of them."""
         states, first = (), 0
         for i in range(self.recomputed):

@@ -29,19 +29,19 @@ class Conv2D(Affine):
                   "bias": Property(bool, True)} | INIT
     takes = ("image",)
 
-    def __init__(self, spec, task_num, images, is_first=False, rows_as_given=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False, rows_as_given: bool = False):
         super().__init__(spec, task_num, images, is_first)
         grid = spec.grid(images)
         self.patches = AsGiven(spec.window.taps) if rows_as_given else Patches(spec.window, grid)
         self.constants = RowConstants(task_num, spec.window.slide(grid).positions, zero_row=True)
 
     @staticmethod
-    def output_shape(spec):
+    def output_shape(spec: Spec) -> tuple:
         """(filters, height, width)."""
         return shape_under_window(spec, spec.filters)
 
     @staticmethod
-    def parameters(spec):
+    def parameters(spec: Spec) -> dict:
         """A weight [filters, channels, kernel, kernel], and a bias [filters] if asked for."""
         weight = {"weight": (spec.filters, spec.shape_in[0], spec.kernel, spec.kernel)}
         return weight | ({"bias": (spec.filters,)} if spec.bias else {})

@@ -1,9 +1,10 @@
 """Dropout, with masks that are passed in: a compiled graph draws nothing, and a run can be repeated."""
 import numpy as np
+from mindspore import Tensor
 
 from src.layers.layer import Layer
 from src.layers.primitives import mul, zeros_like
-from src.layers.spec import Property
+from src.layers.spec import Property, Spec
 
 MASK = "mask"   # the kind under which a layer takes its mask among its weights
 
@@ -19,7 +20,7 @@ class Dropout(Layer):
     keeps_zero_row = True
     rate: float
 
-    def __init__(self, spec, task_num, images, is_first=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
         self.kinds, self.dropouts = (MASK,), (self,)
         self.mask_shape = (images if spec.is_flat else spec.grid(images).rows, spec.shape_in[0])
@@ -29,7 +30,7 @@ class Dropout(Layer):
         kept = np.random.default_rng(seed).random(self.mask_shape, dtype=np.float32) >= self.rate
         return kept.astype(np.float32) / np.float32(1 - self.rate)
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         return mul(x, w[0])
 
     def forward_pass(self, w, x):

@@ -1,8 +1,11 @@
 """Images as vectors."""
 import math
 
+from mindspore import Tensor
+
 from src.layers.layer import LinearLayer
 from src.layers.primitives import reshape, transpose
+from src.layers.spec import Spec
 
 
 class Flatten(LinearLayer):
@@ -11,11 +14,11 @@ class Flatten(LinearLayer):
     takes = ("image",)
 
     @staticmethod
-    def output_shape(spec):
+    def output_shape(spec: Spec) -> tuple:
         """(channels x height x width,)."""
         return (math.prod(spec.shape_in),)
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         channels, height, width = self.shape_in
         images = reshape(x, (self.task_num, self.images, height * width, channels))
         return reshape(transpose(images, (0, 1, 3, 2)), (self.task_num, self.images, -1))

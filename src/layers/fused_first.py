@@ -15,6 +15,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from src.layers.geometry import Grid, Window
 from src.layers.image_rows import ImageRows
 from src.layers.layer import Layer
 from src.layers.patches import Patches
@@ -40,7 +41,7 @@ matmul_relu = ops.BatchMatMul().add_prim_attr("with_relu", True)
 class CentredPatches(nn.Cell):
     """Images as centred patches in the order the next layer takes them, and the patches' covariance."""
 
-    def __init__(self, task_num, channels, grid, window, next_window):
+    def __init__(self, task_num: int, channels: int, grid: Grid, window: Window, next_window: Window | None):
         super().__init__()
         out = window.slide(grid)
         self.task_num, self.out = task_num, out
@@ -56,7 +57,7 @@ class CentredPatches(nn.Cell):
         self.constants = RowConstants(self.task_num, self.out.positions, zero_row=True,
                                       averaged=images * self.out.height * self.out.width)
 
-    def construct(self, images):
+    def construct(self, images: Tensor) -> tuple[Tensor, Tensor]:
         constants = self.constants
         patches = self.patches.take(self.rows(images))                     # [task, rows, taps x channel]
         centred = patches - constants.spread(constants.mean(patches))
@@ -70,17 +71,17 @@ class CentredPatches(nn.Cell):
 class RectifiedProduct(nn.Cell):
     """max(a b, 0) of batches of matrices, as one kernel or as two."""
 
-    def __init__(self, one_kernel):
+    def __init__(self, one_kernel: bool):
         super().__init__()
         self.one_kernel, self.product = one_kernel, matmul_relu if one_kernel else matmul
 
-    def construct(self, a, b):
+    def construct(self, a: Tensor, b: Tensor) -> Tensor:
         y = self.product(a, b)
         return y if self.one_kernel else relu(y)
 
 
 @functools.cache
-def product_takes_relu(mode):
+def product_takes_relu(mode: int) -> bool:
     """Whether a product applies a ReLU given as its attribute: on the CPU a compiled one does.
 
     Asked of the CPU itself, for MindSpore sets this attribute in its own fusions but does not document it. Other
@@ -116,7 +117,7 @@ class FirstConvNorm(Layer):
     def on_rows(self, w, x):
         return self.forward(w, x)
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: tuple) -> Tensor:
         """x: `CentredPatches` gives it."""
         return self.forward_pass(w, x)[0]
 

@@ -1,6 +1,8 @@
 """The Gaussian error linear unit."""
 import math
 
+from mindspore import Tensor
+
 from src.layers.layer import Layer
 from src.layers.primitives import add, erf, mul
 
@@ -10,6 +12,6 @@ class GELU(Layer):
 
     keeps_zero_row = True
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         half = mul(x, 0.5)
         return add(half, mul(half, erf(mul(x, math.sqrt(0.5)))))

@@ -17,12 +17,12 @@ class Grid:
     width: int
 
     @property
-    def positions(self):
+    def positions(self) -> int:
         """Rows that stand for a position of an image, the zero row left out."""
         return self.images * self.height * self.width
 
     @property
-    def rows(self):
+    def rows(self) -> int:
         """All rows of a task."""
         return self.positions + 1
 
@@ -36,17 +36,17 @@ class Window:
     padding: int
 
     @property
-    def taps(self):
+    def taps(self) -> int:
         """Positions inside the window."""
         return self.kernel * self.kernel
 
-    def slide(self, grid):
+    def slide(self, grid: Grid) -> Grid:
         """The grid of the window's positions over `grid` (incomplete ones are left out)."""
         def count(size):
             return (size + 2 * self.padding - self.kernel) // self.stride + 1
         return Grid(grid.images, count(grid.height), count(grid.width))
 
-    def rows_under(self, grid):
+    def rows_under(self, grid: Grid) -> np.ndarray:
         """For every position of the window and each tap, the row of `grid` it covers.
 
         Returns
@@ -67,7 +67,7 @@ class Window:
         return np.arange(count)[:, None] * self.stride - self.padding + np.arange(self.kernel)   # [count, kernel]
 
 
-def adjoint_index(table, rows):
+def adjoint_index(table: np.ndarray, rows: int) -> list[np.ndarray]:
     """The adjoint of a table of rows: for every row, the places of `table` (flattened) that take it.
 
     Parameters

@@ -6,7 +6,7 @@ from src.layers.layer import Layer
 from src.layers.primitives import add, matmul, matmul_tn, mul, rsqrt, sub
 from src.layers.row_constants import RowConstants
 from src.layers.spatial_mean import averages
-from src.layers.spec import Property
+from src.layers.spec import Property, Spec
 
 
 class GroupNorm(Layer):
@@ -22,7 +22,7 @@ class GroupNorm(Layer):
     eps: float
     gamma: bool
 
-    def __init__(self, spec, task_num, images, is_first=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
         channels = spec.shape_in[0]
         if spec.is_flat:
@@ -38,18 +38,18 @@ class GroupNorm(Layer):
         self.group_mean = Tensor(np.tile(of_group, (task_num, 1, 1)))     # [task, channel, channel]
 
     @staticmethod
-    def output_shape(spec):
+    def output_shape(spec: Spec) -> tuple:
         """As it is given."""
         if spec.shape_in[0] % spec.groups:
             raise spec.error(f": {spec.shape_in[0]} channels in {spec.groups} groups; expected groups of equal size")
         return spec.shape_in
 
     @staticmethod
-    def parameters(spec):
+    def parameters(spec: Spec) -> dict:
         """A gamma [channels] if asked for, and a beta [channels]."""
         return dict.fromkeys(("gamma", "beta") if spec.gamma else ("beta",), (spec.shape_in[0],))
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         centred = sub(x, self._spread(self._mean(x)))
         scale = rsqrt(self._mean(mul(centred, centred)) + self.eps)
         normal = mul(centred, self._spread(scale))

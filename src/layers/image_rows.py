@@ -1,11 +1,14 @@
 """Images as rows, the form in which layers take them."""
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from mindspore import Tensor, nn
 
 from src.layers.layer import Layer
 from src.layers.primitives import join_rows, reshape, transpose
+
+Prepared: TypeAlias = Tensor | tuple   # images as the first layer takes them
 
 
 class ImageRows(nn.Cell):
@@ -21,7 +24,7 @@ class ImageRows(nn.Cell):
         for layer in self.layers:
             layer.normalise_by(images)
 
-    def construct(self, images):
+    def construct(self, images: Tensor) -> Tensor:
         """Rows, or what the layers make of them."""
         rows = images if images.shape[2] == 1 else transpose(images, (0, 1, 3, 4, 2))
         rows = reshape(rows, (images.shape[0], -1, images.shape[2]))

@@ -113,16 +113,16 @@ class Layer:
         """
         raise NotImplementedError
 
-    def forward_pass(self, w, x):
+    def forward_pass(self, w: tuple, x: Tensor) -> tuple[Tensor, tuple]:
         """Returns y and the forward state."""
         return self.on_rows(w, x), (x,)
 
-    def backward(self, w, forward_state, dy):
+    def backward(self, w: tuple, forward_state: tuple, dy: Tensor) -> tuple[Tensor, tuple, tuple]:
         """Returns dx, dw (a tuple like `w`) and the backward state."""
         dx, dw = self._pull_back(w, forward_state[0], dy)
         return dx, dw, (dy,)
 
-    def forward_tangent(self, w, forward_state, w_dot, x_dot):
+    def forward_tangent(self, w: tuple, forward_state: tuple, w_dot: tuple, x_dot: Tensor) -> tuple[Tensor, tuple]:
         """Returns y_dot and the tangent state.
 
         y_dot is the gradient, with respect to u, of the inner product of (w_dot, x_dot) with what flows back from u.
@@ -133,7 +133,8 @@ class Layer:
             return self._product(w, x, u, w_dot, x_dot)
         return gradient_of(product)(self.on_rows(w, x))[0], (x_dot,)   # at any u: the product is linear in it
 
-    def backward_tangent(self, w, forward_state, backward_state, w_dot, tangent_state, dy_dot):
+    def backward_tangent(self, w: tuple, forward_state: tuple, backward_state: tuple, w_dot: tuple,
+                         tangent_state: tuple, dy_dot: Tensor) -> tuple[Tensor, tuple]:
         """Returns dx_dot and dw_dot (a tuple like `w`).
 
         The gradient of that inner product at u = dy, for the Hessian is symmetric; and what flows back from dy_dot.
@@ -148,17 +149,17 @@ class Layer:
 
     # ---- a layer whose state is too large to outlive the inner step, for it can be had again
 
-    def compact(self, forward_state):
+    def compact(self, forward_state: tuple) -> tuple:
         """What of the forward state is kept for `recompute`."""
         return ()
 
-    def recompute(self, w, x, compact_state):
+    def recompute(self, w: tuple, x: Tensor, compact_state: tuple) -> tuple[Tensor, tuple]:
         """Returns y and the forward state, from x and what `compact` kept."""
         return self.forward_pass(w, x)
 
     # ---- the parts of the above
 
-    def on_rows(self, w, x):
+    def on_rows(self, w: tuple, x: Tensor) -> Tensor:
         """`forward` on rows with the zero row behind them."""
         if self._drops_zero_row:
             x = self._drop_zero_row(x)
@@ -184,22 +185,23 @@ class Layer:
 class LinearLayer(Layer):
     """A layer without weights that is linear in x: it moves as x does, and its gradient does not depend on x."""
 
-    def __init__(self, spec, task_num, images, is_first=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
         rows = images if spec.is_flat else spec.grid(images).rows
         self._as_input = ops.BroadcastTo((task_num, rows, spec.shape_in[0]))
 
-    def forward_pass(self, w, x):
+    def forward_pass(self, w: tuple, x: Tensor) -> tuple[Tensor, tuple]:
         return self.on_rows(w, x), ()
 
-    def backward(self, w, forward_state, dy):
+    def backward(self, w: tuple, forward_state: tuple, dy: Tensor) -> tuple[Tensor, tuple, tuple]:
         any_x = self._as_input(cut(dy, (0, 0, 0), (1, 1, 1)))   # not a constant: those have no gradient
         return self._pull_back(w, any_x, dy)[0], (), ()
 
-    def forward_tangent(self, w, forward_state, w_dot, x_dot):
+    def forward_tangent(self, w: tuple, forward_state: tuple, w_dot: tuple, x_dot: Tensor) -> tuple[Tensor, tuple]:
         return self.on_rows(w, x_dot), ()
 
-    def backward_tangent(self, w, forward_state, backward_state, w_dot, tangent_state, dy_dot):
+    def backward_tangent(self, w: tuple, forward_state: tuple, backward_state: tuple, w_dot: tuple,
+                         tangent_state: tuple, dy_dot: Tensor) -> tuple[Tensor, tuple]:
         return self.backward(w, forward_state, dy_dot)[:2]
 
 

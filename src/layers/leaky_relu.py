@@ -1,4 +1,6 @@
 """The leaky rectifier."""
+from mindspore import Tensor
+
 from src.layers.layer import Layer
 from src.layers.primitives import mul, relu, sub
 from src.layers.spec import Property
@@ -11,5 +13,5 @@ class LeakyReLU(Layer):
     keeps_zero_row = True
     slope: float
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         return sub(relu(x), mul(relu(-x), self.slope))

@@ -3,7 +3,7 @@ from src.layers.affine import Affine
 from src.layers.initial_values import INIT
 from src.layers.patches import PerImage
 from src.layers.row_constants import RowConstants
-from src.layers.spec import N_WAY, Property
+from src.layers.spec import N_WAY, Property, Spec
 
 
 class Linear(Affine):
@@ -12,17 +12,17 @@ class Linear(Affine):
     properties = {"units": Property(int, N_WAY, low=1), "bias": Property(bool, True)} | INIT
     takes = ("vector",)
 
-    def __init__(self, spec, task_num, images, is_first=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
         self.patches, self.constants = PerImage(), RowConstants(task_num, images, zero_row=False)
 
     @staticmethod
-    def output_shape(spec):
+    def output_shape(spec: Spec) -> tuple:
         """(units,)."""
         return (spec.units,)
 
     @staticmethod
-    def parameters(spec):
+    def parameters(spec: Spec) -> dict:
         """A weight [units, inputs], and a bias [units] if asked for."""
         weight = {"weight": (spec.units, spec.shape_in[0])}
         return weight | ({"bias": (spec.units,)} if spec.bias else {})

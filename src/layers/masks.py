@@ -4,26 +4,28 @@ import zlib
 import numpy as np
 from mindspore import Tensor, jit_class
 
+from src.layers.chain import Chain
 from src.layers.dropout import MASK
+from src.layers.image_rows import Prepared
 
 
 @jit_class
 class NoMasks:
     """Stands for `Masks` in a network without dropout: everything is as it comes."""
 
-    def beside(self, x, images, seed):
+    def beside(self, x: Prepared, images: Tensor, seed: tuple | None) -> Prepared:
         """Prepared images alone."""
         return x
 
-    def data(self, x):
+    def data(self, x: Prepared) -> Prepared:
         """Prepared images alone."""
         return x
 
-    def among(self, weights, x):
+    def among(self, weights: tuple, x: Prepared) -> tuple:
         """The weights alone."""
         return weights
 
-    def without(self, mixed):
+    def without(self, mixed: tuple) -> tuple:
         """The weights alone."""
         return mixed
 
@@ -38,10 +40,10 @@ class Masks:
         With a dropout in it.
     """
 
-    def __init__(self, chain):
+    def __init__(self, chain: Chain):
         self.dropouts, self.is_mask = chain.dropouts, tuple(kind == MASK for kind in chain.kinds)
 
-    def beside(self, x, images, seed):
+    def beside(self, x: Prepared, images: Tensor, seed: tuple | None) -> Prepared:
         """Prepared images `x`, and a mask of each dropout [task, rows, channel]; 1 [1, 1, 1] where `seed` is None.
 
         Every task draws from the seed and from its images, so it makes no difference which it is batched with.
@@ -52,11 +54,11 @@ class Masks:
         return x, tuple(Tensor(np.stack([dropout.draw((*seed, number, task)) for task in tasks]))
                         for number, dropout in enumerate(self.dropouts))
 
-    def data(self, x):
+    def data(self, x: Prepared) -> Prepared:
         """Of what `beside` returns, the prepared images."""
         return x[0]
 
-    def among(self, weights, x):
+    def among(self, weights: tuple, x: Prepared) -> tuple:
         """The weights, with the masks where the layers take them."""
         mixed, used = (), 0
         for i in range(len(self.is_mask)):
@@ -66,7 +68,7 @@ class Masks:
                 mixed = (*mixed, weights[i - used])
         return mixed
 
-    def without(self, mixed):
+    def without(self, mixed: tuple) -> tuple:
         """The inverse of `among`."""
         weights = ()
         for i in range(len(self.is_mask)):

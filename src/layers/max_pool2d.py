@@ -1,12 +1,12 @@
 """Max-pooling."""
-from mindspore import float32
+from mindspore import Tensor, float32
 
 from src.layers.conv2d import shape_under_window
 from src.layers.geometry import adjoint_index
 from src.layers.layer import Layer
 from src.layers.primitives import add, cast, equal, gather, join_rows, maximum, mul, tensors
 from src.layers.row_maps import rows_under_taps
-from src.layers.spec import Property
+from src.layers.spec import Property, Spec
 
 
 class MaxPool2D(Layer):
@@ -16,7 +16,7 @@ class MaxPool2D(Layer):
     takes = ("image",)
     keeps_zero_row = True
 
-    def __init__(self, spec, task_num, images, is_first=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
         grid = spec.grid(images)
         table = spec.window.rows_under(grid)                                  # [rows out, taps]
@@ -24,11 +24,11 @@ class MaxPool2D(Layer):
         self.adjoint_index = tensors(adjoint_index(table.T, grid.rows))       # each [rows]
 
     @staticmethod
-    def output_shape(spec):
+    def output_shape(spec: Spec) -> tuple:
         """(channels, height, width): incomplete windows at the edge are left out."""
         return shape_under_window(spec, spec.shape_in[0])
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         return self.forward_pass(w, x)[0]
 
     def forward_pass(self, w, x):

@@ -42,14 +42,14 @@ class Network(nn.Cell):
         return [parameter.name.rsplit(".", 1)[1] for parameter in self.parameters]
 
 
-def to_rows(value):
+def to_rows(value: Tensor) -> Tensor:
     """A parameter in the form the layers take: [in, out] (a window's taps outermost), or [1, out] for a shift."""
     if value.ndim == 4:                                                # [out, in, k, k] -> [k x k x in, out]
         return reshape(transpose(value, (2, 3, 1, 0)), (-1, value.shape[0]))
     return transpose(value, (1, 0)) if value.ndim == 2 else reshape(value, (1, -1))
 
 
-def to_parameter(value, shape):
+def to_parameter(value: Tensor, shape: tuple) -> Tensor:
     """The inverse of `to_rows`, for a parameter of `shape`."""
     if len(shape) == 4:
         return transpose(reshape(value, (shape[2], shape[3], shape[1], shape[0])), (3, 2, 0, 1))

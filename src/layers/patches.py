@@ -1,5 +1,5 @@
 """How a product with weights takes its inputs: the rows under a window side by side, or as they are."""
-from mindspore import jit_class
+from mindspore import Tensor, jit_class
 
 from src.layers.geometry import Grid, Window
 from src.layers.primitives import reshape
@@ -15,12 +15,12 @@ class Patches:
         self.side_by_side = rows_side_by_side(window, grid)
         self.back = self.side_by_side.adjoint
 
-    def take(self, x):
+    def take(self, x: Tensor) -> Tensor:
         """[task, rows, channel] -> [task, rows out, taps x channel]."""
         taken = self.side_by_side(x)                            # [task, rows out x taps, channel]
         return reshape(taken, (x.shape[0], self.rows_out, self.taps * x.shape[2]))
 
-    def give_back(self, gradient):
+    def give_back(self, gradient: Tensor) -> Tensor:
         """[task, rows out, taps x channel] -> [task, rows, channel]: every row gets the sum over those that took it."""
         return self.back(reshape(gradient, (gradient.shape[0], self.rows_out * self.taps, -1)))
 
@@ -32,11 +32,11 @@ class AsGiven:
     def __init__(self, taps: int):
         self.taps = taps
 
-    def take(self, x):
+    def take(self, x: Tensor) -> Tensor:
         """[task, rows out x taps, channel] -> [task, rows out, taps x channel]."""
         return reshape(x, (x.shape[0], x.shape[1] // self.taps, self.taps * x.shape[2]))
 
-    def give_back(self, gradient):
+    def give_back(self, gradient: Tensor) -> Tensor:
         """[task, rows out, taps x channel] -> [task, rows out x taps, channel]."""
         return reshape(gradient, (gradient.shape[0], gradient.shape[1] * self.taps, -1))
 
@@ -45,10 +45,10 @@ class AsGiven:
 class PerImage:
     """Stands for `Patches` in a dense layer: its inputs are one row an image already."""
 
-    def take(self, x):
+    def take(self, x: Tensor) -> Tensor:
         """[task, image, in], as it is."""
         return x
 
-    def give_back(self, gradient):
+    def give_back(self, gradient: Tensor) -> Tensor:
         """[task, image, in], as it is."""
         return gradient

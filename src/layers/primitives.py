@@ -2,6 +2,9 @@
 
 Which ones, and why, is in docs/performance.md.
 """
+from collections.abc import Iterable
+
+import numpy as np
 from mindspore import Tensor, ops
 
 add, sub, mul = ops.Add(), ops.Sub(), ops.Mul()
@@ -20,11 +23,11 @@ gradient_of = ops.GradOperation(get_all=True)                   # of a scalar, f
 pull_back_of = ops.GradOperation(get_all=True, sens_param=True)  # arguments, then dy -> what flows back to each
 
 
-def total(x):
+def total(x: Tensor) -> Tensor:
     """[task, lines, channel] -> [task, 1, channel]; for small tensors (see `RowConstants` for rows)."""
     return sum_of_rows(x, 1)
 
 
-def tensors(arrays):
+def tensors(arrays: Iterable[np.ndarray]) -> list[Tensor]:
     """NumPy arrays -> a list of Tensors."""
     return [Tensor(array) for array in arrays]

@@ -1,4 +1,6 @@
 """The rectifier."""
+from mindspore import Tensor
+
 from src.layers.layer import Layer
 from src.layers.primitives import relu, relu_gradient
 
@@ -8,7 +10,7 @@ class ReLU(Layer):
 
     keeps_zero_row = True
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         return relu(x)
 
     def forward_pass(self, w, x):

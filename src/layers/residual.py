@@ -1,8 +1,11 @@
 """Layers whose result is added to their input."""
+import numpy as np
+from mindspore import Tensor
+
 from src.layers.chain import Chain
 from src.layers.layer import Layer
 from src.layers.primitives import add, zeros_like
-from src.layers.spec import Property
+from src.layers.spec import Property, Spec
 
 
 class Residual(Layer):
@@ -14,14 +17,14 @@ class Residual(Layer):
     properties = {"layers": Property(list)}
     keeps_zero_row = True
 
-    def __init__(self, spec, task_num, images, is_first=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
         self.layers = [inside.layer(inside, task_num, images) for inside in spec.layers]
         self.chain = Chain(self.layers)
         self.kinds, self.dropouts = self.chain.kinds, self.chain.dropouts
 
     @staticmethod
-    def output_shape(spec):
+    def output_shape(spec: Spec) -> tuple:
         """As it is given, which the layers inside have to make."""
         made = spec.layers[-1].shape_out
         if made != spec.shape_in:
@@ -29,22 +32,22 @@ class Residual(Layer):
         return spec.shape_in
 
     @staticmethod
-    def parameters(spec):
+    def parameters(spec: Spec) -> dict:
         """Those of the layers inside, named "<index inside>.<kind>"."""
         return {f"{inside.place[-1]}.{name}": shape for inside in spec.layers
                 for name, shape in inside.parameters.items()}
 
     @staticmethod
-    def initial_value(spec, kind, shape, seed):
+    def initial_value(spec: Spec, kind: str, shape: tuple, seed: tuple) -> np.ndarray:
         """As the layer inside makes it, with a seed of its own."""
         index, inner = kind.split(".", 1)
         inside = spec.layers[int(index)]
         return inside.layer.initial_value(inside, inner, shape, seed)
 
-    def normalise_by(self, images):
+    def normalise_by(self, images: int) -> None:
         self.chain.normalise_by(images)
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         return add(x, self.chain.forward(w, x))
 
     def forward_pass(self, w, x):

@@ -34,18 +34,18 @@ class RowConstants:
         self.mean_row = Tensor(in_mean.transpose(0, 2, 1).copy())
         self.mean_column = Tensor(in_mean)
 
-    def mean(self, x):
+    def mean(self, x: Tensor) -> Tensor:
         """[task, rows, channel] -> [task, 1, channel]."""
         return matmul(self.mean_row, x)
 
-    def sum(self, x):
+    def sum(self, x: Tensor) -> Tensor:
         """[task, rows, channel] -> [task, 1, channel]."""
         return matmul(self.row, x)
 
-    def spread(self, value):
+    def spread(self, value: Tensor) -> Tensor:
         """[task, 1, channel] -> [task, rows, channel]; the zero row stays zero."""
         return matmul(self.column, value)
 
-    def spread_evenly(self, total):
+    def spread_evenly(self, total: Tensor) -> Tensor:
         """The transpose of `mean`: as `spread`, of a total that the rows in the mean share evenly."""
         return matmul(self.mean_column, total)

@@ -1,4 +1,6 @@
 """Linear maps of rows whose gradient is another such map: differentiable to any order, and fast in each."""
+from collections.abc import Iterable
+
 import numpy as np
 from mindspore import Tensor, nn
 
@@ -15,7 +17,7 @@ class RowMap(nn.Cell):
         object.__setattr__(adjoint, "adjoint", self)
         return self
 
-    def bprop(self, x, out, dout):
+    def bprop(self, x: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor]:
         """What flows back from `dout`."""
         return (self.adjoint(dout),)
 
@@ -23,11 +25,11 @@ class RowMap(nn.Cell):
 class SumOfRows(RowMap):
     """Every row out is the sum of the rows in that `indices` name: a list of int32 arrays [rows out]."""
 
-    def __init__(self, indices):
+    def __init__(self, indices: Iterable[np.ndarray]):
         super().__init__()
         self.indices = tensors(indices)
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         """[task, rows in, channel] -> [task, rows out, channel]."""
         y = gather(x, self.indices[0], 1)
         for index in self.indices[1:]:
@@ -42,7 +44,7 @@ class WithoutZeroRow(RowMap):
         super().__init__()
         self.index = Tensor(np.arange(positions, dtype=np.int32))
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         """[task, positions + 1, channel] -> [task, positions, channel]."""
         return gather(x, self.index, 1)
 
@@ -54,7 +56,7 @@ class WithZeroRow(RowMap):
         super().__init__()
         self.row = Tensor(np.zeros((task_num, 1, channels), np.float32))
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         """[task, positions, channel] -> [task, positions + 1, channel]."""
         return join_rows((x, self.row))
 

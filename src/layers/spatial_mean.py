@@ -5,6 +5,7 @@ from mindspore import Tensor
 from src.layers.geometry import Grid
 from src.layers.layer import LinearLayer
 from src.layers.primitives import matmul
+from src.layers.spec import Spec
 
 
 class SpatialMean(LinearLayer):
@@ -13,16 +14,16 @@ class SpatialMean(LinearLayer):
     takes = ("image",)
     keeps_zero_row = True
 
-    def __init__(self, spec, task_num, images, is_first=False):
+    def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
         self.average = Tensor(averages(task_num, spec.grid(images)))
 
     @staticmethod
-    def output_shape(spec):
+    def output_shape(spec: Spec) -> tuple:
         """(channels,)."""
         return (spec.shape_in[0],)
 
-    def forward(self, w, x):
+    def forward(self, w: tuple, x: Tensor) -> Tensor:
         return matmul(self.average, x)
 
 

@@ -80,7 +80,7 @@ class Spec:
     properties: dict
     shape_in: tuple
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         try:
             return self.__dict__["properties"][name]
         except KeyError:
