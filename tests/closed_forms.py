@@ -87,16 +87,21 @@ def with_class(layer, layer_class):
 
 def cases(name):
     """Every layer of one of `LAYOUTS`; to be run in PyNative mode."""
-    net, draws, result = network(LAYOUTS[name]), np.random.default_rng(1), []
+    draws = np.random.default_rng(1)
+    return [Case(*layer_w_x, draws) for layer_w_x in layers_of(LAYOUTS[name], draws)]
+
+
+def layers_of(layout, draws):
+    """Every layer of a network, its weights and what it is given; to be run in PyNative mode."""
+    net = network(layout)
     prepare, chain = build(net, TASKS, IMAGES)
     x = prepare(Tensor(draws.random((TASKS, IMAGES, 1, SIZE, SIZE), dtype=np.float32)))
     parameters, dropouts = iter(net.parameters), iter(chain.dropouts)
     for layer in chain.layers:
         w = tuple(_masks(next(dropouts)) if kind == MASK else ms.ops.stack([to_rows(next(parameters))] * TASKS)
                   for kind in layer.kinds)
-        result.append(Case(layer, w, x, draws))
+        yield layer, w, x
         x = layer.on_rows(w, x)
-    return result
 
 
 def disagreements(found, expected):

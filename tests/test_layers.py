@@ -2,7 +2,7 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from closed_forms import LAYOUTS, cases, disagreements
+from closed_forms import LAYOUTS, cases, disagreements, layers_of
 from mindspore import Tensor
 from mutations import MUTATIONS, TOLERANCE, survivors
 from networks import NETWORKS, network
@@ -28,6 +28,14 @@ def test_closed_forms_equal_their_derived_twins(pynative, name):
         errors = disagreements(case.results(case.layer), case.results(case.derived()))
         assert len(errors) >= 2
         assert {part: error for part, error in errors.items() if error > TOLERANCE} == {}, (number, case.layer)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_zero_row_stays_zero(pynative, name):
+    """The padding of a convolution behind a layer points to it."""
+    for layer, w, x in layers_of(NETWORKS[name], np.random.default_rng(1)):
+        if len(layer.shape_out) == 3:
+            assert np.abs(layer.on_rows(w, x).asnumpy()[:, -1]).max() == 0, layer
 
 
 def test_a_dropped_term_shows(pynative):

@@ -184,6 +184,7 @@ def test_layers_and_their_properties_are_listed():
     text = read("docs/extending.md")
     for layer, kind in KINDS.items():
         row = re.search(rf"^\| `{layer}` \|(.*)\|$", text, re.MULTILINE)
+        assert row, f"add a row for {layer} to the table of layers in docs/extending.md"
         assert set(re.findall(r"`(\w+)`", row[1])) - {"n_way"} == set(kind.properties)
 
 
@@ -191,7 +192,8 @@ def test_layers_and_their_properties_are_listed():
 def test_readmes_are_short_and_name_every_preset(page):
     text = read(page)
     assert len(text.splitlines()) <= LONGEST_README
-    assert [path.stem for path in PRESET_FOLDER.glob("*.yaml") if f"`{path.stem}`" not in text] == []
+    missing = [path.stem for path in PRESET_FOLDER.glob("*.yaml") if f"`{path.stem}`" not in text]
+    assert missing == [], f"name each preset of config/ under Presets, in {' and '.join(READMES)}"
 
 
 def test_both_languages_hold_the_same():
