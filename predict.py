@@ -8,7 +8,6 @@ from src.cli.signals import end_while_importing
 if __name__ == "__main__":
     end_while_importing()
 
-import argparse
 import contextlib
 import sys
 import unicodedata
@@ -17,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from src.classifier import FewShotClassifier
+from src.classifier import FewShotClassifier, learn_from_folder
 from src.cli.atomic_files import write_csv, write_json
 from src.cli.command_line import parse
 from src.cli.errors import InputError, one_line
 from src.cli.options import PREDICT
 from src.cli.program import run_program
 from src.cli.reading import is_folder
-from src.data.own_classes import class_folders, pictures_in
+from src.data.own_classes import pictures_in
 from src.devices import device
 from src.meta import SUPPORT
 from src.pictures.files import checked_path, drawing
@@ -38,7 +37,7 @@ def main() -> int:
     device.set_up(options.device_target, options.device_id, options.mode)
     # With --json - standard output holds the JSON alone, for a program to read.
     with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):
-        model = learn(options)
+        model = learn_from_folder(options)
         files = query_files(options.query)
         pixels, kept = model.read(files, skip_damaged=True)
         if not kept:
@@ -55,23 +54,6 @@ def main() -> int:
     if options.json:
         write_json(options.json, as_json(model, answers))
     return 0
-
-
-def learn(options: argparse.Namespace) -> FewShotClassifier:
-    """The classifier, adapted to the images of `options.support`."""
-    files = {folder.name: pictures_in(folder) for folder in class_folders(options.support, "--support")}
-    empty = [name for name, paths in files.items() if not paths]
-    if empty:
-        raise InputError(f"--support {options.support}: {empty[0]} holds no images; expected at least one of each "
-                         f"class")
-    if len(files) < 2:
-        raise InputError(f"--support {options.support}: holds one class; expected at least 2")
-    by_hand = {name: getattr(options, name) if name in options.given else None
-               for name in ("update_step_test", "update_lr", "preset")}
-    model = FewShotClassifier(options.ckpt, steps=by_hand["update_step_test"], rate=by_hand["update_lr"],
-                              statistics=options.statistics, preset=by_hand["preset"])
-    return model.fit([path for paths in files.values() for path in paths],
-                     [name for name, paths in files.items() for _ in paths])
 
 
 def query_files(paths: Iterable[str]) -> list[Path]:

@@ -16,6 +16,7 @@ from src.cli.command_line import options_of_call
 from src.cli.errors import InputError
 from src.cli.options import BY_NAME, EVAL
 from src.data.images import Picture, read_images
+from src.data.own_classes import class_folders, pictures_in
 from src.devices import device
 from src.meta import SUPPORT, Meta, changing
 from src.OmniglotIter import to_values
@@ -98,10 +99,11 @@ class FewShotClassifier:
         if len(self.classes_) < 2:
             raise InputError(f"{len(self.classes_)} classes among {len(labels)} labels; expected at least 2")
         self.support_, self.numbers_ = self.read(images)[0], numbers
-        meta, options = self._trained()
+        meta, options = self.trained()
         self.evened_ = even(numbers)
         self.steps_ = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
-        weights = meta.adapt(_values(self.support_[self.evened_], options), numbers[self.evened_][None], self.steps_)
+        images = image_values(self.support_[self.evened_], options)
+        weights = meta.adapt(images, numbers[self.evened_][None], self.steps_)
         self.weights_ = [weight.asnumpy() for weight in weights]
         return self
 
@@ -122,7 +124,7 @@ class FewShotClassifier:
         kept : list of int
             Which of the images they are.
         """
-        _, options = self._trained()
+        _, options = self.trained()
         return read_images(as_sequence(images), options.imgsz, options.imgc, skip_damaged)
 
     def predict_proba(self, images: Images) -> np.ndarray:
@@ -134,13 +136,13 @@ class FewShotClassifier:
         count = len(pixels)
         if not count:
             return np.empty((0, len(self.classes_)))
-        meta, options = self._trained()
+        meta, options = self.trained()
         weights = changing(tuple(map(Tensor, self.weights_)))
-        support, block = _values(self.support_[self.evened_], options), len(pixels)
+        support, block = image_values(self.support_[self.evened_], options), len(pixels)
         if self.statistics == SUPPORT:
             block = BLOCK   # of one size, filled up with anything: one graph for all
             pixels = np.concatenate([pixels, np.zeros((-len(pixels) % block, *pixels.shape[1:]), np.uint8)])
-        logits = [meta.predict(weights, _values(pixels[first:first + block], options), support).asnumpy()[0]
+        logits = [meta.predict(weights, image_values(pixels[first:first + block], options), support).asnumpy()[0]
                   for first in range(0, len(pixels), block)]
         return softmax(np.concatenate(logits)[:count].astype(np.float64))
 
@@ -174,12 +176,34 @@ class FewShotClassifier:
         changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value is not None]
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def _trained(self):
+    def trained(self) -> tuple[Meta, Namespace]:
         """The trained network for as many classes as there are, and its options."""
         if not hasattr(self, "classes_"):
             raise InputError("this classifier has seen no support images yet; expected a call of fit first")
         path = checkpoint.find(self.ckpt)
         return _load(path, path.stat().st_mtime_ns, len(self.classes_), self.rate, self.statistics, self.preset)
+
+
+def learn_from_folder(options: Namespace) -> FewShotClassifier:
+    """A classifier adapted to the images in `options.support`, a folder a class, whose names are the labels.
+
+    Raises
+    ------
+    InputError
+        Where there are fewer than two classes, one without images, or an image that cannot be read.
+    """
+    files = {folder.name: pictures_in(folder) for folder in class_folders(options.support, "--support")}
+    empty = [name for name, paths in files.items() if not paths]
+    if empty:
+        raise InputError(f"--support {options.support}: {empty[0]} holds no images; expected at least one of each "
+                         f"class")
+    if len(files) < 2:
+        raise InputError(f"--support {options.support}: holds one class; expected at least 2")
+    by_hand = {parameter: getattr(options, name) if name in options.given else None for parameter, name in
+               (("steps", "update_step_test"), ("rate", "update_lr"), ("preset", "preset"))}
+    model = FewShotClassifier(options.ckpt, statistics=getattr(options, "statistics", SUPPORT), **by_hand)
+    return model.fit([path for paths in files.values() for path in paths],
+                     [name for name, paths in files.items() for _ in paths])
 
 
 @functools.lru_cache(maxsize=KEPT)
@@ -194,7 +218,7 @@ def _load(path: Path, modified: int, n_way: int, rate: float | None, statistics:
     return meta, options
 
 
-def _values(pixels, options):
+def image_values(pixels: np.ndarray, options: Namespace) -> np.ndarray:
     """Images of `read` as the network takes them, float32 [1, image, imgc, imgsz, imgsz]."""
     return to_values(pixels[None], options.ink, options.paper)
 

@@ -25,7 +25,7 @@ from PIL import Image
 
 from src.cli.command_line import parse
 from src.cli.errors import InputError
-from src.cli.options import BENCH, DATA, EVAL, OPTIONS, PLOT, PREDICT, TRAIN, options_of
+from src.cli.options import BENCH, DATA, EVAL, EXPORT, OPTIONS, PLOT, PREDICT, TRAIN, options_of
 from src.cli.presets import PRESET_FOLDER, check_values, read_preset
 from src.data import own_classes
 from src.data.archives import unpack
@@ -157,10 +157,11 @@ def command_lines(program):
 
 
 @cases("flags")
-@given(st.one_of([command_lines(program) for program in (TRAIN, EVAL, DATA, BENCH, PLOT, PREDICT)]))
+@given(st.one_of([command_lines(program) for program in (TRAIN, EVAL, DATA, BENCH, PLOT, PREDICT, EXPORT)]))
 def test_flags(command_line):
     program, arguments = command_line
-    complete = {BENCH: [], PLOT: ["run"], PREDICT: ["--ckpt=a", "--support=b", "--query", "c", "d"]}
+    complete = {BENCH: [], PLOT: ["run"], PREDICT: ["--ckpt=a", "--support=b", "--query", "c", "d"],
+                EXPORT: ["--ckpt=a", "--support=b", "--file_format=ONNX", "--file_name=c"]}
     complete = complete.get(program, ["--data_path", "nowhere"])
     with contextlib.redirect_stderr(io.StringIO()):
         options = answer(parse, program, "", [*complete, *arguments])

@@ -154,12 +154,12 @@ def _umask():
     return mask
 
 
-def write_json(path: str | Path, value: object) -> None:
-    """Write `value` as JSON to the file `path`, or as one line to standard output where `path` is "-"."""
+def write_json(path: str | Path, value: object, flag: str = "--json") -> None:
+    """Write `value` as JSON to the file `path` of a flag, or as one line to standard output where `path` is "-"."""
     if str(path) == "-":
         print(json.dumps(value), flush=True)
     else:
-        _write_text(path, json.dumps(value, indent=2) + "\n", "--json")
+        _write_text(path, json.dumps(value, indent=2) + "\n", flag)
 
 
 def write_csv(path: str | Path, rows: Iterable[Sequence]) -> None:

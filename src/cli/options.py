@@ -10,8 +10,9 @@ from typing import Any
 from src.cli.errors import InputError, shown
 
 TRAIN, EVAL, DATA, BENCH, PLOT, PREDICT = "train", "eval", "preprocess", "bench", "plot", "predict"
+EXPORT = "export"
 LEARNING = (TRAIN, EVAL, BENCH)   # programs that build the network and its episodes
-RUNNING = (*LEARNING, PREDICT)    # programs that run the network
+RUNNING = (*LEARNING, PREDICT, EXPORT)    # programs that run the network
 REQUIRED = "required"
 OPERANDS = {PLOT: ("RUN", "folder of a training")}   # what a program takes without a flag, one or more: name and help
 
@@ -193,7 +194,8 @@ OPTIONS = (
            "all of the last layer", choices=("weight", "bias", "gamma", "beta", "head"), several=True, stored=True),
     Option("statistics", {TRAIN: "query", EVAL: "query", BENCH: "query", PREDICT: "support"}, "images whose mean and "
            "variance batch normalisation takes for the query images: query, all of these together, as the papers do; "
-           "support, the support images alone, so that no answer depends on another query image", programs=RUNNING,
+           "support, the support images alone, so that no answer depends on another query image",
+           programs=(*LEARNING, PREDICT),
            choices=("query", "support"), stored=True, fixed=True),
     Option("order", "second", "meta-gradient through the inner gradients, or not",
            programs=(TRAIN,), choices=("first", "second")),
@@ -227,10 +229,10 @@ OPTIONS = (
     Option("ema_decay", 0.0, "decay of the average of the weights over the last steps, which then is what is tested "
            "and saved; 0: none", float, (TRAIN,), low=0, high=0.99999),
     # Input and output
-    Option("ckpt", {TRAIN: "", EVAL: "", PREDICT: REQUIRED}, "checkpoint to start from (training) or to use: a file, "
-           "or a folder of them", programs=(TRAIN, EVAL, PREDICT)),
+    Option("ckpt", {TRAIN: "", EVAL: "", PREDICT: REQUIRED, EXPORT: REQUIRED}, "checkpoint to start from (training) or "
+           "to use: a file, or a folder of them", programs=(TRAIN, EVAL, PREDICT, EXPORT)),
     Option("support", REQUIRED, "folder of the images to learn from; it holds a folder a class, which gives it its "
-           "name", programs=(PREDICT,)),
+           "name", programs=(PREDICT, EXPORT)),
     Option("query", REQUIRED, "images to classify: files, and folders of them; several", tuple, (PREDICT,)),
     Option("output_dir", "./ckpt_outputs", "folder for checkpoints, metrics.jsonl and maml-accs.png",
            programs=(TRAIN,)),
@@ -254,6 +256,8 @@ OPTIONS = (
     Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
     Option("out", "accuracies.png", "file for the picture; its suffix says in which format", programs=(PLOT,)),
     Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH, PREDICT)),
+    Option("file_format", REQUIRED, "format of the exported network", programs=(EXPORT,), choices=("MINDIR", "ONNX")),
+    Option("file_name", REQUIRED, "file for the exported network; its suffix may be left out", programs=(EXPORT,)),
     Option("csv", "", "file for the results as a table, with every class's probability", programs=(PREDICT,)),
     Option("picture", "", "file for a picture of the images and their classes; its suffix says in which format",
            programs=(PREDICT,)),

@@ -1,0 +1,85 @@
+"""export.py: the plain networks in both formats give predict.py's probabilities, for every kind of network there is."""
+import json
+
+import mindspore as ms
+import numpy as np
+import onnxruntime
+import pytest
+from checkpoints import write
+from networks import NETWORKS
+from own_images import CLASSES, shapes, write_folders
+
+import export
+from src.classifier import FewShotClassifier
+from src.cli.errors import InputError
+from src.cli.presets import PRESET_FOLDER, read_preset
+from src.plain_network import PlainNetwork
+
+WAYS, FILTERS, TOLERANCE = 3, 8, 1e-4
+
+
+def thinned(layers):
+    """A preset's network with few filters: as many layers, and quick."""
+    return [layer | ({"filters": FILTERS} if "filters" in layer else {}) for layer in layers]
+
+
+def every_network():
+    """Each different network of the presets, by the presets' names, and two of the tests' own."""
+    found = {}
+    for path in sorted(PRESET_FOLDER.glob("*.yaml")):
+        layers = thinned(read_preset(path)["network"])
+        names = next((names for names, known in found.items() if known[0] == layers), None)
+        found[f"{names}, {path.stem}" if names else path.stem] = found.pop(names, (layers, {"imgsz": 28}))
+    of_tests = {name: (NETWORKS[name], {}) for name in ("residual", "normalised image by image")}
+    return found | of_tests | {"shifted": (NETWORKS["strided"], {"algorithm": "maml++"})}
+
+
+EVERY_NETWORK = every_network()
+
+
+def probabilities_in(path, pixels, model):
+    """What the file makes of images that a classifier has read, as docs/deploy.md does it."""
+    _, options = model.trained()
+    values = (options.paper + (options.ink - options.paper) * (pixels / 255)).astype(np.float32)
+    if path.suffix == ".onnx":
+        return onnxruntime.InferenceSession(path).run(None, {"images": values})[0]
+    return ms.nn.GraphCell(ms.load(str(path)))(ms.Tensor(values)).asnumpy()
+
+
+@pytest.mark.parametrize("name", EVERY_NETWORK)
+def test_both_files_equal_the_classifier(name, tmp_path):
+    layers, changes = EVERY_NETWORK[name]
+    ckpt, *_ = write(tmp_path, network=layers, **changes)
+    model = FewShotClassifier(ckpt, steps=0).fit(*shapes(WAYS, 2, seed=1))
+    draws = np.random.default_rng(3)   # in place of inner steps, which would have to compile
+    model.weights_ = [weight + draws.normal(0, 0.1, weight.shape).astype(np.float32) for weight in model.weights_]
+    pixels, _ = model.read(shapes(5, 4, seed=2)[0])
+    expected = model.probabilities(pixels)
+    assert len(pixels) == 20
+    assert np.abs(expected - expected[0]).max() > 10 * TOLERANCE   # they differ
+    for suffix, file_format in ((".mindir", "MINDIR"), (".onnx", "ONNX")):
+        path = tmp_path / f"network{suffix}"
+        export.write_network(model, path, file_format)
+        found = probabilities_in(path, pixels, model)
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE, err_msg=suffix)
+
+
+def test_the_program_writes_what_a_user_needs(trained_path, tmp_path, monkeypatch, capsys):
+    write_folders(tmp_path / "mine", WAYS, seed=1)
+    monkeypatch.setattr("sys.argv", ["export.py", "--ckpt", str(trained_path), "--support", str(tmp_path / "mine"),
+                                     "--file_format", "ONNX", "--file_name", str(tmp_path / "out" / "my.net")])
+    assert export.main() == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["my.net.json", "my.net.onnx"]
+    notes = json.loads((tmp_path / "out" / "my.net.json").read_text(encoding="utf-8"))
+    assert notes["classes"] == sorted(CLASSES[:WAYS])
+    assert notes["input"]["shape"] == ["images", 1, 28, 28]
+    assert "12 inner steps on 6 support images" in capsys.readouterr().out
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "my.net.onnx")
+    assert [each.shape[1:] for each in (*session.get_inputs(), *session.get_outputs())] == [[1, 28, 28], [WAYS]]
+
+
+def test_a_layer_of_the_users_own_has_no_plain_form(tmp_path):
+    ckpt, *_ = write(tmp_path, network=NETWORKS["own"])
+    model = FewShotClassifier(ckpt, steps=0).fit(*shapes(WAYS, 1, seed=1))
+    with pytest.raises(InputError, match=r"layer 1 \(own_layers:Softplus\) has no plain form"):
+        PlainNetwork(model)
