@@ -138,12 +138,12 @@ def table(options: argparse.Namespace) -> None:
         page = ROOT / name
         text = page.read_text(encoding="utf-8")
         for section, content in sections.items():
-            text = with_section(text, section, content)
+            text = with_section(text, section, content.replace("](", "](" + "../" * name.count("/")))
         _write(page, text)
 
 
 def with_section(text: str, section: str, content: str) -> str:
-    """`text` with `content` between the marks of a section."""
+    """`text` with `content` between the marks of a section, where it has them."""
     return re.sub(f"(<!-- {section} -->\n).*?(<!-- end of {section} -->)",
                   lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
 
