@@ -25,7 +25,8 @@ from src.data.glyphs import draw_glyphs
 from src.devices import missing
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMIT = 1e-3     # relative: float32 in another order of sums differs by far less, a wrong result by far more
+LIMIT = 1e-3        # relative, of gradients and steps: a wrong result differs by far more
+ONE_LIMIT = 1e-4    # of one operation: float32 differs by far less, and numbers of fewer bits by more
 ALPHABETS = {"n_background": 3, "n_evaluation": 1}   # of glyphs to train on
 PUBLISHED = "the ModelZoo's README: 530 on a GPU, 155 on an Ascend"
 OPTIONS = (
@@ -86,7 +87,7 @@ def device(options: Namespace, folder: Path) -> list[str]:
 def operations(options: Namespace, folder: Path) -> list[str]:
     """Every operation alone against NumPy."""
     errors = json.loads(_run("operations", _where(options)))
-    wrong = {name: error for name, error in errors.items() if not _is_close(error)}
+    wrong = {name: error for name, error in errors.items() if not _is_close(error, ONE_LIMIT)}
     if wrong:
         raise UnfitError(f"{len(wrong)} of {len(errors)}: " + "; ".join(
             f"{name} {f'differs by {error:.1e}' if isinstance(error, float) else error}"
@@ -111,9 +112,12 @@ def training(options: Namespace, folder: Path) -> list[str]:
 
 
 def _train(preset, options, folder):
-    expected = _first_steps(preset, options, folder, "--device_target", "CPU", "--workers", 1)
-    found = _first_steps(preset, options, folder, *_where(options), "--repeats", options.steps)
-    differences = {name: _relative(found[name], expected[name]) for name in ("loss", "weights")}
+    """Every step starts from the CPU's weights: left to themselves, steps enlarge rounding (docs/devices.md)."""
+    path = folder / "path.npz"
+    expected = _first_steps(preset, options, folder, path, "--device_target", "CPU", "--workers", 1)
+    found = _first_steps(preset, options, folder, folder / "found.npz", *_where(options), "--path", path,
+                         "--repeats", options.steps)
+    differences = {name: max(map(_relative, found[name], expected[name])) for name in ("loss", "gradient")}
     text = ", ".join(f"{name} within {difference:.1e}" for name, difference in differences.items())
     if not all(map(_is_close, differences.values())):
         raise UnfitError(f"{preset}: {options.steps} steps, {text} of the CPU's; expected {LIMIT:g}")
@@ -123,8 +127,7 @@ def _train(preset, options, folder):
             f"{found['peak_mb']:.0f} MiB at most"]
 
 
-def _first_steps(preset, options, folder, *flags):
-    out = folder / "steps.npz"
+def _first_steps(preset, options, folder, out, *flags):
     _run("first_steps", ["--preset", preset, "--data_path", folder / "data", "--task_num", options.task_num,
                          "--epoch", 2 * options.steps, "--compare", options.steps, "--out", out, *flags])
     with np.load(out) as figures:
@@ -153,8 +156,8 @@ def _relative(found, expected):
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
-def _is_close(error):
-    return isinstance(error, float) and error <= LIMIT   # no number is not
+def _is_close(error, limit=LIMIT):
+    return isinstance(error, float) and error <= limit   # a text or no number is not
 
 
 PARTS: dict[str, Callable[[Namespace, Path], list[str]]] = {

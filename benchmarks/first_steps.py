@@ -1,9 +1,10 @@
-"""The first steps of a training: its losses and weights, to compare devices by, then the time and memory of a step."""
+"""The first steps of a training: losses and meta-gradients, to compare devices by, then the time of a step."""
 import statistics
 import time
 
 import mindspore as ms
 import numpy as np
+from mindspore import Tensor
 
 from benchmarks.measure import peak_memory
 from src.cli.command_line import parse
@@ -16,35 +17,61 @@ from src.training.optimizer import outer_optimizer
 from src.training.step import TrainingStep
 
 EXTRA = (
-    Option("compare", 20, "steps whose losses are written, and the weights after them", int, low=1),
+    Option("compare", 20, "steps whose weights, losses and gradients are written", int, low=1),
+    Option("path", "", "such a file: each of these steps starts from its weights"),
     Option("repeats", 0, "steps after these, to time them", int, low=0),
     Option("out", REQUIRED, "file for the figures, as numpy.savez writes it"),
 )
 
 
 def main() -> None:
-    """Write `loss` [step], `weights`, `first_s`, `median_ms` and `peak_mb`. --epoch is for the schedule alone."""
+    """Write `weights` and `gradient` [step, number], `loss` [step], `first_s`, `median_ms` and `peak_mb`."""
     options = parse(TRAIN, __doc__, extra=EXTRA)
     workers = device.set_up_for(options)
     images, _ = load_split(options)
     meta = make_meta(options)
     runner = share_out(meta, workers)
-    step = TrainingStep(runner, outer_optimizer(meta.trainable_params(), options), options.clip_norm)
-    losses, seconds, weights = [], [], np.empty(0)
-    for epoch, batch in enumerate(make_episodes(images, options, options.compare + options.repeats), 1):
-        start = time.perf_counter()
-        losses.append(step(batch, epoch)[0])
-        seconds.append(time.perf_counter() - start)
-        if epoch == options.compare:
-            weights = _weights_of(meta)
-    np.savez(options.out, loss=losses[:options.compare], weights=weights, first_s=seconds[0],
-             median_ms=1000 * statistics.median(seconds[-options.repeats:]), peak_mb=_peak_mb())
+    optimizer = outer_optimizer(meta.trainable_params(), options)
+    episodes = iter(make_episodes(images, options, options.compare + options.repeats))
+    start = np.load(options.path)["weights"] if options.path else None
+    compared, first_s = _compare(meta, runner, optimizer, episodes, options.compare, start)
+    step, seconds = TrainingStep(runner, optimizer, options.clip_norm), [first_s]
+    for epoch in range(options.compare + 1, options.compare + options.repeats + 1):
+        batch = next(episodes)
+        begin = time.perf_counter()
+        step(batch, epoch)
+        seconds.append(time.perf_counter() - begin)
+    np.savez(options.out, **compared, first_s=first_s,
+             median_ms=1000 * statistics.median(seconds[1:] or seconds), peak_mb=_peak_mb())
 
 
-def _weights_of(meta):
-    """As one vector, without what may drift unseen, such as a bias before a normalisation."""
-    return np.concatenate([parameter.asnumpy().reshape(-1) for parameter in meta.trainable_params()
-                           if parameter.name.endswith(".weight")])
+def _compare(meta, runner, optimizer, episodes, steps, start):
+    """Take steps, each from its line of `start` where that is given; returns the first one's seconds too."""
+    lines: dict[str, list] = {"weights": [], "gradient": [], "loss": []}
+    first_s = 0.0
+    for number in range(steps):
+        batch = next(episodes)
+        if start is not None:
+            _put(start[number], meta.trainable_params())
+        lines["weights"].append(_flat(meta.trainable_params()))
+        begin = time.perf_counter()
+        loss, _, gradients = runner.meta_gradient(*batch, epoch=number)
+        optimizer(gradients)
+        lines["loss"].append(float(loss.asnumpy()))
+        first_s = first_s or time.perf_counter() - begin
+        lines["gradient"].append(_flat(gradients))
+    return {name: np.array(values) for name, values in lines.items()}, first_s
+
+
+def _flat(tensors):
+    return np.concatenate([tensor.asnumpy().reshape(-1) for tensor in tensors])
+
+
+def _put(numbers, parameters):
+    """The inverse of `_flat`."""
+    parts = np.split(numbers, np.cumsum([parameter.size for parameter in parameters])[:-1])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.set_data(Tensor(part.reshape(parameter.shape)))
 
 
 def _peak_mb():

@@ -18,6 +18,7 @@ if [[ ${1:-} =~ ^[0-9]+$ ]]; then
 fi
 [[ $# == 0 || $1 == -* ]] || usage "gpu|ascend|cpu [DEVICE_ID]"
 python=$(interpreter)
+expect_packages "$python"
 [[ $python != */* ]] || python=$(CDPATH='' cd -- "$(dirname -- "$python")" && pwd)/$(basename -- "$python")
 cd -- "$project" || exit
 exec "$python" -u -m benchmarks.check_device --device_target "$target" --device_id "$id" "$@"

@@ -7,7 +7,7 @@
 use_cuda() {
     local own home
     own=$(dirname -- "$(dirname -- "$(command -v -- "$(interpreter)")")")/cuda
-    for home in "${CUDA_HOME:-}" /usr/local/cuda /usr/local/cuda-11.6 /usr/local/cuda-11.1 "$own"; do
+    for home in "${CUDA_HOME:-}" /usr/local/cuda /usr/local/cuda-11* "$own"; do
         if fits "$home"; then
             export CUDA_HOME=$home
             export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$home/lib64:$own/lib64"
@@ -18,5 +18,5 @@ use_cuda() {
 
 # fits CUDA_HOME - whether MindSpore has a plugin for its version
 fits() {
-    [[ $("$1/bin/nvcc" --version 2>/dev/null) =~ release\ 11\.[16], ]]
+    [[ $("$1/bin/nvcc" --version 2>/dev/null) =~ release\ 11\.[1-9] ]]
 }

@@ -13,10 +13,10 @@ from src.cli.errors import InputError
 from src.devices import device, missing
 
 CUDA = Path(os.environ.get("GPU_LIBRARIES", Path(sys.prefix) / "cuda"))   # what setup_gpu.sh makes
-SYSTEMS = ["/usr/local/cuda", "/usr/local/cuda-11.6", "/usr/local/cuda-11.1"]
+SYSTEMS = Path("/usr/local").glob("cuda*")
 needs_plugin = pytest.mark.skipif(not missing.gpu_plugins(), reason="this MindSpore's wheel has no GPU plugin")
 needs_no_system_cuda = pytest.mark.skipif(
-    any(missing.nvcc_version(home) in missing.gpu_plugins() for home in SYSTEMS), reason="this system has a CUDA 11")
+    any(missing.plugin_for(missing.nvcc_version(home)) for home in SYSTEMS), reason="this system has a CUDA 11")
 needs_no_driver = pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has an NVIDIA driver")
 
 
@@ -103,11 +103,11 @@ def test_an_old_driver_and_an_old_card_are_named(machine):
 
 def test_another_version_of_cuda_is_named(machine, monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_HOME", str(make_cuda(tmp_path / "newer", "13.0")))
-    assert only_reason().startswith(f"CUDA_HOME {tmp_path}/newer is CUDA 13.0; expected CUDA 11.6 (bash")
+    assert only_reason().startswith(f"CUDA_HOME {tmp_path}/newer is CUDA 13.0; expected CUDA 11.6 or a newer 11 (")
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
     assert f"CUDA_HOME {tmp_path} holds no bin/nvcc that tells its version; expected" in only_reason()
     monkeypatch.delenv("CUDA_HOME")
-    assert only_reason().startswith("CUDA_HOME is not set; expected the folder of a CUDA 11.6 (")
+    assert only_reason().startswith("CUDA_HOME is not set; expected the folder of a CUDA 11.6 or a newer 11 (")
 
 
 def test_missing_libraries_are_named_once(machine, monkeypatch, tmp_path):
@@ -138,6 +138,17 @@ def test_the_refusal_says_what_is_missing(machine, monkeypatch):
         device.set_up("GPU", 0)
 
 
+@pytest.mark.parametrize(("version", "plugin"), [
+    ((11, 8), (11, 6)), ((11, 6), (11, 6)), ((11, 5), (11, 1)), ((11, 0), None), ((12, 0), None), ((10, 2), None),
+    ((), None)])
+def test_the_plugin_for_a_cuda_is_the_one_that_mindspore_takes(version, plugin, monkeypatch, tmp_path):
+    """As MindSpore 2.10 was seen to choose for an nvcc of each of these versions."""
+    monkeypatch.setattr(missing, "PLUGINS", tmp_path)
+    for own in ("11.1", "11.6"):
+        (tmp_path / f"libmindspore_gpu.so.{own}").touch()
+    assert missing.plugin_for(version) == (missing.gpu_plugins()[plugin] if plugin else None)
+
+
 @needs_plugin
 def test_the_cards_are_those_that_the_installed_plugin_was_built_for():
     for plugin in missing.gpu_plugins().values():
@@ -148,7 +159,7 @@ def test_the_cards_are_those_that_the_installed_plugin_was_built_for():
 @needs_plugin
 @needs_no_driver
 def test_the_real_plugin_misses_the_driver_alone_beside_libraries_of_the_right_names(monkeypatch, tmp_path):
-    plugin = missing.gpu_plugins()["11.6"]
+    plugin = missing.gpu_plugins()[11, 6]
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
     wanted = missing.missing_libraries(plugin)
     assert {"libcuda.so.1", "libcublas.so.11", "libcudnn.so.8"} <= set(wanted)
@@ -167,7 +178,7 @@ def test_with_the_libraries_of_setup_gpu_only_the_driver_is_missing():
     environment = {**os.environ, "CUDA_HOME": str(CUDA), "LD_LIBRARY_PATH": str(CUDA / "lib64"),
                    "PYTHONPATH": str(Path(__file__).parent.parent)}
     program = ("from src.devices import device, missing\n"
-               "print(missing.missing_libraries(missing.gpu_plugins()['11.6']), missing.reasons('GPU', 0))\n"
+               "print(missing.missing_libraries(missing.gpu_plugins()[11, 6]), missing.reasons('GPU', 0))\n"
                "from mindspore._c_expression import MSContext\n"
                "print(MSContext.get_instance().load_plugin_error())\n")
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
@@ -199,7 +210,7 @@ def test_setup_makes_the_folder_that_mindspore_looks_for(environment, tmp_path):
         assert sorted(path.name for path in (environment / "cuda").iterdir()) == ["bin", "lib64"]
     assert f"export CUDA_HOME={environment}/cuda LD_LIBRARY_PATH={environment}/cuda/lib64\n" in done.stdout
     assert "still missing for card 0: no NVIDIA driver (libcuda.so.1)" in done.stdout
-    assert missing.nvcc_version(environment / "cuda") == "11.6"
+    assert missing.nvcc_version(environment / "cuda") == (11, 6)
     versioned = environment / "cuda" / "lib64" / "libcudart.so.11.6.0"
     assert versioned.read_text() == "a library"
 

@@ -1,8 +1,8 @@
 """What a GPU or an Ascend lacks for MindSpore to see it: driver, card, version or library, by name.
 
 MindSpore itself says only that there is no such device. A GPU plugin lies in its wheel; it is loaded where `CUDA_HOME`
-names a folder whose `bin/nvcc --version` answers with the plugin's version, and where the linker finds the libraries
-that the plugin was linked with.
+names a folder whose `bin/nvcc --version` answers with a version that a plugin is for, and where the linker finds the
+libraries that the plugin was linked with.
 """
 import ctypes
 import importlib.metadata
@@ -62,14 +62,16 @@ def _of_card(device_id):
 
 
 def _of_cuda(plugins):
-    expected, home = " or ".join(plugins), os.environ.get("CUDA_HOME")
+    oldest, home = min(plugins), os.environ.get("CUDA_HOME")
+    expected = f"CUDA {dotted(oldest)} or a newer {oldest[0]} ({SETUP})"
     if not home:
-        return [f"CUDA_HOME is not set; expected the folder of a CUDA {expected} ({SETUP})"]
+        return [f"CUDA_HOME is not set; expected the folder of a {expected}"]
     version = nvcc_version(home)
-    if version not in plugins:
-        answer = f"is CUDA {version}" if version else "holds no bin/nvcc that tells its version"
-        return [f"CUDA_HOME {home} {answer}; expected CUDA {expected} ({SETUP})"]
-    lost = [name for name in missing_libraries(plugins[version]) if name != DRIVER["GPU"]]
+    plugin = plugin_for(version)
+    if not plugin:
+        answer = f"is CUDA {dotted(version)}" if version else "holds no bin/nvcc that tells its version"
+        return [f"CUDA_HOME {home} {answer}; expected {expected}"]
+    lost = [name for name in missing_libraries(plugin) if name != DRIVER["GPU"]]
     return [f"no {', '.join(lost)} on LD_LIBRARY_PATH ({SETUP})"] if lost else []
 
 
@@ -83,21 +85,31 @@ def _of_ascend():
     return driver + ([f"no {', '.join(others)}; expected CANN, its set_env.sh sourced"] if others else [])
 
 
-def gpu_plugins() -> dict[str, Path]:
-    """The GPU plugins in MindSpore's wheel by the version of CUDA that each was built with, the newest first."""
-    files = sorted(PLUGINS.glob("libmindspore_gpu.so.*"), reverse=True)
-    return {file.name.removeprefix("libmindspore_gpu.so."): file for file in files}
+def gpu_plugins() -> dict[tuple[int, ...], Path]:
+    """The GPU plugins in MindSpore's wheel by the version of CUDA that each was built with."""
+    start = "libmindspore_gpu.so."
+    return {_version(file.name.removeprefix(start)): file for file in PLUGINS.glob(f"{start}*")}
 
 
-def nvcc_version(home: str) -> str:
-    """What `home`/bin/nvcc says is its release, such as "11.6"; empty where it says none."""
+def plugin_for(version: tuple[int, ...]) -> Path | None:
+    """The plugin that MindSpore loads where CUDA is of `version`: the newest of that major version that is no newer."""
+    fitting = {own: plugin for own, plugin in gpu_plugins().items() if own[:1] == version[:1] and own <= version}
+    return fitting[max(fitting)] if fitting else None
+
+
+def nvcc_version(home: str | Path) -> tuple[int, ...]:
+    """What `home`/bin/nvcc says is its release, such as (11, 6); empty where it says none."""
     try:
         answer = subprocess.run([str(Path(home) / "bin" / "nvcc"), "--version"], capture_output=True, text=True,
                                 check=False, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired):
-        return ""
+        return ()
     found = re.search(r"release (\d+\.\d+)", answer)
-    return found[1] if found else ""
+    return _version(found[1]) if found else ()
+
+
+def _version(text):
+    return tuple(map(int, text.split(".")))
 
 
 def missing_libraries(library: Path) -> list[str]:
