@@ -3,12 +3,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from benchmarks import meta_batches
 from benchmarks.growth import by_steps, by_tasks
 from benchmarks.runs import as_arguments, in_turn
+from src.cli.errors import InputError
 from src.cli.presets import read_preset
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,3 +89,38 @@ def test_points_take_turns_and_medians_are_over_the_rounds():
 def test_flags_become_arguments():
     flags = {"task_num": 2, "per_step": True, "rotate": False}
     assert as_arguments(flags) == ["--task_num", "2", "--per_step", "--no_rotate"]
+
+
+def test_meta_batches_are_tested_on_as_many_tasks_and_finished_trainings_are_only_read(monkeypatch, tmp_path, capsys):
+    commands = []
+
+    def train(command, **_):
+        flags = dict(zip(command[2::2], command[3::2]))
+        commands.append(flags)
+        folder, last = Path(flags["--output_dir"]), int(flags["--epoch"])
+        folder.joinpath("metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in (
+            {"step": 1, "loss": 1.0, "accuracy": 0.5},
+            {"step": 4, "test_accuracy": 0.5, "test_interval_95": 0.01},
+            {"step": last, "test_accuracy": int(flags["--task_num"]) / 100, "test_interval_95": 0.01})))
+        folder.joinpath(f"maml-{last}_1.ckpt").touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(meta_batches, "subprocess", SimpleNamespace(run=train))
+    monkeypatch.setattr(sys, "argv", ["meta_batches.py", "--data_path", "D", "--tasks", "32,64", "--epoch", "8",
+                                      "--k_qry", "3", "--output_dir", str(tmp_path),
+                                      "--json", str(tmp_path / "of.json")])
+    for _ in range(2):
+        meta_batches.main()
+        assert capsys.readouterr().out.splitlines()[2:] == ["| 32 | 50.0 ± 1.0 % | 32.0 ± 1.0 % |",
+                                                            "| 64 | 50.0 ± 1.0 % | 64.0 ± 1.0 % |"]
+    assert [(flags["--task_num"], flags["--eval_batches"]) for flags in commands] == [("32", "20"), ("64", "10")]
+    assert all((flags["--eval_every"], flags["--k_qry"], flags["--data_path"]) == ("2", "3", "D") for flags in commands)
+    assert json.loads((tmp_path / "of.json").read_text())["passes"]["64"][-1]["test_accuracy"] == 0.64
+
+
+def test_meta_batches_end_where_a_training_does(monkeypatch, tmp_path):
+    monkeypatch.setattr(meta_batches, "subprocess", SimpleNamespace(
+        run=lambda command, **_: subprocess.CompletedProcess(command, 2)))
+    monkeypatch.setattr(sys, "argv", ["meta_batches.py", "--data_path", "D", "--output_dir", str(tmp_path)])
+    with pytest.raises(InputError, match="--task_num 32 ended with an error"):
+        meta_batches.main()
