@@ -1,35 +1,13 @@
 """The share of a training's time that is not the meta-step: episodes, reports, checkpoints, reading results back."""
-import functools
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from typing import Any
 
 import omniglot_train
+from benchmarks.measure import Stopwatch
 from src.cli.program import run_program
 from src.training.step import TrainingStep
 
 EPOCHS, WARM_UP = 300, 50
-
-
-class Stopwatch:
-    """Adds up the time spent in a function it wraps, and notes when each call ended."""
-
-    def __init__(self, function: Callable):
-        self.function = function
-        self.spent: list[float] = []
-        self.ends: list[float] = []
-
-    def __get__(self, owner: object, kind: type | None = None) -> Callable:
-        return functools.partial(self, owner)   # as a method
-
-    def __call__(self, *arguments: Any) -> Any:
-        start = time.perf_counter()
-        result = self.function(*arguments)
-        self.ends.append(time.perf_counter())
-        self.spent.append(self.ends[-1] - start)
-        return result
 
 
 def main() -> None:

@@ -1,10 +1,31 @@
 """What every benchmark measures, the same way on both sides: first call, steady steps, memory."""
+import functools
 import os
 import re
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+
+class Stopwatch:
+    """Adds up the time spent in a function it wraps, and notes when each call ended."""
+
+    def __init__(self, function: Callable):
+        self.function = function
+        self.spent: list[float] = []
+        self.ends: list[float] = []
+
+    def __get__(self, owner: object, kind: type | None = None) -> Callable:
+        return functools.partial(self, owner)   # as a method
+
+    def __call__(self, *arguments: Any) -> Any:
+        start = time.perf_counter()
+        result = self.function(*arguments)
+        self.ends.append(time.perf_counter())
+        self.spent.append(self.ends[-1] - start)
+        return result
 
 
 def peak_memory() -> float:

@@ -1,5 +1,8 @@
 """The benchmarks run and print what they promise; no time is judged."""
+import dataclasses
 import json
+import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,7 @@ from PIL import Image
 
 from benchmarks import meta_batches
 from benchmarks.growth import by_steps, by_tasks
+from benchmarks.ranks import Model, fitted, many_table, measured_table, medians, stops_paying
 from benchmarks.runs import as_arguments, in_turn
 from src.cli.errors import InputError
 from src.cli.presets import read_preset
@@ -124,3 +128,51 @@ def test_meta_batches_end_where_a_training_does(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["meta_batches.py", "--data_path", "D", "--output_dir", str(tmp_path)])
     with pytest.raises(InputError, match="--task_num 32 ended with an error"):
         meta_batches.main()
+
+
+MODEL = Model(fixed=0.01, of_task=0.02, draw=0.0005, latency=1e-4, bandwidth=1e8, gradient=400_000)
+
+
+def as_measured(model, ranks):
+    """What rank_step.py would have measured, were the model right."""
+    return {"ranks": ranks, "points": {
+                tasks: {"step_ms": 1000 * model.step(ranks, int(tasks)), "draw_ms": 1000 * model.draw * int(tasks),
+                        "sum_ms": 1000 * model.sum(ranks), "waited_ms": 0.0, "gradient_bytes": model.gradient,
+                        "sent_bytes": ranks * model.sent(ranks)} for tasks in ("8", "16", "32")},
+            "sums": [{"bytes": size, "sum_ms": 0.2 + 1000 * dataclasses.replace(model, gradient=size).sum(ranks),
+                      "alone_ms": 0.2} for size in (4000, 400_000, 4_000_000) if ranks > 1]}
+
+
+def test_the_model_of_ranks_is_found_again_in_what_it_says():
+    figures = [as_measured(MODEL, 1), as_measured(MODEL, 2)]
+    assert vars(fitted(figures)) == pytest.approx(vars(MODEL))
+    rows = measured_table(figures, MODEL).splitlines()[2:]
+    assert all(row.endswith("| +0.0% |") or row.endswith("| -0.0% |") for row in rows)
+    assert rows[-1].startswith("| 2 | 32 | 16 | 350 | 16.0 | 4.2 (4.2) | 0.0 | 800 (800) | 350 |")
+    figures[1]["points"]["32"]["step_ms"] *= 2
+    assert measured_table(figures, MODEL).endswith("| -50.0% |")
+
+
+def test_the_model_needs_a_sum_over_ranks():
+    with pytest.raises(InputError, match="--ranks: no sum over ranks was measured"):
+        fitted([as_measured(MODEL, 1)])
+
+
+def test_more_ranks_are_faster_until_their_messages_weigh_more():
+    assert MODEL.sum(1) == 0
+    assert MODEL.sent(1024) == pytest.approx(800_000, rel=1e-2)
+    assert MODEL.step(8, 9) == MODEL.step(8, 16) - 7 * MODEL.draw   # the rank with two tasks decides
+    free = Model(0, 0.02, 0, 0, math.inf, 400_000)
+    assert free.speedup(32, 32) == pytest.approx(32)
+    assert stops_paying(free).startswith("32 tasks are fastest on 32 ranks (32.0 times one), and half of every rank's "
+                                         "time is used on up to 32; ")
+    slow = Model(0, 0.02, 0, 0.1, math.inf, 400_000)
+    assert stops_paying(slow).startswith("32 tasks are fastest on 2 ranks (")
+    ranks = [line.split(" | ")[:3] for line in many_table(MODEL).splitlines() if re.match(r"\| \d", line)]
+    assert ["| 64", "64", "1"] in ranks
+    assert ranks[-1] == ["| 1024", "1024", "1"]
+
+
+def test_medians_are_of_every_figure():
+    rounds = [{"a": [{"b": number}], "c": {"d": -number}} for number in (1, 9, 2)]
+    assert medians(rounds) == {"a": [{"b": 2}], "c": {"d": -2}}
