@@ -15,6 +15,8 @@ from src.devices import device
 ROOT = Path(__file__).resolve().parent.parent
 TRAINERS = [f"run_standalone_train_{name}.sh" for name in ("gpu", "ascend", "cpu")]
 EVALUATORS = [f"run_eval_{name}.sh" for name in ("gpu", "ascend", "cpu")]
+TRAINERS_ON_RANKS = [f"run_distribute_train_{name}.sh" for name in ("gpu", "ascend", "cpu")]
+EVALUATORS_ON_RANKS = [f"run_distribute_eval_{name}.sh" for name in ("gpu", "ascend", "cpu")]
 TARGETS = {"gpu": "GPU", "ascend": "Ascend", "cpu": "CPU"}
 
 
@@ -79,12 +81,29 @@ def test_evaluators_hand_everything_on(launcher, folder, echo_python):
     assert done.returncode == 7
 
 
+@pytest.mark.parametrize("launcher", TRAINERS_ON_RANKS + EVALUATORS_ON_RANKS)
+def test_launchers_of_ranks_hand_everything_on(launcher, folder, tmp_path):
+    python = make_program(tmp_path / "python", r'printf "%s\n" "$PYTHONPATH" "$@"; echo complaint >&2; exit 7')
+    trains = launcher in TRAINERS_ON_RANKS
+    arguments = [40, "my data"] if trains else ["my data", "my ckpt"]
+    done = bash(launcher, 2, *arguments, "--order", "first one", folder=folder, PYTHON=python,
+                PYTHONPATH="/of the user")
+    log, program = ("train.log", "omniglot_train.py") if trains else ("eval.log", "eval.py")
+    own = ["--epoch", "40", "--data_path", "my data"] if trains else ["--data_path", "my data", "--ckpt", "my ckpt"]
+    assert done.stdout.splitlines() == [
+        f"{ROOT}:/of the user", "-u", f"{ROOT}/src/devices/launch.py", "--log_file", log, "2", f"{ROOT}/{program}",
+        "--device_target", target_of(launcher), *own, "--order", "first one", "complaint"]
+    assert done.returncode == 7
+
+
 @pytest.mark.parametrize(("launchers", "names", "wrong"), [
     (TRAINERS, "DEVICE_ID EPOCH DATA_PATH", [
         [], [0], [0, 40], ["zero", 40, "data"], [-1, 40, "data"], [0, "4.5", "data"], [0, "", "data"],
         [0, 40, "--order", "first"], [0, 40, ""], [0, 40, "data", "more"]]),
     (EVALUATORS, "DEVICE_ID DATA_PATH CKPT_PATH", [
         [], [0], [0, "data"], ["data", "ckpt", 0], [0, "data", "--json", "-"], [0, "data", "ckpt", "more"]]),
+    (TRAINERS_ON_RANKS, "DEVICE_NUM EPOCH DATA_PATH", [[], [2, 40], ["two", 40, "data"], [2, 40, "data", "more"]]),
+    (EVALUATORS_ON_RANKS, "DEVICE_NUM DATA_PATH CKPT_PATH", [[], [2, "data"], [2, "data", "ckpt", "more"]]),
 ])
 def test_wrong_arguments_are_answered_with_the_usage(launchers, names, wrong, folder, echo_python):
     for launcher in launchers:
