@@ -27,9 +27,13 @@ make_environment() {
     fi
 }
 
-# wanted REQUIREMENTS - what the environment must hold; the file itself may refer to requirements.txt
+# wanted REQUIREMENTS - what the environment must hold: the files that this one refers to, and its own lines
 wanted() {
-    cat "$project/requirements.txt" "$project/$1"
+    local other
+    while read -r _ other; do
+        cat "$project/$other"
+    done < <(grep '^-r ' "$project/$1")
+    cat "$project/$1"
 }
 
 # find_python - the first Python that MindSpore runs on: $PYTHON, or one on the PATH

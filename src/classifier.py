@@ -25,7 +25,7 @@ from src.training.from_options import load_trained
 
 STEPS = BY_NAME["update_step_test"]
 Images = Sequence[Picture] | np.ndarray   # files, or what was read from them
-KEPT = 8     # trained networks in memory, for as many numbers of classes
+KEPT = 16    # trained networks in memory, for as many numbers of classes
 BLOCK = 16   # images classified at a time, where they do not depend on each other
 
 
@@ -199,11 +199,15 @@ def learn_from_folder(options: Namespace) -> FewShotClassifier:
                          f"class")
     if len(files) < 2:
         raise InputError(f"--support {options.support}: holds one class; expected at least 2")
+    return classifier_for(options).fit([path for paths in files.values() for path in paths],
+                                       [name for name, paths in files.items() for _ in paths])
+
+
+def classifier_for(options: Namespace) -> FewShotClassifier:
+    """A classifier of the checkpoint that a program's options name, to be fitted."""
     by_hand = {parameter: getattr(options, name) if name in options.given else None for parameter, name in
                (("steps", "update_step_test"), ("rate", "update_lr"), ("preset", "preset"))}
-    model = FewShotClassifier(options.ckpt, statistics=getattr(options, "statistics", SUPPORT), **by_hand)
-    return model.fit([path for paths in files.values() for path in paths],
-                     [name for name, paths in files.items() for _ in paths])
+    return FewShotClassifier(options.ckpt, statistics=getattr(options, "statistics", SUPPORT), **by_hand)
 
 
 @functools.lru_cache(maxsize=KEPT)

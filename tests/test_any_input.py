@@ -25,7 +25,7 @@ from PIL import Image
 
 from src.cli.command_line import parse
 from src.cli.errors import InputError
-from src.cli.options import BENCH, DATA, EVAL, EXPORT, OPTIONS, PLOT, PREDICT, TRAIN, options_of
+from src.cli.options import BENCH, DATA, DEMO, EVAL, EXPORT, OPTIONS, PLOT, PREDICT, TRAIN, options_of
 from src.cli.presets import PRESET_FOLDER, check_values, read_preset
 from src.data import own_classes
 from src.data.archives import unpack
@@ -157,7 +157,7 @@ def command_lines(program):
 
 
 @cases("flags")
-@given(st.one_of([command_lines(program) for program in (TRAIN, EVAL, DATA, BENCH, PLOT, PREDICT, EXPORT)]))
+@given(st.one_of([command_lines(program) for program in (TRAIN, EVAL, DATA, BENCH, PLOT, PREDICT, EXPORT, DEMO)]))
 def test_flags(command_line):
     program, arguments = command_line
     complete = {BENCH: [], PLOT: ["run"], PREDICT: ["--ckpt=a", "--support=b", "--query", "c", "d"],

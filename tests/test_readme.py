@@ -12,7 +12,7 @@ from networks import NETWORKS, inner, network
 
 from src.cli import option_tables
 from src.cli.command_line import parse
-from src.cli.options import DATA, EVAL, EXPORT, PLOT, PREDICT, TRAIN
+from src.cli.options import DATA, DEMO, EVAL, EXPORT, PLOT, PREDICT, TRAIN
 from src.cli.presets import PRESET_FOLDER, read_preset
 from src.layers.description import describe
 from src.layers.registry import KINDS
@@ -22,7 +22,7 @@ READMES = ("README.md", "README_CN.md")
 PAGES = (*READMES, "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 LONGEST_README = 250   # lines
 PROGRAMS = {"omniglot_train.py": TRAIN, "eval.py": EVAL, "src/data_preprocess.py": DATA, "plot.py": PLOT,
-            "predict.py": PREDICT, "export.py": EXPORT}
+            "predict.py": PREDICT, "export.py": EXPORT, "demo.py": DEMO}
 LAUNCHERS = {"train": (TRAIN, ["--device_id", "--epoch", "--data_path"]),   # or a number of devices, a number too
              "eval": (EVAL, ["--device_id", "--data_path", "--ckpt"])}
 FILE = r"(?:src|script|config|benchmarks|tests|docs|examples)/[\w./+-]*\w\.\w+"

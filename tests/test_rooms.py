@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # of their own, which know nothing of one another.
 FLOORS = (
     [["*.py", "benchmarks/*.py", "docs/*.py"]],
-    {"pictures": [["src/pictures/*.py"]], "library": [["src/plain_network.py"], ["src/classifier.py"]]},
+    {"pictures": [["src/pictures/*.py"]],
+     "library": [["src/demo/*.py", "src/plain_network.py"], ["src/classifier.py"]]},
     [["src/training/*.py"]],
     {"data": [["src/OmniglotIter.py", "src/data_preprocess.py"], ["src/Omniglot.py"], ["src/data/*.py"]],
      "method": [["src/algorithms/*.py"], ["src/meta.py"], ["src/passes.py"], ["src/learner.py"],

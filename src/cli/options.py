@@ -10,10 +10,11 @@ from typing import Any
 from src.cli.errors import InputError, shown
 
 TRAIN, EVAL, DATA, BENCH, PLOT, PREDICT = "train", "eval", "preprocess", "bench", "plot", "predict"
-EXPORT = "export"
+EXPORT, DEMO = "export", "demo"
 LEARNING = (TRAIN, EVAL, BENCH)   # programs that build the network and its episodes
-RUNNING = (*LEARNING, PREDICT, EXPORT)    # programs that run the network
+RUNNING = (*LEARNING, PREDICT, EXPORT, DEMO)    # programs that run the network
 REQUIRED = "required"
+PUBLISHED = "checkpoints/5way-1shot"   # of this project, from wherever it is called
 OPERANDS = {PLOT: ("RUN", "folder of a training")}   # what a program takes without a flag, one or more: name and help
 
 LARGEST = {int: 10**9, list: 10**9, float: 1e38}   # where an option says no less; MindSpore has 32 bits
@@ -160,8 +161,8 @@ OPTIONS = (
            int, low=0, high=256),
     Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH, fixed=True),
     # The data set
-    Option("data_path", {TRAIN: REQUIRED, EVAL: "", DATA: REQUIRED}, "folder that holds omniglot.npy, classes.npz, the "
-           "image folders or raw/*.zip (also in omniglot/)", programs=(TRAIN, EVAL, DATA)),
+    Option("data_path", {TRAIN: REQUIRED, EVAL: "", DATA: REQUIRED, DEMO: ""}, "folder that holds omniglot.npy, "
+           "classes.npz, the image folders or raw/*.zip (also in omniglot/)", programs=(TRAIN, EVAL, DATA, DEMO)),
     Option("imgsz", 28, "height and width of an image, in pixels", int, (TRAIN, EVAL, DATA, BENCH), low=4, high=512,
            stored=True, fixed=True),
     Option("imgc", 1, "channels of an image: 1 grey, 3 colour", int, (TRAIN, EVAL, DATA, BENCH), choices=(1, 3),
@@ -229,8 +230,9 @@ OPTIONS = (
     Option("ema_decay", 0.0, "decay of the average of the weights over the last steps, which then is what is tested "
            "and saved; 0: none", float, (TRAIN,), low=0, high=0.99999),
     # Input and output
-    Option("ckpt", {TRAIN: "", EVAL: "", PREDICT: REQUIRED, EXPORT: REQUIRED}, "checkpoint to start from (training) or "
-           "to use: a file, or a folder of them", programs=(TRAIN, EVAL, PREDICT, EXPORT)),
+    Option("ckpt", {TRAIN: "", EVAL: "", PREDICT: REQUIRED, EXPORT: REQUIRED, DEMO: PUBLISHED}, "a trained network: a "
+           "checkpoint, or a folder of them; a training goes on from it",
+           programs=(TRAIN, EVAL, PREDICT, EXPORT, DEMO)),
     Option("support", REQUIRED, "folder of the images to learn from; it holds a folder a class, which gives it its "
            "name", programs=(PREDICT, EXPORT)),
     Option("query", REQUIRED, "images to classify: files, and folders of them; several", tuple, (PREDICT,)),
@@ -261,6 +263,9 @@ OPTIONS = (
     Option("csv", "", "file for the results as a table, with every class's probability", programs=(PREDICT,)),
     Option("picture", "", "file for a picture of the images and their classes; its suffix says in which format",
            programs=(PREDICT,)),
+    Option("host", "127.0.0.1", "address to serve at; 127.0.0.1: for this machine alone; 0.0.0.0: for all that reach "
+           "it", programs=(DEMO,)),
+    Option("port", 8000, "port to serve at; 0: any that is free", int, (DEMO,), low=0, high=65535),
     # Preparing the data
     Option("download", False, "fetch the two official archives into raw/ where no data is found", bool, (DATA,)),
     Option("url", "https://github.com/brendenlake/omniglot/raw/master/python", "where --download finds the archives",

@@ -46,7 +46,6 @@ def draw_glyphs(folder: Path, seed: int, n_background: int = 22, n_evaluation: i
     n_characters : int
         Characters in an alphabet.
     """
-    hands = _invent_hands(np.random.default_rng([seed, 0]))
     n_alphabets = n_background + n_evaluation
     for number in tqdm(range(1, n_alphabets * n_characters + 1), desc="drawing", unit="character",
                        disable=None):
@@ -54,10 +53,15 @@ def draw_glyphs(folder: Path, seed: int, n_background: int = 22, n_evaluation: i
         top = "images_background" if alphabet < n_background else "images_evaluation"
         place = Path(folder, top, ALPHABET.format(alphabet + 1), f"character{character + 1:02d}")
         place.mkdir(parents=True)
-        # A generator of its own: a character stays the same however many others are asked for.
-        images = _draw_character(hands, np.random.default_rng([seed, number]))
-        for drawer, image in enumerate(images, start=1):
+        for drawer, image in enumerate(drawings_of(seed, number), start=1):
             image.save(place / f"{number:04d}_{drawer:02d}.png")
+
+
+def drawings_of(seed: int, number: int) -> list[Image.Image]:
+    """Every drawer's image of one character, by the running number that `draw_glyphs` gives it, from 1."""
+    hands = _invent_hands(np.random.default_rng([seed, 0]))
+    # A generator of its own: a character stays the same however many others are asked for.
+    return list(_draw_character(hands, np.random.default_rng([seed, number])))
 
 
 def _invent_hands(rng):

@@ -1,0 +1,1 @@
+"""The page to draw on: what its server knows and does."""

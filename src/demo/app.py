@@ -1,0 +1,167 @@
+"""The web application of the page: its three requests, and what keeps them within limits."""
+import base64
+import binascii
+import io
+import time
+from typing import Any
+
+import numpy as np
+from flask import Flask, Response, jsonify, render_template, request
+from PIL import Image
+from werkzeug.exceptions import BadRequest, Gone, HTTPException, ServiceUnavailable
+
+from src.cli.errors import InputError
+from src.demo.characters import Characters
+from src.demo.limits import (
+    FEWEST_CLASSES,
+    LONGEST_WAIT,
+    MOST_BYTES,
+    MOST_CLASSES,
+    MOST_EXAMPLES,
+    MOST_IMAGE_BYTES,
+    MOST_SIDE,
+)
+from src.demo.one_thread import BusyError, OneThread
+from src.demo.teacher import ForgottenError, Teacher
+
+PREFIX = "data:image/png;base64,"
+# Nothing of the page comes from elsewhere, and none of it is code in the text of the page.
+POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+
+def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread) -> Flask:
+    """The application.
+
+    Parameters
+    ----------
+    teacher : Teacher
+        Learns and answers; called through `in_turn` alone.
+    characters : Characters
+        What the page shows by one click.
+    in_turn : OneThread
+    """
+    app = Flask(__name__, template_folder="page", static_folder="page", static_url_path="/page")
+    app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES)
+    app.register_error_handler(HTTPException, lambda error: (jsonify(error=error.description), error.code))
+    app.register_error_handler(InputError, lambda error: (jsonify(error=str(error)), BadRequest.code))
+    app.after_request(_with_policy)
+
+    @app.get("/")
+    def page():
+        return render_template("index.html", fewest=FEWEST_CLASSES, most=MOST_CLASSES, examples=MOST_EXAMPLES)
+
+    @app.get("/api/characters")
+    def some_characters():
+        classes = _number("classes", FEWEST_CLASSES, MOST_CLASSES)
+        examples = _number("examples", 1, MOST_EXAMPLES)
+        drawn = characters.draw(classes, examples, np.random.default_rng())
+        return jsonify(classes=[{"examples": list(map(as_url, some)), "others": list(map(as_url, others))}
+                                for some, others in drawn])
+
+    @app.post("/api/learn")
+    def learn():
+        classes = classes_in(_body())
+        start = time.monotonic()
+        name, model = _waited(in_turn, teacher.learn, classes)
+        return jsonify(name=name, steps=model.steps_, milliseconds=_since(start))
+
+    @app.post("/api/answer")
+    def answer():
+        body = _body()
+        image = image_in(body.get("image"), "image")
+        start = time.monotonic()
+        probabilities = _waited(in_turn, teacher.answer, str(body.get("name")), image)
+        return jsonify(probabilities=probabilities.tolist(), milliseconds=_since(start))
+
+    return app
+
+
+def classes_in(body: dict) -> list[list[Image.Image]]:
+    """The images of each class in the body of a request.
+
+    Raises
+    ------
+    BadRequest
+        Where there are too few or too many, or one cannot be read.
+    """
+    classes = body.get("classes")
+    if not isinstance(classes, list) or not FEWEST_CLASSES <= len(classes) <= MOST_CLASSES:
+        raise BadRequest(f"classes: expected a list of {FEWEST_CLASSES} to {MOST_CLASSES}")
+    for number, images in enumerate(classes, 1):
+        if not isinstance(images, list) or not 1 <= len(images) <= MOST_EXAMPLES:
+            raise BadRequest(f"class {number}: expected a list of 1 to {MOST_EXAMPLES} images")
+    return [[image_in(image, f"class {number}, image {place}") for place, image in enumerate(images, 1)]
+            for number, images in enumerate(classes, 1)]
+
+
+def image_in(url: object, what: str) -> Image.Image:
+    """The image of a data URL of a PNG file.
+
+    Raises
+    ------
+    BadRequest
+        Where it is none, too large, or shows nothing; `what` names it.
+    """
+    if not isinstance(url, str) or not url.startswith(PREFIX):
+        raise BadRequest(f"{what}: expected a text that begins with {PREFIX}")
+    try:
+        content = base64.b64decode(url[len(PREFIX):], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadRequest(f"{what}: no base64 ({error})") from error
+    if len(content) > MOST_IMAGE_BYTES:
+        raise BadRequest(f"{what}: {len(content)} bytes; expected at most {MOST_IMAGE_BYTES}")
+    try:
+        image = Image.open(io.BytesIO(content), formats=("PNG",))
+    except Exception as error:   # Pillow's decoders raise nearly every kind on a damaged file
+        raise BadRequest(f"{what}: no PNG file") from error
+    if max(image.size) > MOST_SIDE:
+        raise BadRequest(f"{what}: {image.width} x {image.height} pixels; expected at most {MOST_SIDE} a side")
+    try:
+        low, high = image.convert("L").getextrema()
+    except Exception as error:
+        raise BadRequest(f"{what}: a damaged PNG file") from error
+    if low == high:
+        raise BadRequest(f"{what}: shows a single colour; expected a drawing")
+    return image
+
+
+def as_url(image: Image.Image) -> str:
+    """The data URL of an image as a PNG file."""
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return PREFIX + base64.b64encode(content.getvalue()).decode("ascii")
+
+
+def _body() -> dict[str, Any]:
+    """The body of the request, a JSON object; a page of another address cannot send this type unasked."""
+    body = request.get_json()
+    if not isinstance(body, dict):
+        raise BadRequest("expected a JSON object")
+    return body
+
+
+def _number(name, low, high):
+    number = request.args.get(name, type=int)
+    if number is None or not low <= number <= high:
+        raise BadRequest(f"{name}: expected a whole number from {low} to {high}")
+    return number
+
+
+def _waited(in_turn, call, *arguments):
+    """What the call gives in its turn; the two things that may keep it from that as answers of HTTP."""
+    try:
+        return in_turn(call, *arguments)
+    except ForgottenError:
+        raise Gone("these classes are no longer known here; learn them again") from None
+    except BusyError:
+        raise ServiceUnavailable(f"not done in {LONGEST_WAIT} s, since others are waiting too; try again") from None
+
+
+def _since(start):
+    return round(1000 * (time.monotonic() - start), 1)
+
+
+def _with_policy(response: Response) -> Response:
+    response.headers.update({"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff",
+                             "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"})
+    return response
