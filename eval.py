@@ -15,7 +15,7 @@ from argparse import Namespace
 import numpy as np
 from tqdm import tqdm
 
-from src.cli.atomic_files import write_json
+from src.cli.atomic_files import refuse_unwritable, write_json
 from src.cli.command_line import parse
 from src.cli.options import EVAL
 from src.cli.program import run_program
@@ -31,6 +31,8 @@ from src.training.run_log import step_lines
 
 def main() -> int:
     options = parse(EVAL, __doc__)
+    if options.json:
+        refuse_unwritable(options.json, "--json")
     workers = device.set_up_for(options)
     # With --json - standard output holds the JSON alone, for a program to read.
     with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):

@@ -16,7 +16,7 @@ import mindspore.onnx
 import numpy as np
 
 from src.classifier import FewShotClassifier, learn_from_folder
-from src.cli.atomic_files import make_folder, write_json
+from src.cli.atomic_files import refuse_unwritable, write_json
 from src.cli.command_line import parse
 from src.cli.errors import InputError
 from src.cli.options import EXPORT
@@ -29,10 +29,11 @@ SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx"}
 
 def main() -> int:
     options = parse(EXPORT, __doc__)
-    device.set_up(options.device_target, options.device_id, options.mode)
     suffix = SUFFIXES[options.file_format]
     path = Path(options.file_name.removesuffix(suffix) + suffix)
-    make_folder(path.parent, "--file_name")
+    for written in (path, path.with_suffix(".json")):
+        refuse_unwritable(written, "--file_name")
+    device.set_up(options.device_target, options.device_id, options.mode)
     model = learn_from_folder(options)
     write_network(model, path, options.file_format)
     write_json(path.with_suffix(".json"), notes(model), flag="--file_name")

@@ -11,13 +11,14 @@ if __name__ == "__main__":
 import contextlib
 import sys
 import unicodedata
+from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from src.classifier import FewShotClassifier, learn_from_folder
-from src.cli.atomic_files import write_csv, write_json
+from src.cli.atomic_files import refuse_unwritable, write_csv, write_json
 from src.cli.command_line import parse
 from src.cli.errors import InputError, one_line
 from src.cli.options import PREDICT
@@ -32,8 +33,7 @@ from src.pictures.prediction import draw_prediction
 
 def main() -> int:
     options = parse(PREDICT, __doc__)
-    if options.picture:
-        checked_path(options.picture, "--picture")
+    refuse_unwritable_results(options)
     device.set_up(options.device_target, options.device_id, options.mode)
     # With --json - standard output holds the JSON alone, for a program to read.
     with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):
@@ -54,6 +54,15 @@ def main() -> int:
     if options.json:
         write_json(options.json, as_json(model, answers))
     return 0
+
+
+def refuse_unwritable_results(options: Namespace) -> None:
+    """Refuse what could not be written, before the images are read and the network learns."""
+    for flag in ("json", "csv"):
+        if path := getattr(options, flag):
+            refuse_unwritable(path, f"--{flag}")
+    if options.picture:
+        checked_path(options.picture, "--picture")
 
 
 def query_files(paths: Iterable[str]) -> list[Path]:

@@ -96,8 +96,10 @@ class OmniglotIter:
         self.counts = counts_of(images)              # [class]
         classes = len(self.counts)
         if n_way > classes:
-            raise InputError(f"--n_way {n_way}: there are {classes} characters to draw from; expected at most that "
-                             f"(--n_train_classes divides them between training and testing)")
+            divided = "of one's own classes, --val_fraction or --test_classes of data_preprocess.py say which test" \
+                if isinstance(images, ClassImages) else "--n_train_classes divides them between training and testing"
+            raise InputError(f"--n_way {n_way}: there are {classes} classes to draw from; expected at most that "
+                             f"({divided})")
         if k_spt + k_qry > self.counts.min():
             raise InputError(f"--k_spt {k_spt} and --k_qry {k_qry} need {k_spt + k_qry} drawings of each character; "
                              f"the data set has {self.counts.min()}")

@@ -1,5 +1,7 @@
 """export.py: the plain networks in both formats give predict.py's probabilities, for every kind of network there is."""
 import json
+import re
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
@@ -7,7 +9,7 @@ import onnxruntime
 import pytest
 from checkpoints import write
 from networks import NETWORKS
-from own_images import CLASSES, shapes, write_folders
+from own_images import CLASSES, shape, shapes, write_folders
 
 import export
 from src.classifier import FewShotClassifier
@@ -76,6 +78,24 @@ def test_the_program_writes_what_a_user_needs(trained_path, tmp_path, monkeypatc
     assert "12 inner steps on 6 support images" in capsys.readouterr().out
     session = onnxruntime.InferenceSession(tmp_path / "out" / "my.net.onnx")
     assert [each.shape[1:] for each in (*session.get_inputs(), *session.get_outputs())] == [[1, 28, 28], [WAYS]]
+
+
+def test_the_code_of_the_page_does_what_it_says(trained_path, tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parent.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
+    reading, *using = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    model = FewShotClassifier(trained_path, steps=0).fit(*shapes(WAYS, 2, seed=1))
+    for file_format, suffix in export.SUFFIXES.items():
+        export.write_network(model, tmp_path / f"mine{suffix}", file_format)
+    export.write_json(tmp_path / "mine.json", export.notes(model))
+    shape(CLASSES[3], np.random.default_rng(4)).resize((400, 310)).save(tmp_path / "new.png")
+    expected = model.predict_proba([tmp_path / "new.png"])
+    monkeypatch.chdir(tmp_path)
+    assert len(using) == 2
+    for block in using:
+        namespace = {}
+        exec(reading + block, namespace)
+        np.testing.assert_allclose(namespace["probabilities"], expected, atol=TOLERANCE)
+        assert capsys.readouterr().out.startswith(f"{model.classes_[expected[0].argmax()]} 0.")
 
 
 def test_a_layer_of_the_users_own_has_no_plain_form(tmp_path):

@@ -252,6 +252,8 @@ def test_query_images_shrink_to_what_there_is_and_a_line_says_so(data, capsys):
         make_episodes(load_split(options)[1], options, 1)
     with pytest.raises(InputError, match="--k_spt 9: no class has more images than that"):
         load_split(parse(EVAL, "", ["--data_path", str(data), "--k_spt", "9"]))
+    with pytest.raises(InputError, match="there are 2 classes .*--val_fraction or --test_classes"):
+        make_episodes(test, parse(EVAL, "", ["--data_path", str(data), "--n_way", "3"]), 1)
 
 
 def test_a_network_trains_on_ones_own_images(data, tmp_path):

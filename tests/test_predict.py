@@ -95,18 +95,24 @@ def test_csv_and_picture_hold_the_same(predicted):
     ({"--query": "nothing"}, "--query .*nothing: no such file or folder"),
     ({"--query": "hollow/b"}, "--query .*hollow/b: this folder holds no images"),
     ({"--query": "query/broken.jpg"}, "--query: none of 1 files can be read"),
+    ({"--json": "support"}, "--json .*support: cannot write this file .*folder"),
+    ({"--csv": "support"}, "--csv .*support: cannot write this file .*folder"),
+    ({"--csv": "query/broken.jpg/a.csv"}, "--csv .*: cannot make this folder"),
+    ({"--picture": "folder.png"}, "--picture .*folder.png: cannot write this file .*folder"),
     ({"--picture": "out.doc"}, r"--picture .*out\.doc: no such kind of picture"),
     ({"--ckpt": "missing"}, "--ckpt .*missing: no such file or folder"),
 ])
 def test_what_cannot_be_is_one_line(trained_path, mine, changes, message, monkeypatch):
-    for folder in ("bad/a", "bad/b", "hollow/a", "hollow/b", "single/a"):
+    for folder in ("bad/a", "bad/b", "hollow/a", "hollow/b", "single/a", "folder.png"):
         (mine / folder).mkdir(parents=True, exist_ok=True)
-        if folder != "hollow/b":
+        if folder not in ("hollow/b", "folder.png"):
             shape("cross", np.random.default_rng(1)).save(mine / folder / "x.png")
     (mine / "bad/a/broken.png").write_bytes(b"\x89PNG nothing")
     arguments = {"--ckpt": trained_path, "--support": mine / "support", "--query": mine / "query"}
     arguments |= {flag: mine / name for flag, name in changes.items()}
     monkeypatch.setattr("sys.argv", ["predict.py", *(str(part) for pair in arguments.items() for part in pair)])
+    if {"--json", "--csv", "--picture"} & set(changes):   # refused before any work
+        monkeypatch.setattr(predict, "learn_from_folder", None)
     with pytest.raises(InputError, match=message):
         predict.main()
 

@@ -27,6 +27,30 @@ def make_folder(path: str | Path, flag: str) -> Path:
     return path
 
 
+def refuse_unwritable(path: str | Path, flag: str) -> None:
+    """Refuse, before the work, a file of a flag that could not be written after it; "-" is standard output.
+
+    Its folder is made where it is missing.
+
+    Raises
+    ------
+    InputError
+        Where it is a folder, or what is written cannot go there.
+    """
+    if str(path) == "-":
+        return
+    path = Path(path)
+    make_folder(path.parent, flag)
+    try:
+        if not _is_written_through(path):
+            with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
+                return
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:
+        raise _not_written(path, flag, error) from error
+
+
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the name `path`, on failure it is removed.
@@ -176,5 +200,8 @@ def _write_text(path, text, flag):
         with replacing(path) as temporary:
             temporary.write_bytes(text.encode("utf-8", "surrogateescape"))   # a file's name may be no UTF-8
     except (OSError, ValueError) as error:
-        raise InputError(f"{flag} {path}: cannot write this file ({getattr(error, 'strerror', None) or error})") \
-            from error
+        raise _not_written(path, flag, error) from error
+
+
+def _not_written(path, flag, error):
+    return InputError(f"{flag} {path}: cannot write this file ({getattr(error, 'strerror', None) or error})")

@@ -3,7 +3,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from src.cli.atomic_files import make_folder
+from src.cli.atomic_files import refuse_unwritable
 from src.cli.errors import InputError
 
 FORMATS = (".png", ".jpg", ".pdf", ".svg")
@@ -15,12 +15,12 @@ def checked_path(path: str | Path, flag: str) -> Path:
     Raises
     ------
     InputError
-        Where its suffix is of no known format, or the folder cannot be made.
+        Where its suffix is of no known format, or it cannot be written.
     """
     path = Path(path)
     if path.suffix not in FORMATS:
         raise InputError(f"{flag} {path}: no such kind of picture; expected a name that ends in {', '.join(FORMATS)}")
-    make_folder(path.parent, flag)
+    refuse_unwritable(path, flag)
     return path
 
 
