@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import mindspore as ms
+
 from src.cli.errors import InputError
 from src.devices import cluster, missing
-
-os.environ.setdefault("GLOG_v", "3")   # before MindSpore is imported: errors only, no warnings on the screen
-
-import mindspore as ms  # noqa: E402
 
 ACCELERATORS = ("Ascend", "GPU")
 POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from
