@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from benchmarks import meta_batches
+from benchmarks import meta_batches, page
 from benchmarks.growth import by_steps, by_tasks
 from benchmarks.ranks import Model, fitted, many_table, measured_table, medians, stops_paying
 from benchmarks.runs import as_arguments, in_turn
@@ -176,3 +176,21 @@ def test_more_ranks_are_faster_until_their_messages_weigh_more():
 def test_medians_are_of_every_figure():
     rounds = [{"a": [{"b": number}], "c": {"d": -number}} for number in (1, 9, 2)]
     assert medians(rounds) == {"a": [{"b": 2}], "c": {"d": -2}}
+
+
+def test_page_times_learning_and_answers_of_what_was_learned():
+    class Client:
+        asked = []
+
+        def get(self, path):
+            return SimpleNamespace(json={"classes": [{"examples": ["a"], "others": ["b"]}] * page.CLASSES})
+
+        def post(self, path, json):
+            self.asked.append((path, json))
+            return SimpleNamespace(json={"name": f"learned {len(self.asked)}"})
+
+    times = page.measure(Client(), examples=1)
+    assert [len(each) for each in times] == [1 + page.TIMES] * 2
+    assert min(map(min, times)) > 0
+    assert Client.asked[:2] == [("/api/learn", {"classes": [["a"]] * page.CLASSES}),
+                                ("/api/answer", {"name": "learned 1", "image": "b"})]

@@ -1,4 +1,4 @@
-"""The notebook: it runs from start to end, what it computes makes sense, and its saved outputs are whole."""
+"""The notebooks: each runs from start to end, what it computes makes sense, and its saved outputs are whole."""
 import copy
 import re
 from pathlib import Path
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parent.parent / "examples" / "omniglot_maml.ipynb"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+NOTEBOOK, OWN_IMAGES = EXAMPLES / "omniglot_maml.ipynb", EXAMPLES / "own_images.ipynb"
 PICTURES = 4   # support and query of a task, the curve, accuracy after every inner step
 
 
@@ -41,20 +42,41 @@ def check_outputs(notebook):
     assert after[-1] > max(before[-1], after[0] + 0.2)
 
 
-@pytest.fixture(scope="module")
-def saved():
-    return nbformat.read(NOTEBOOK, as_version=4)
+def check_own_images(notebook):
+    text = texts(notebook)
+    assert pictures(notebook) == 2   # the shapes, and some answers
+    assert int(re.search(r"^50 new drawings, (\d+)% right$", text, re.MULTILINE)[1]) > 60
+    assert float(re.search(r"one by one: (\S+)$", text, re.MULTILINE)[1]) < 1e-5
+    assert "12 classes (9 to train on, 3 to test on), 12 images each, 28 x 28 x 1" in text
+    assert float(re.search(r"^accuracy (\S+) ", text, re.MULTILINE)[1]) > 1 / 3
+    assert re.search(r"^shapes_net.mindir and shapes_net.json: 12 classes, ", text, re.MULTILINE)
+    assert re.search(r"^a house is taken for: \w+$", text, re.MULTILINE)
 
 
-def test_it_runs(saved, data_path, monkeypatch):
+def executed(notebook):
+    folder = {"metadata": {"path": str(EXAMPLES)}}
+    return NotebookClient(copy.deepcopy(notebook), timeout=300, kernel_name="python3", resources=folder).execute()
+
+
+def saved(path):
+    return nbformat.read(path, as_version=4)
+
+
+def test_it_runs(data_path, monkeypatch):
     monkeypatch.setenv("NOTEBOOK_DATA", str(data_path))
     monkeypatch.setenv("NOTEBOOK_EPOCHS", "40")
-    folder = {"metadata": {"path": str(NOTEBOOK.parent)}}
-    check_outputs(NotebookClient(copy.deepcopy(saved), timeout=300, kernel_name="python3", resources=folder).execute())
+    check_outputs(executed(saved(NOTEBOOK)))
 
 
-def test_saved_outputs_are_those_of_one_run(saved):
-    nbformat.validate(saved)
-    assert [cell.execution_count for cell in code_cells(saved)] == list(range(1, len(code_cells(saved)) + 1))
-    check_outputs(saved)
-    assert not re.search(r"(?<![\w.])/\w+/", texts(saved))                  # nobody's folders
+def test_the_one_on_own_images_runs(monkeypatch):
+    monkeypatch.setenv("NOTEBOOK_EPOCHS", "20")
+    check_own_images(executed(saved(OWN_IMAGES)))
+
+
+@pytest.mark.parametrize(("path", "check"), [(NOTEBOOK, check_outputs), (OWN_IMAGES, check_own_images)])
+def test_saved_outputs_are_those_of_one_run(path, check):
+    notebook = saved(path)
+    nbformat.validate(notebook)
+    assert [cell.execution_count for cell in code_cells(notebook)] == list(range(1, len(code_cells(notebook)) + 1))
+    check(notebook)
+    assert not re.search(r"(?<![\w.])/\w+/", texts(notebook))                  # nobody's folders

@@ -1,0 +1,48 @@
+"""How long the server of demo.py takes to learn five classes and to answer: `python -m benchmarks.page`."""
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.classifier import FewShotClassifier
+from src.demo.app import make_app
+from src.demo.characters import glyphs
+from src.demo.limits import MOST_EXAMPLES
+from src.demo.one_thread import OneThread
+from src.demo.teacher import Teacher
+
+CKPT = Path(__file__).resolve().parent.parent / "checkpoints" / "5way-1shot"
+CLASSES, TIMES = 5, 20
+
+
+def timed(client: Any, path: str, body: dict) -> tuple[float, dict]:
+    """Milliseconds of a whole request, and its answer."""
+    start = time.perf_counter()
+    answer = client.post(path, json=body).json
+    return 1000 * (time.perf_counter() - start), answer
+
+
+def measure(client: Any, examples: int) -> tuple[list[float], list[float]]:
+    """Milliseconds of learning and of an answer, for the first time and `TIMES` times more."""
+    learning, answers = [], []
+    for _ in range(1 + TIMES):
+        drawn = client.get(f"/api/characters?classes={CLASSES}&examples={examples}").json["classes"]
+        duration, learned = timed(client, "/api/learn", {"classes": [each["examples"] for each in drawn]})
+        learning.append(duration)
+        answers.append(timed(client, "/api/answer", {"name": learned["name"], "image": drawn[0]["others"][0]})[0])
+    return learning, answers
+
+
+def main() -> None:
+    in_turn = OneThread(longest_wait=60)
+    client = make_app(Teacher(lambda: FewShotClassifier(CKPT)), glyphs(), in_turn).test_client()
+    for examples in (1, MOST_EXAMPLES):
+        for what, times in zip(("learning", "an answer"), measure(client, examples)):
+            print(f"{CLASSES} classes, {examples} examples each: {what} {times[0]:.0f} ms the first time, then "
+                  f"{np.median(times[1:]):.0f} (median of {TIMES}), at most {max(times[1:]):.0f}", flush=True)
+    in_turn.close()
+
+
+if __name__ == "__main__":
+    main()
