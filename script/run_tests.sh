@@ -15,5 +15,7 @@ echo "== shellcheck"
 echo "== mypy"
 "$tools/mypy" || status=1
 echo "== pytest"
-"$PYTHON" -m pytest "$@" || status=1
+processes=$(nproc)
+"$PYTHON" -m pytest -n "$((processes < 4 ? processes : 4))" --dist loadfile --no-loadscope-reorder --timeout 900 \
+    "$@" || status=1
 exit "$status"

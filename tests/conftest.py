@@ -11,14 +11,22 @@ from networks import STRIDED
 
 from src.devices import device
 
-DEVICE = device.set_up(os.environ.get("MAML_DEVICE", "CPU"), int(os.environ.get("MAML_DEVICE_ID", "0")))
+BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))   # processes that run tests at the same time
+DEVICE = device.set_up(os.environ.get("MAML_DEVICE", "CPU"), int(os.environ.get("MAML_DEVICE_ID", "0")),
+                       threads=max(1, len(os.sched_getaffinity(0)) // BESIDE))
 for name in ("suite", "long"):   # long: --hypothesis-profile=long, see test_any_input.py
     settings.register_profile(name, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile("suite")
 
 
+# Where several processes run the tests, each takes whole files: those of minutes come first, for none to be left at last
+LONG = ("test_gradients", "test_ranks", "test_training", "test_launchers", "test_stress", "test_notebook", "test_results",
+        "test_export", "test_devices_operations", "test_algorithms", "test_layers")
+
+
 def pytest_collection_modifyitems(items):
-    """Skip on other devices what is marked `cpu_only`."""
+    """Put the long files first, and skip on other devices what is marked `cpu_only`."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     for item in items:
         if item.get_closest_marker("cpu_only") and DEVICE != "CPU":
             item.add_marker(pytest.mark.skip(reason=f"for the CPU only, and MAML_DEVICE is {DEVICE}"))
