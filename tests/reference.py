@@ -1,11 +1,13 @@
-"""An independent MAML in NumPy: one task and one image position at a time, derivatives by differences.
+"""An independent MAML in NumPy: one task and one parameter's entry at a time, derivatives by differences.
 
 It shares no formula with the program beyond the definition of the layers. Inner gradients are complex-step
 derivatives (exact to rounding), the outer gradient is a central difference, all in double precision.
 """
+import functools
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 STEP = 1e-30   # of the complex-step derivative: no subtraction, so no cancellation
 
@@ -15,16 +17,16 @@ def larger(a, b):
     return np.where(a.real >= b.real, a, b)
 
 
+def windows(x, kernel, stride):
+    """[image, c, h, w] -> [image, c, h', w', kernel, kernel]; incomplete windows at the edge are left out."""
+    return sliding_window_view(x, (kernel, kernel), axis=(2, 3))[:, :, ::stride, ::stride]
+
+
 def conv2d(x, weight, bias, stride, padding):
     """[image, c, h, w] -> [image, filters, h', w']."""
-    filters, _, k, _ = weight.shape
     x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    height, width = (x.shape[2] - k) // stride + 1, (x.shape[3] - k) // stride + 1
-    out = np.empty((len(x), filters, height, width), np.result_type(x, weight))
-    for i in range(height):
-        for j in range(width):
-            patch = x[:, :, i * stride:i * stride + k, j * stride:j * stride + k]
-            out[:, :, i, j] = np.tensordot(patch, weight, ((1, 2, 3), (1, 2, 3)))
+    out = np.tensordot(windows(x, weight.shape[2], stride), weight, ((1, 4, 5), (1, 2, 3)))   # [image, h', w', filters]
+    out = np.moveaxis(out, -1, 1)
     return out if bias is None else out + bias[:, None, None]
 
 
@@ -39,23 +41,13 @@ def batch_norm(x, gamma, beta, eps, counted):
 
 def max_pool2d(x, kernel, stride):
     """Incomplete windows at the edge are left out."""
-    height, width = (x.shape[2] - kernel) // stride + 1, (x.shape[3] - kernel) // stride + 1
-    out = None
-    for i in range(kernel):
-        for j in range(kernel):
-            tap = x[:, :, i:i + stride * (height - 1) + 1:stride, j:j + stride * (width - 1) + 1:stride]
-            out = tap if out is None else larger(out, tap)
-    return out
+    taps = windows(x, kernel, stride)
+    return functools.reduce(larger, (taps[..., i, j] for i in range(kernel) for j in range(kernel)))
 
 
 def avg_pool2d(x, kernel, stride):
     """Incomplete windows at the edge are left out."""
-    height, width = (x.shape[2] - kernel) // stride + 1, (x.shape[3] - kernel) // stride + 1
-    out = np.empty((*x.shape[:2], height, width), x.dtype)
-    for i in range(height):
-        for j in range(width):
-            out[:, :, i, j] = x[:, :, i * stride:i * stride + kernel, j * stride:j * stride + kernel].mean((2, 3))
-    return out
+    return windows(x, kernel, stride).mean((4, 5))
 
 
 def group_norm(x, gamma, beta, groups, eps):
