@@ -40,7 +40,7 @@ class SumOverTasks(nn.Cell):
 
     def __init__(self, task_num: int, factor: float, shapes: list):
         super().__init__()
-        self.factor, self.shapes = factor, shapes
+        self.shapes = shapes
         self.factors = Tensor(np.full((1, task_num), factor, np.float32))
 
     def construct(self, gradients: tuple) -> tuple:
