@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from src.cli.errors import InputError
 from src.cli.presets import as_yaml
 from src.cli.program import run_program
 from src.training import checkpoint
+from src.training.head import with_ways
 from src.training.run_log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,8 +51,8 @@ def newest(folder: str | Path) -> tuple[Any, int]:
 
 def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
     """Train a cell in place of this process, from the newest checkpoint there is."""
-    folder = make_folder(options.runs / cell.name, "--runs")
-    (own, done), (kept, kept_done) = newest(folder), newest(UNFINISHED / cell.name)
+    folder = make_folder(options.runs / cell.run, "--runs")
+    (own, done), (kept, kept_done) = newest(folder), newest(UNFINISHED / cell.run)
     if kept_done > done:
         own, done = folder / kept.name, kept_done   # a run goes on in the folder that its checkpoint is in
         shutil.copyfile(kept.parent / METRICS, folder / METRICS)
@@ -66,40 +68,44 @@ def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
 
 def keep(cell: Cell, options: argparse.Namespace) -> None:
     """Copy the newest checkpoint of a run to checkpoints/unfinished, with its metrics, in place of an older one."""
-    path, done = newest(options.runs / cell.name)
+    path, done = newest(options.runs / cell.run)
     if not path:
-        raise InputError(f"keep {cell.name}: no checkpoint in {options.runs / cell.name}; expected one of `run`")
-    _put(path, UNFINISHED / cell.name, weights_only=False)
-    print(f"{cell.name}: epoch {done} of {cell.flags['epoch']} kept in {UNFINISHED / cell.name}")
+        raise InputError(f"keep {cell.name}: no checkpoint in {options.runs / cell.run}; expected one of `run`")
+    loaded = checkpoint.load(path)
+    _put(loaded, loaded.tensors, UNFINISHED / cell.run)
+    print(f"{cell.run}: epoch {done} of {cell.flags['epoch']} kept in {UNFINISHED / cell.run}")
 
 
 def publish(cell: Cell, options: argparse.Namespace) -> None:
     """Put the best network of a run, by its validation characters, or its last one, into checkpoints/."""
-    folder = options.runs / cell.name
+    folder = options.runs / cell.run
     last, done = newest(folder)
     best = folder / "maml-best.ckpt"
     if done < cell.flags["epoch"]:
         raise InputError(f"publish {cell.name}: {done} of {cell.flags['epoch']} epochs are done; expected a finished "
                          f"run")
-    _put(best if best.exists() else last, CHECKPOINTS / cell.name, weights_only=True)
-    if (UNFINISHED / cell.name).exists():
-        shutil.rmtree(UNFINISHED / cell.name)
+    loaded = checkpoint.load(best if best.exists() else last)
+    if "n_way" in cell.judged:
+        loaded = with_ways(loaded, loaded.options["network"], cell.judged["n_way"])
+    loaded = replace(loaded, options=loaded.options | cell.judged, episodes=None)
+    weights = {name: tensor for name, tensor in loaded.tensors.items()
+               if name == "rates" or name.startswith((checkpoint.WEIGHT_PREFIX, "shifts."))}
+    _put(loaded, weights, CHECKPOINTS / cell.name)
+    if (UNFINISHED / cell.run).exists():
+        shutil.rmtree(UNFINISHED / cell.run)
 
 
-def _put(path, folder, weights_only):
-    """A checkpoint into a folder of its own with the run's options and thinned metrics, nothing of the machine."""
-    loaded = checkpoint.load(path)
+def _put(loaded, tensors, folder):
+    """A checkpoint of these tensors, its options and thinned metrics in a folder of their own."""
     options = {name: value for name, value in loaded.options.items() if name not in OF_A_MACHINE}
-    tensors = [tensor for name, tensor in loaded.tensors.items()
-               if not weights_only or name == "rates" or name.startswith((checkpoint.WEIGHT_PREFIX, "shifts."))]
     make_folder(folder.parent, "checkpoints")
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         filled = Path(temporary) / folder.name
         filled.mkdir()
-        checkpoint.write(filled / checkpoint.FILE_NAME.format(loaded.epoch), tensors, loaded.epoch, options,
-                         None if weights_only else loaded.episodes, loaded.run)
+        checkpoint.write(filled / checkpoint.FILE_NAME.format(loaded.epoch), list(tensors.values()), loaded.epoch,
+                         options, loaded.episodes, loaded.run)
         (filled / CONFIG).write_text(as_yaml(argparse.Namespace(**options)), encoding="utf-8")
-        (filled / METRICS).write_text(thinned((path.parent / METRICS), loaded.epoch), encoding="utf-8")
+        (filled / METRICS).write_text(thinned((loaded.path.parent / METRICS), loaded.epoch), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         filled.rename(folder)
@@ -239,10 +245,12 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
               f"{'rotated' if results[protocol]['rotate'] else 'not rotated'}, "
               f"{results[protocol]['update_step_test']} inner steps)" for protocol in cell.protocols]
     protocol = "" if OWN in cell.protocols else f" --protocol {cell.protocols[0]}"
+    ways = cell.judged.get("n_way", cell.setting("n_way"))
+    trained = f", trained at {cell.setting('n_way')} ways" if cell.judged else ""
     return "\n".join([
         f"# {cell.title}", "",
         f"MAML for MindSpore, preset `{cell.flags['preset']}`, "
-        f"{cell.setting('n_way')}-way {cell.setting('k_spt')}-shot.", "",
+        f"{ways}-way {cell.setting('k_spt')}-shot{trained}.", "",
         f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, 1200 characters to train on "
         f"({cell.setting('val_classes')} of them held out to choose the epoch), 423 to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
