@@ -6,7 +6,6 @@ training: every batch is drawn, its gradient found and summed over the ranks, an
 import statistics
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +104,7 @@ def measure_sums(sizes: list[int]) -> list[dict]:
             for size in sizes]
 
 
-def _time_of(graph: Callable, size):
+def _time_of(graph, size):
     numbers, seconds = np.ones(size, np.float32), []
     for _ in range(5 + SUMS):
         begin = time.perf_counter()

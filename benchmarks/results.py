@@ -27,7 +27,7 @@ from src.cli.atomic_files import make_folder, replacing, write_json
 from src.cli.errors import InputError
 from src.cli.presets import as_yaml
 from src.cli.program import run_program
-from src.training import checkpoint
+from src.training import checkpoint, saving
 from src.training.head import with_ways
 from src.training.run_log import read_metrics
 
@@ -102,8 +102,8 @@ def _put(loaded, tensors, folder):
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         filled = Path(temporary) / folder.name
         filled.mkdir()
-        checkpoint.write(filled / checkpoint.FILE_NAME.format(loaded.epoch), list(tensors.values()), loaded.epoch,
-                         options, loaded.episodes, loaded.run)
+        saving.write(filled / checkpoint.FILE_NAME.format(loaded.epoch), list(tensors.values()), loaded.epoch,
+                     options, loaded.episodes, loaded.run)
         (filled / CONFIG).write_text(as_yaml(argparse.Namespace(**options)), encoding="utf-8")
         (filled / METRICS).write_text(thinned((loaded.path.parent / METRICS), loaded.epoch), encoding="utf-8")
         if folder.exists():

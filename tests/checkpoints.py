@@ -4,7 +4,7 @@ from networks import NETWORKS
 
 from src.cli.command_line import parse
 from src.cli.options import TRAIN
-from src.training import checkpoint
+from src.training import checkpoint, saving
 from src.training.from_options import make_meta
 from src.training.optimizer import outer_optimizer
 
@@ -29,6 +29,6 @@ def write(folder, epoch=3, run=RUN, name=checkpoint.FILE_NAME, **changes):
     """A checkpoint after one step of the optimizer, so that its state is not that of a fresh one."""
     options, meta, optimizer = fresh(**changes)
     optimizer(tuple(ms.ops.ones_like(parameter) for parameter in meta.trainable_params()))
-    path = checkpoint.save(folder, epoch, net=meta, optimizer=optimizer, options=options,
+    path = saving.save(folder, epoch, net=meta, optimizer=optimizer, options=options,
                            episodes=EPISODES | {"drawn": epoch}, run=run, name=name)
     return path, meta, optimizer

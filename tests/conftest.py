@@ -19,9 +19,9 @@ for name in ("suite", "long"):   # long: --hypothesis-profile=long, see test_any
 settings.load_profile("suite")
 
 
-# Where several processes run the tests, each takes whole files: those of minutes come first, for none to be left at last
-LONG = ("test_gradients", "test_ranks", "test_training", "test_launchers", "test_stress", "test_notebook", "test_results",
-        "test_export", "test_devices_operations", "test_algorithms", "test_layers")
+# Several processes take whole files each; those of minutes come first, so that none is left at last
+LONG = ("test_gradients", "test_ranks", "test_training", "test_launchers", "test_stress", "test_notebook",
+        "test_results", "test_export", "test_devices_operations", "test_algorithms", "test_layers")
 
 
 def pytest_collection_modifyitems(items):

@@ -10,7 +10,7 @@ from networks import NETWORKS
 from src.cli.command_line import parse
 from src.cli.errors import InputError
 from src.cli.options import EVAL
-from src.training import checkpoint
+from src.training import checkpoint, saving
 from src.training.from_options import make_meta
 from src.training.optimizer import clipped
 
@@ -118,7 +118,7 @@ def test_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
     monkeypatch.setattr(ms, "save_checkpoint", full_disk)
     with pytest.raises(InputError, match=r"cannot write maml-3_1\.ckpt .*No space left"):
-        checkpoint.save(tmp_path, 3, net=meta, optimizer=optimizer, options=training_options(), episodes=EPISODES,
+        saving.save(tmp_path, 3, net=meta, optimizer=optimizer, options=training_options(), episodes=EPISODES,
                         run=RUN)
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     assert path.read_bytes() == before
@@ -129,8 +129,8 @@ def test_weights_that_no_training_needs_are_not_written(number, reached, tmp_pat
     options, meta, optimizer = fresh()
     weight = meta.trainable_params()[0]
     weight.set_data(ms.Tensor(np.full(weight.shape, number, np.float32)))
-    with pytest.raises(checkpoint.DivergedError, match=rf"^epoch 4: net\.0\.weight has reached {reached}, .*diverged"):
-        checkpoint.save(tmp_path, 4, net=meta, optimizer=optimizer, options=options, episodes=EPISODES, run=RUN)
+    with pytest.raises(saving.DivergedError, match=rf"^epoch 4: net\.0\.weight has reached {reached}, .*diverged"):
+        saving.save(tmp_path, 4, net=meta, optimizer=optimizer, options=options, episodes=EPISODES, run=RUN)
     assert not list(tmp_path.iterdir())
 
 
@@ -138,7 +138,7 @@ def test_weights_that_no_training_needs_are_not_written(number, reached, tmp_pat
 def test_the_newest_stay_and_the_best(keep, left, tmp_path):
     for name in ("maml-9_1.ckpt", "maml-10_1.ckpt", "maml-3_1.ckpt", "maml-30_1.ckpt", checkpoint.BEST_NAME, "x.ckpt"):
         (tmp_path / name).touch()
-    checkpoint.prune(tmp_path, keep)
+    saving.prune(tmp_path, keep)
     assert sorted(checkpoint.numbered(tmp_path)) == left
     assert (tmp_path / checkpoint.BEST_NAME).exists()
     assert (tmp_path / "x.ckpt").exists()

@@ -1,10 +1,9 @@
-"""Checkpoints: weights, optimizer state, epoch, episodes and options in MindSpore's own format, written whole."""
+"""Checkpoints: weights, optimizer state, epoch, episodes and options in MindSpore's own format, read and checked."""
 import contextlib
-import json
 import logging
 import re
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
-from src.cli.atomic_files import replacing
 from src.cli.errors import InputError, shown
 from src.cli.memory import refuse_beyond_memory
 from src.cli.options import BY_NAME, MOST_NUMBERS, SEED_HIGH
@@ -23,14 +21,9 @@ from src.training.run_id import is_run_id
 FILE_NAME = "maml-{}_1.ckpt"
 BEST_NAME = "maml-best.ckpt"   # of a folder's checkpoints it is taken only where it is named
 WEIGHT_PREFIX = "net."   # names under it belong to the network; other names are the optimizer's, or other programs'
-LARGEST = 1e4   # magnitude of a weight; those of trainings that learn stay far below a hundred
 # A weight as other programs name it: the ModelZoo's MAML says `meta_optim.outer_netwithloss._backbone.net.0.weight`.
 # Not what its inner loop left behind, not an optimizer's moments, not the shifts of MAML++ or the rates of Meta-SGD.
 PREFIXED_WEIGHT = re.compile(r"(?!.*(?:inner|adam_|moment|shifts|rates)).*\.(net\.\d+\.(?:weight|bias|gamma|beta))")
-
-
-class DivergedError(InputError):
-    """The training has gone wrong for good: nothing of it is worth keeping."""
 
 
 @dataclass
@@ -136,111 +129,6 @@ def optimizer_state(optimizer: nn.Cell) -> list[Parameter]:
             if parameter.name not in trained and parameter.name != "learning_rate"]
 
 
-def save(folder: Path, epoch: int, *, net: nn.Cell, optimizer: nn.Cell, options: Namespace,
-         episodes: dict, run: str | None, more: Iterable[Parameter] = (), name: str = FILE_NAME) -> Path:
-    """Write `maml-<epoch>_1.ckpt`, or another `name`, whole or not at all.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to.
-    epoch : int
-        Epochs done.
-    net : Cell
-        Its parameters are the weights.
-    optimizer : Cell
-        Its state is kept for a run that goes on from here.
-    options : argparse.Namespace
-        All options of the run.
-    episodes : dict
-        `OmniglotIter.state` after `epoch` batches.
-    run : str or None
-        The run's id, where it has one.
-    more : sequence of Parameter
-        What the run needs besides to go on from here.
-    name : str
-        The file's name; `{}` in it stands for the epoch.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    DivergedError
-        Where a weight is no finite number, or a huge one: no file is better than that one.
-    InputError
-        Where the file cannot be written.
-    """
-    path = Path(folder) / name.format(epoch)
-    weights, state = list(net.get_parameters()), [*optimizer_state(optimizer), *more]
-    _refuse_diverged(weights, state, epoch, path)
-    write(path, weights + state, epoch, _plain(options), episodes, run)
-    return path
-
-
-def write(path: Path, tensors: list[Parameter], epoch: int, options: dict, episodes: dict | None,
-          run: str | None = None) -> None:
-    """Write a checkpoint file, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    tensors : sequence of Parameter
-        Under their own names.
-    epoch : int
-    options : dict
-    episodes : dict or None
-    run : str or None
-        As `Checkpoint` holds them.
-
-    Raises
-    ------
-    InputError
-        Where the file cannot be written.
-    """
-    named = [{"name": parameter.name, "data": parameter} for parameter in tensors]
-    notes = {"epoch": epoch, "episodes": json.dumps(episodes), "options": json.dumps(options)}
-    notes |= {"run": run} if run else {}
-    try:
-        with replacing(path) as temporary, _unlogged():
-            mode = temporary.stat().st_mode
-            try:
-                ms.save_checkpoint(named, str(temporary), append_dict=notes, crc_check=True)
-            finally:
-                temporary.with_suffix(".tmp").unlink(missing_ok=True)   # MindSpore's own, left where the disk is full
-            temporary.chmod(mode)   # MindSpore takes the owner's right to write away
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"--output_dir {path.parent}: cannot write {path.name} ({error})") from error
-
-
-def _refuse_diverged(weights, state, epoch, path):
-    bounds = [LARGEST] * len(weights) + [np.finfo(np.float32).max] * len(state)
-    for parameter, bound in zip(weights + state, bounds):
-        largest = np.abs(parameter.asnumpy()).max(initial=0)
-        if not largest <= bound:   # it may be no number
-            raise DivergedError(f"epoch {epoch}: {parameter.name} has reached {largest:g}, so the training has "
-                                f"diverged; {path.name} is not written")
-
-
-def last_good(folder: Path) -> str:
-    """What to do after a training in `folder` has diverged, in words."""
-    advice = "with a smaller --meta_lr or --update_lr, or with --clip_norm"
-    epochs = numbered(folder)
-    if not epochs:
-        return f"no checkpoint was saved before; start again {advice}"
-    return f"the last good checkpoint is {epochs[max(epochs)]}: --ckpt goes on from it, {advice}"
-
-
-def prune(folder: Path, keep: int) -> None:
-    """Remove all but the `keep` newest of a folder's numbered checkpoints; 0: none is removed."""
-    epochs = numbered(folder)
-    for epoch in sorted(epochs)[:-keep] if keep else ():
-        epochs[epoch].unlink(missing_ok=True)
-
-
 def numbered(folder: str | Path) -> dict[int, Path]:
     """The checkpoints `maml-<epoch>_1.ckpt` of a folder, by epoch."""
     # As `save` writes a number: `maml-01_1.ckpt` would be taken for a file `maml-1_1.ckpt`, which there is not.
@@ -260,7 +148,7 @@ def load(path: str | Path) -> Checkpoint:
     path = find(path)
     refuse_beyond_memory(path.stat().st_size, f"--ckpt {path}", "it is no checkpoint of this program")
     try:
-        with _unlogged():
+        with unlogged():
             tensors = ms.load_checkpoint(str(path), crc_check=True)
     except (ValueError, TypeError, KeyError, OSError, RuntimeError, OverflowError, MemoryError) as error:
         raise InputError(f"--ckpt {path}: no readable MindSpore checkpoint (damaged, or of another kind); "
@@ -364,16 +252,12 @@ def _is_fixed_gamma(name, value):
     return name.endswith(".gamma") and (value.asnumpy() == 1).all()
 
 
-def _plain(options):
-    return {name: value for name, value in vars(options).items() if name != "given"}
-
-
 def _shorten(text, length=200):
     return text if len(text) <= length else text[:length] + " ..."
 
 
 @contextlib.contextmanager
-def _unlogged():
+def unlogged() -> Iterator[None]:
     """Keep MindSpore's Python log lines off the screen; what they say is in the exception too."""
     logging.disable(logging.CRITICAL)
     try:

@@ -15,9 +15,10 @@ from src.devices.batch_share import Shared
 from src.devices.profiling import profile_step
 from src.meta import Meta
 from src.OmniglotIter import Batch, OmniglotIter
-from src.training.checkpoint import BEST_NAME, DivergedError, last_good, prune, save
+from src.training.checkpoint import BEST_NAME
 from src.training.evaluation import by_step, evaluate_batch
 from src.training.run_log import Reporter
+from src.training.saving import DivergedError, last_good, prune, save
 from src.training.schedule import learning_rates
 from src.training.step import TrainingStep
 from src.training.validation import ValidationPass

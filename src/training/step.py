@@ -6,8 +6,8 @@ from mindspore import nn
 from src.devices.batch_share import Shared
 from src.meta import Meta
 from src.OmniglotIter import Batch
-from src.training.checkpoint import DivergedError
 from src.training.optimizer import clipped
+from src.training.saving import DivergedError
 
 
 class TrainingStep:

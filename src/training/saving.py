@@ -1,0 +1,128 @@
+"""Checkpoints on their way to the disk: written whole, refused after divergence, the old ones removed."""
+import json
+from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, nn
+
+from src.cli.atomic_files import replacing
+from src.cli.errors import InputError
+from src.training.checkpoint import FILE_NAME, numbered, optimizer_state, unlogged
+
+LARGEST = 1e4   # magnitude of a weight; those of trainings that learn stay far below a hundred
+
+
+class DivergedError(InputError):
+    """The training has gone wrong for good: nothing of it is worth keeping."""
+
+
+def save(folder: Path, epoch: int, *, net: nn.Cell, optimizer: nn.Cell, options: Namespace,
+         episodes: dict, run: str | None, more: Iterable[Parameter] = (), name: str = FILE_NAME) -> Path:
+    """Write `maml-<epoch>_1.ckpt`, or another `name`, whole or not at all.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    epoch : int
+        Epochs done.
+    net : Cell
+        Its parameters are the weights.
+    optimizer : Cell
+        Its state is kept for a run that goes on from here.
+    options : argparse.Namespace
+        All options of the run.
+    episodes : dict
+        `OmniglotIter.state` after `epoch` batches.
+    run : str or None
+        The run's id, where it has one.
+    more : sequence of Parameter
+        What the run needs besides to go on from here.
+    name : str
+        The file's name; `{}` in it stands for the epoch.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DivergedError
+        Where a weight is no finite number, or a huge one: no file is better than that one.
+    InputError
+        Where the file cannot be written.
+    """
+    path = Path(folder) / name.format(epoch)
+    weights, state = list(net.get_parameters()), [*optimizer_state(optimizer), *more]
+    _refuse_diverged(weights, state, epoch, path)
+    write(path, weights + state, epoch, _plain(options), episodes, run)
+    return path
+
+
+def write(path: Path, tensors: list[Parameter], epoch: int, options: dict, episodes: dict | None,
+          run: str | None = None) -> None:
+    """Write a checkpoint file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    tensors : sequence of Parameter
+        Under their own names.
+    epoch : int
+    options : dict
+    episodes : dict or None
+    run : str or None
+        As `Checkpoint` holds them.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be written.
+    """
+    named = [{"name": parameter.name, "data": parameter} for parameter in tensors]
+    notes = {"epoch": epoch, "episodes": json.dumps(episodes), "options": json.dumps(options)}
+    notes |= {"run": run} if run else {}
+    try:
+        with replacing(path) as temporary, unlogged():
+            mode = temporary.stat().st_mode
+            try:
+                ms.save_checkpoint(named, str(temporary), append_dict=notes, crc_check=True)
+            finally:
+                temporary.with_suffix(".tmp").unlink(missing_ok=True)   # MindSpore's own, left where the disk is full
+            temporary.chmod(mode)   # MindSpore takes the owner's right to write away
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"--output_dir {path.parent}: cannot write {path.name} ({error})") from error
+
+
+def _refuse_diverged(weights, state, epoch, path):
+    bounds = [LARGEST] * len(weights) + [np.finfo(np.float32).max] * len(state)
+    for parameter, bound in zip(weights + state, bounds):
+        largest = np.abs(parameter.asnumpy()).max(initial=0)
+        if not largest <= bound:   # it may be no number
+            raise DivergedError(f"epoch {epoch}: {parameter.name} has reached {largest:g}, so the training has "
+                                f"diverged; {path.name} is not written")
+
+
+def last_good(folder: Path) -> str:
+    """What to do after a training in `folder` has diverged, in words."""
+    advice = "with a smaller --meta_lr or --update_lr, or with --clip_norm"
+    epochs = numbered(folder)
+    if not epochs:
+        return f"no checkpoint was saved before; start again {advice}"
+    return f"the last good checkpoint is {epochs[max(epochs)]}: --ckpt goes on from it, {advice}"
+
+
+def prune(folder: Path, keep: int) -> None:
+    """Remove all but the `keep` newest of a folder's numbered checkpoints; 0: none is removed."""
+    epochs = numbered(folder)
+    for epoch in sorted(epochs)[:-keep] if keep else ():
+        epochs[epoch].unlink(missing_ok=True)
+
+
+def _plain(options):
+    return {name: value for name, value in vars(options).items() if name != "given"}
