@@ -199,9 +199,14 @@ def results_table() -> str:
             results = _results(path.parent)
             figures = [percent(results[name]) if name in results else "" for name in ("strict", "paper", OWN)]
             lines.append(f"| [{cell.title}](checkpoints/{cell.name}/{CARD}) | {' | '.join(figures)} | {cell.published} "
-                         f"| {cell.flags['epoch']} | {epoch * cell.setting('task_num')} | "
+                         f"| {trained_for(path)} | {epoch * cell.setting('task_num')} | "
                          f"{minutes(path.parent, epoch):.0f} |")
     return "\n".join(lines)
+
+
+def trained_for(path: Path) -> int:
+    """The epochs of the training that a published network is from, which may be another number than the cell's now."""
+    return checkpoint.load(path).options["epoch"]
 
 
 def ledger() -> str:
@@ -245,16 +250,16 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
               f"{'rotated' if results[protocol]['rotate'] else 'not rotated'}, "
               f"{results[protocol]['update_step_test']} inner steps)" for protocol in cell.protocols]
     protocol = "" if OWN in cell.protocols else f" --protocol {cell.protocols[0]}"
-    ways = cell.judged.get("n_way", cell.setting("n_way"))
-    trained = f", trained at {cell.setting('n_way')} ways" if cell.judged else ""
+    n_way, k_spt = (cell.judged.get(name, cell.setting(name)) for name in ("n_way", "k_spt"))
+    trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if cell.judged else ""
     return "\n".join([
         f"# {cell.title}", "",
         f"MAML for MindSpore, preset `{cell.flags['preset']}`, "
-        f"{ways}-way {cell.setting('k_spt')}-shot{trained}.", "",
+        f"{n_way}-way {k_spt}-shot{trained}.", "",
         f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, 1200 characters to train on "
         f"({cell.setting('val_classes')} of them held out to choose the epoch), 423 to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
-        f"Trained: `python benchmarks/results.py run {cell.name} --data_path D`, {cell.flags['epoch']} epochs of "
+        f"Trained: `python benchmarks/results.py run {cell.name} --data_path D`, {trained_for(path)} epochs of "
         f"{cell.setting('task_num')} tasks; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} minutes.",
         f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name}{protocol} "
         f"--test_batches {TEST_BATCHES}`",
