@@ -29,6 +29,8 @@ LIMIT = 1e-3        # relative, of gradients and steps: a wrong result differs b
 ONE_LIMIT = 1e-4    # of one operation: float32 differs by far less, and numbers of fewer bits by more
 ALPHABETS = {"n_background": 3, "n_evaluation": 1}   # of glyphs to train on
 PUBLISHED = "the ModelZoo's README: 530 on a GPU, 155 on an Ascend"
+OF_NETWORKS = Option("networks", "strided,pooled", "small networks whose gradients to compare, separated by commas; as"
+                     " those of the presets maml and notebook", choices=("strided", "pooled"), several=True)
 OPTIONS = (
     Option("device_target", "CPU", "what to check", choices=("CPU", "GPU", "Ascend")),
     BY_NAME["device_id"],
@@ -36,6 +38,7 @@ OPTIONS = (
     Option("steps", 20, "meta-steps to compare with the CPU's; as many again are taken to time them", int, low=1),
     Option("presets", "maml,modelzoo", "presets to train with, separated by commas",
            choices=tuple(sorted(path.stem for path in (ROOT / "config").glob("*.yaml"))), several=True),
+    OF_NETWORKS,
 )
 
 
@@ -98,7 +101,7 @@ def operations(options: Namespace, folder: Path) -> list[str]:
 
 def gradients(options: Namespace, folder: Path) -> list[str]:
     """Meta-gradients against the reference."""
-    errors = json.loads(_run("reference_gradients", _where(options)))
+    errors = json.loads(_run("reference_gradients", [*_where(options), "--networks", options.networks]))
     text = ", ".join(f"{order} order within {error:.1e}" for order, error in errors.items())
     if not all(map(_is_close, errors.values())):
         raise UnfitError(f"{text} of the reference in double precision; expected {LIMIT:g}")

@@ -10,13 +10,12 @@ from gradients import INNER, batch_of, in_double, length, meta_gradient, relativ
 from networks import NETWORKS, network  # noqa: E402
 from reference import directional_derivative, first_order_gradient  # noqa: E402
 
+from benchmarks.check_device import OF_NETWORKS  # noqa: E402
 from src.cli.atomic_files import write_json  # noqa: E402
 from src.cli.command_line import parse  # noqa: E402
 from src.cli.options import BY_NAME  # noqa: E402
 from src.cli.program import run_program  # noqa: E402
 from src.devices import device  # noqa: E402
-
-NAMES = ("strided", "pooled")   # of tests/networks.py: like the presets maml and notebook
 
 
 def first_order_error(name: str) -> float:
@@ -40,9 +39,10 @@ def second_order_error(name: str) -> float:
 
 def main() -> None:
     """Print the largest error of each order as JSON."""
-    options = parse("check", __doc__, extra=(BY_NAME["device_target"], BY_NAME["device_id"]))
+    options = parse("check", __doc__, extra=(BY_NAME["device_target"], BY_NAME["device_id"], OF_NETWORKS))
     device.set_up(options.device_target, options.device_id)
-    write_json("-", {"first": max(map(first_order_error, NAMES)), "second": max(map(second_order_error, NAMES))})
+    names = options.networks.split(",")
+    write_json("-", {"first": max(map(first_order_error, names)), "second": max(map(second_order_error, names))})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from graphs import operations
 from mindspore import Tensor, nn, ops
-from networks import STRIDED
 
 from benchmarks.cases import random_batch
 from benchmarks.operations import CASES, error_of, graph_of
@@ -29,27 +28,29 @@ TWINS = {
     "Muls": ops.mul,        # a tensor times a Python number, written x * 2
     "ReluGrad": ops.relu,   # what training through a ReLU takes on every device
 }
-# A network of the layers that no preset has
-OTHER_LAYERS = [
-    {"layer": "group_norm", "gamma": True}, {**STRIDED, "filters": 2, "bias": True}, {"layer": "gelu"},
+# A network of every kind of layer: the blocks of the presets, then what no preset has
+CONV = {"layer": "conv2d", "filters": 2}
+ALL_LAYERS = [
+    {**CONV, "stride": 2, "padding": 1, "bias": False}, {"layer": "bn"}, {"layer": "relu"},
+    {**CONV, "stride": 2, "padding": 2}, {"layer": "bn", "gamma": True}, {"layer": "max_pool2d"}, {"layer": "relu"},
+    {**CONV, "padding": 1}, {"layer": "relu"}, {"layer": "bn", "gamma": True},
+    {"layer": "group_norm", "gamma": True}, {"layer": "gelu"},
     {"layer": "residual", "layers": [{"layer": "dropout", "rate": 0.3}, {"layer": "leaky_relu", "slope": 0.1}]},
-    {"layer": "avg_pool2d"}, {"layer": "reduce_mean"}, {"layer": "linear"}]
+    {"layer": "avg_pool2d"}, {"layer": "flatten"}, {"layer": "linear"}]
+FEW_LAYERS = [{**CONV, "stride": 2, "padding": 1}, {"layer": "bn", "gamma": True}, {"layer": "reduce_mean"},
+              {"layer": "linear"}]
 
-FEW_LAYERS = [{**STRIDED, "filters": 2}, {"layer": "bn"}, {"layer": "reduce_mean"}, {"layer": "linear"}]
+
+def kinds_of(layers):
+    """What decides which operations layers take; the rest are numbers and first values."""
+    return {(layer["layer"], layer.get("bias", True), layer.get("gamma", False)) for layer in layers}
 
 
-def without_repeats(layers):
-    """A list of layers with two filters each, of whose equal blocks in a row two are left: more add no operation."""
-    layers = [{**layer, "filters": 2} if "filters" in layer else layer for layer in layers]
-    for size in range(2, len(layers) // 3 + 1):
-        first = 0
-        while first + 3 * size <= len(layers):
-            blocks = [layers[first + i * size:first + (i + 1) * size] for i in range(3)]
-            if blocks[0] == blocks[1] == blocks[2]:
-                del layers[first:first + size]
-            else:
-                first += 1
-    return layers
+def graphs_of(options):
+    """What decides which graphs there are around the layers, and what is in them."""
+    return {(options.algorithm, options.order), (options.algorithm, options.first_order_epochs > 0),
+            ("adapts the last layer alone", options.adapt == "head"), ("smooths", options.label_smoothing > 0),
+            (options.optimizer, options.weight_decay > 0), ("statistics", options.statistics)}
 
 
 def compiled(options, layers):
@@ -75,18 +76,21 @@ def small(preset):
 
 @pytest.fixture(scope="module")
 def found():
-    """The operations of all presets, and a preset that has each."""
-    result, networks, seen = dict.fromkeys(compiled(small("maml"), OTHER_LAYERS), "layers of no preset"), set(), set()
+    """The operations of all presets, and a preset that has each: every kind of layer once, and every kind of graph."""
+    options = small("maml")
+    result, seen = dict.fromkeys(compiled(options, ALL_LAYERS), "maml, with every kind of layer"), graphs_of(options)
     for preset in PRESETS:
         options = small(preset)
-        layers = without_repeats(options.network)
-        graphs = (str(layers), options.algorithm, options.order, options.adapt, options.label_smoothing,
-                  options.optimizer, options.weight_decay > 0, options.first_order_epochs > 0)
-        if graphs not in seen:   # other numbers in the same graphs
-            result |= dict.fromkeys(compiled(options, FEW_LAYERS if str(layers) in networks else layers), preset)
-        seen.add(graphs)
-        networks.add(str(layers))
+        if not graphs_of(options) <= seen:
+            result |= dict.fromkeys(compiled(options, FEW_LAYERS), preset)
+            seen |= graphs_of(options)
     return result
+
+
+def test_every_layer_of_the_presets_is_among_those_compiled():
+    compiled_kinds = kinds_of(ALL_LAYERS + FEW_LAYERS)
+    assert {preset: kinds_of(small(preset).network) - compiled_kinds for preset in PRESETS} == \
+        {preset: set() for preset in PRESETS}
 
 
 def platforms(operation):
