@@ -2,7 +2,11 @@
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 
+from src.pictures.curves import save_figure
+from src.pictures.fonts import families_for
 from src.pictures.task import RIGHT, WRONG, draw_task
 
 N_WAY, K_SPT, K_QRY = 3, 1, 2
@@ -59,3 +63,17 @@ def test_classes_are_called_by_their_names(task, tmp_path):
     assert texts.count("cat") == 1 + K_SPT + K_QRY - (task[1][1][1] == 0)
     assert texts.count("cat \N{MULTIPLICATION X}") == (task[1][2][1] == 0)
     assert not any("class" in text for text in texts)
+
+
+def test_names_in_any_letters_get_a_font_that_has_them(tmp_path):
+    private = "\ue000"   # a letter that the usual font lacks, and one of matplotlib's own has
+    figure = Figure()
+    text, plain = (figure.text(0.5, y, "name") for y in (0.3, 0.6))
+    save_figure(figure, tmp_path / "plain.png")
+    assert text.get_fontfamily() == families_for("name") == ["sans-serif"]
+    text.set_text(f"name {private}")
+    save_figure(figure, tmp_path / "private.png")
+    usual, other = text.get_fontfamily()
+    assert (usual, plain.get_fontfamily()) == ("sans-serif", [usual, other])
+    assert ord(private) in get_font(findfont(other)).get_charmap()
+    assert families_for("\uffff") == ["sans-serif"]   # which no font has

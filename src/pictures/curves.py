@@ -21,6 +21,7 @@ from src.cli.atomic_files import replacing  # noqa: E402
 from src.cli.errors import InputError, shown  # noqa: E402
 from src.cli.options import BY_NAME  # noqa: E402
 from src.cli.reading import LARGEST_JSON, is_file, parse_json, parse_yaml, read_text  # noqa: E402
+from src.pictures.fonts import use_fonts_that_have_all  # noqa: E402
 from src.training.run_folder import run_of  # noqa: E402
 from src.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics  # noqa: E402
 
@@ -256,6 +257,7 @@ def save_figure(figure: Figure, path: str | Path) -> Figure:
     """Write `figure`, whole or not at all; returns it."""
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")   # a name in letters that no font here has is drawn as boxes
+        use_fonts_that_have_all(figure)
         figure.savefig(temporary, dpi=120)
     return figure
 
