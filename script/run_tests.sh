@@ -15,6 +15,10 @@ echo "== shellcheck"
 echo "== mypy"
 "$tools/mypy" || status=1
 echo "== pytest"
+if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
+    echo "without the page of demo.py in a browser: no chromium and chromedriver (on Debian: apt-get install chromium" \
+        "chromium-driver)"
+fi
 processes=$(nproc)
 "$PYTHON" -m pytest -n "$((processes < 4 ? processes : 4))" --dist loadfile --no-loadscope-reorder --timeout 900 \
     "$@" || status=1
