@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,12 @@ from src.classifier import FewShotClassifier
 from src.cli.errors import InputError
 from src.data.glyphs import draw_glyphs, drawings_of
 from src.data.images import read_image
+from src.data_preprocess import load_images
 from src.demo import characters, limits
 from src.demo.app import PREFIX, as_url, make_app
 from src.demo.one_thread import BusyError, OneThread
 from src.demo.teacher import ForgottenError, Teacher
+from src.OmniglotIter import split_classes
 
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = 3
@@ -174,6 +177,16 @@ def test_the_built_in_ones_are_those_that_preprocessing_draws(tmp_path):
     expected = [np.asarray(image) for image in drawings_of(1, 2)]
     assert all((np.asarray(Image.open(path)) == image).all() for path, image in zip(drawings, expected, strict=True))
     assert (characters.GLYPHS[0], len(characters.GLYPHS)) == (22 * 15 + 1, 8 * 15)
+
+
+def test_with_data_they_are_those_to_test_on(data_path):
+    trained = Namespace(imgsz=28, imgc=1, n_train_classes=0, split="sorted", split_seed=0)
+    _, test = split_classes(load_images(str(data_path), 28, 1))
+    found = characters.characters_for(str(data_path), trained).draw(4, 3, np.random.default_rng(1))
+    places = [{int(np.flatnonzero((test == read_image(image, 28, 1)).all(axis=(2, 3, 4)).any(axis=1))[0])
+               for image in examples + others} for examples, others in found]
+    assert [len(numbers) for numbers in places] == [1] * 4   # drawings of one character each
+    assert len(set.union(*places)) == 4
 
 
 @pytest.mark.parametrize("colours", [1, 3])
