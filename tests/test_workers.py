@@ -7,18 +7,25 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mindspore import Tensor
+from networks import SIZE, STRIDED, WAYS, inner, network
 
 from src.devices import device
-from src.devices.batch_share import Share
+from src.devices.batch_share import Call, Share, contribution
+from src.layers.masks import Masks
+from src.learner import Learner
+from src.meta import Meta
 from src.training import checkpoint
 from src.training.run_log import read_metrics
+from tests.stress.programs import COMPILED_SOON
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.cpu_only
 
 
-@pytest.mark.parametrize("workers", [3])
+@pytest.mark.parametrize("workers", [2])
 def test_workers_give_what_one_process_gives(workers, data_path):
     done = subprocess.run([sys.executable, str(ROOT / "tests" / "compare_shares.py"), str(data_path), str(workers)],
                           cwd=ROOT, capture_output=True, text=True, check=False,
@@ -37,6 +44,26 @@ def test_every_task_is_in_one_share_and_shares_are_even(count):
     assert shares[-1].within(Share(10, 17, 32)) == slice(7 - sizes[-1], 7)
 
 
+def test_dropout_drops_the_same_however_tasks_are_shared_out():
+    net = network([STRIDED, {"layer": "dropout", "rate": 0.3}, {"layer": "reduce_mean"}, {"layer": "linear"}])
+    draws, labels = np.random.default_rng(0), np.tile(np.arange(WAYS, dtype=np.int32), (2, 1))
+    x_spt, x_qry = draws.random((2, 2, WAYS, 1, SIZE, SIZE), dtype=np.float32)
+
+    def masks(x, seed=(1, 5)):
+        return Masks(Learner(net, len(x), WAYS).chain).beside((), Tensor(x), seed)[1][0].asnumpy()
+    whole = masks(x_spt)
+    np.testing.assert_array_equal(whole, np.concatenate([masks(x_spt[:1]), masks(x_spt[1:])]))
+    assert 0.5 < (whole > 0).mean() < 0.9
+    for other in (whole[[1, 0]], masks(x_spt, seed=(1, 6)), masks(x_spt, seed=(2, 5))):
+        assert (whole != other).mean() > 0.2
+    batch, call = (x_spt, labels, x_qry, labels), Call("meta_gradient", (5,))
+    meta = Meta(net, inner(order="first"))
+    *parts, expected = (contribution(meta, call, [array[share.start:share.stop] for array in batch], share)
+                        for share in (Share(0, 1, 2), Share(1, 2, 2), Share(0, 2, 2)))
+    for values in zip(expected, *parts, strict=True):
+        np.testing.assert_allclose(values[1] + values[2], values[0], rtol=1e-4, atol=1e-6)
+
+
 def test_a_worker_that_dies_is_named_and_what_was_learned_is_saved(data_path, tmp_path):
     training = start(data_path, tmp_path)
     os.kill(children(training.pid)[1], signal.SIGKILL)
@@ -47,6 +74,58 @@ def test_a_worker_that_dies_is_named_and_what_was_learned_is_saved(data_path, tm
     last = read_metrics(tmp_path / "metrics.jsonl")[-1]["step"]
     assert (saved.epoch, saved.episodes["drawn"], int(saved.tensors["global_step"].asnumpy()[0])) == (last, last, last)
     assert f"saved after epoch {last}: --ckpt {saved.path} goes on from there" in complaint
+
+
+STALLING = """
+import sys
+from mindspore import nn
+from src.devices import forked
+from src.devices.batch_share import Call, LostProcessError, Share
+forked.LOOK_EVERY, forked.LONGEST_IDLE, forked.LONGEST_CALL, forked.TO_END = 0.1, 1, 3, 0.5
+forked.device.use_large_pages = lambda: None
+
+class OddError(Exception):
+    def __init__(self, one, other):
+        super().__init__(one)
+
+class Stand_in(nn.Cell):
+    inner = None
+    def sleep(self, batch):
+        import time
+        time.sleep(60)
+    def stop(self, batch):
+        import os, signal
+        os.kill(os.getpid(), signal.SIGSTOP)
+    def spin(self, batch):
+        while True:
+            pass
+    def fail(self, batch):
+        raise KeyError("missing")
+    def fail_oddly(self, batch):
+        raise OddError("it", 1)
+
+import numpy as np
+for method in sys.argv[1:]:
+    workers = forked.Forked(Stand_in(), 1)
+    try:
+        workers.total(Call(method), [np.zeros(1)], Share(0, 1, 1))
+    except Exception as error:
+        print(method, type(error).__name__, error, "| fail" in str(error.__cause__).replace("in ", "| "))
+"""
+
+
+def test_a_worker_that_does_not_answer_is_named_and_ends_with_the_program():
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", STALLING, "sleep", "stop", "spin", "fail", "fail_oddly"], cwd=ROOT,
+                          capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    advice = "expected an answer (--workers 1 does without)"
+    assert re.sub(r"[\d.]+ s", "N s", done.stdout).splitlines() == [
+        f"sleep LostProcessError --workers 1: worker 1 has not worked for N s; {advice} False",
+        f"stop LostProcessError --workers 1: worker 1 has not worked for N s, since it is stopped; {advice} False",
+        f"spin LostProcessError --workers 1: worker 1 has not answered in N s; {advice} False",
+        "fail KeyError 'missing' True", "fail_oddly RuntimeError OddError: it False"]
+    assert time.monotonic() - began < 50   # nothing waits for the one that sleeps
 
 
 def test_a_signal_to_all_processes_still_saves_the_epoch(data_path, tmp_path):
@@ -72,7 +151,7 @@ def test_no_worker_outlives_the_program(data_path, tmp_path):
 def start(data_path, folder):
     """A training by two workers that would never end, in its first epochs."""
     flags = {"data_path": data_path, "output_dir": folder, "workers": 2, "task_num": 2, "k_qry": 1, "log_every": 1,
-             "epoch": 100000}
+             "epoch": 100000, "preset": COMPILED_SOON[1]}
     training = subprocess.Popen(
         [sys.executable, str(ROOT / "omniglot_train.py"), *(f"--{name}={value}" for name, value in flags.items())],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)

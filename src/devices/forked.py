@@ -4,14 +4,20 @@ One process a core, each with short kernels on its own share, is faster than one
 all cores and waits for the slowest.
 """
 import contextlib
+import ctypes
 import gc
 import math
 import mmap
 import os
+import pickle
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, util
+from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
+from pathlib import Path
+from typing import Any
 
 import mindspore.multiprocessing as processes  # with what MindSpore needs around a fork
 import numpy as np
@@ -23,6 +29,10 @@ from src.devices.batch_share import Call, LostProcessError, Share, Shared, contr
 
 ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
 TO_END = 5   # seconds that a process whose connection is closed may take to end
+LOOK_EVERY = 1   # seconds
+LONGEST_IDLE = 120    # seconds that a worker may take no processor time at all while an answer is awaited
+LONGEST_CALL = 3600   # seconds that an answer may take, compiling included
+DIE_WITH_PARENT = 1   # prctl's PR_SET_PDEATHSIG
 
 
 @dataclass(frozen=True)
@@ -56,14 +66,14 @@ class Forked(Shared):
         gc.freeze()   # what is there now stays: no collector walks through it, or copies its pages, in any process
         for number in range(count):
             self._start(number, count)
-        util.Finalize(None, _close, args=(self.pipes,), exitpriority=1)
+        util.Finalize(None, _close, args=(self.pipes, self.processes), exitpriority=1)
 
     def _start(self, number, count):
         cores = sorted(os.sched_getaffinity(0))
         ours, theirs = processes.Pipe()
         self.pipes.append(ours)
         process = processes.Process(target=_serve, daemon=True, args=(
-            self.meta, theirs, self.memory, cores[number % len(cores)::count], list(self.pipes)))
+            os.getpid(), self.meta, theirs, self.memory, cores[number % len(cores)::count], list(self.pipes)))
         process.start()
         theirs.close()
         self.processes.append(process)
@@ -75,7 +85,7 @@ class Forked(Shared):
         try:
             for pipe, part in zip(self.pipes, shares):
                 pipe.send(Request(call, part, part.within(share), self.memory.layout))
-            answers = [pipe.recv() for pipe in self.pipes[:len(shares)]]
+            answers = [self._answer_of(number) for number in range(len(shares))]
         except (EOFError, ConnectionError):
             raise self._loss() from None
         for answer in answers:
@@ -83,13 +93,48 @@ class Forked(Shared):
                 raise answer
         return [sum(values[1:], start=values[0]) for values in zip(*answers)]
 
+    def _answer_of(self, number):
+        """What worker `number` answers, awaited as long as it works."""
+        watch = Watch(self.processes[number].pid)
+        while not self.pipes[number].poll(LOOK_EVERY):
+            if complaint := watch.look():
+                raise LostProcessError(f"--workers {len(self.processes)}: worker {number + 1} {complaint}; expected "
+                                       f"an answer (--workers 1 does without)")
+        return self.pipes[number].recv()
+
     def _loss(self):
-        """What to say where a worker does not answer: which one, and how it ended."""
-        connection.wait([process.sentinel for process in self.processes], TO_END)
+        """What to say where a worker has ended: which one, and how."""
+        ended = connection.wait([process.sentinel for process in self.processes], TO_END)
+        for process in self.processes:
+            if process.sentinel in ended:
+                process.join(TO_END)   # its files are closed a moment before its end can be asked for
         ends = [f"worker {number} {_how_it_ended(process.exitcode)}"
                 for number, process in enumerate(self.processes, 1) if process.exitcode is not None]
         return LostProcessError(f"--workers {len(self.processes)}: {', '.join(ends) or 'a worker does not answer'}; "
                                 f"expected all to work to the end (where memory ran out, try fewer)")
+
+
+class Watch:
+    """Over a process that is to answer: a busy machine makes it slow, but does not keep it from working at all.
+
+    Times are counted in looks, `LOOK_EVERY` apart, since this process may have been stopped in between.
+    """
+
+    def __init__(self, process: int):
+        self.stat = Path(f"/proc/{process}/stat")
+        self.used: Any = None
+        self.idle = self.waited = 0
+
+    def look(self) -> str:
+        """What is wrong with the process; empty while nothing is."""
+        state, *fields = self.stat.read_text().rpartition(")")[2].split()   # proc(5): from field 3 on
+        used = fields[10:12]                                                # processor time of all its threads
+        works = used != self.used or state == "D"                           # D: waits for a disk, perhaps for memory
+        self.used, self.idle = used, 0 if works else self.idle + LOOK_EVERY
+        self.waited += LOOK_EVERY
+        if self.idle >= LONGEST_IDLE:
+            return f"has not worked for {self.idle:.0f} s" + (", since it is stopped" if state == "T" else "")
+        return f"has not answered in {self.waited:.0f} s" if self.waited >= LONGEST_CALL else ""
 
 
 def _how_it_ended(code):
@@ -126,8 +171,9 @@ class SharedArrays:
         return [np.ndarray(shape, dtype, self.bytes, offset) for shape, dtype, offset in self.layout]
 
 
-def _serve(meta, pipe, memory, cores, others):
+def _serve(parent, meta, pipe, memory, cores, others):
     """A worker's life: answer until nobody asks any more."""
+    _die_with(parent)
     for number in SIGNALS:   # they may reach all processes; the first one decides
         signal.signal(number, signal.SIG_IGN)
     for other in others:
@@ -147,10 +193,22 @@ def _serve(meta, pipe, memory, cores, others):
         os._exit(0)                                # what ends an interpreter belongs to the first process
 
 
-def _close(pipes):
-    """Nobody asks any more: the workers end."""
+def _die_with(parent):
+    """Let the system kill this process when the asking one ends, even where that one is killed itself."""
+    ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:   # it has ended already
+        os._exit(0)
+
+
+def _close(pipes, processes):
+    """Nobody asks any more: the workers end, or are killed where they do not."""
     for pipe in pipes:
         pipe.close()
+    deadline = time.monotonic() + TO_END
+    for process in processes:
+        process.join(max(0, deadline - time.monotonic()))
+        if process.exitcode is None:
+            process.kill()
 
 
 def _answer_to(meta, request, arrays):
@@ -161,7 +219,17 @@ def _answer_to(meta, request, arrays):
         return contribution(meta, request.call, [array[request.tasks] for array in arrays[len(parameters):]],
                             request.share)
     except Exception as error:   # whatever it is, the asking process shall raise it
-        return error
+        return _as_sent(error)
+
+
+def _as_sent(error):
+    """An error in a form that a pipe takes, with its traceback; in words alone where it has no such form."""
+    sent = ExceptionWithTraceback(error, error.__traceback__)
+    try:
+        pickle.loads(pickle.dumps(sent))
+        return sent
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def _move(cores):

@@ -36,9 +36,9 @@ def growth(samples):
     return samples[-part:].mean() / samples[first:first + part].mean() - 1
 
 
-def of_training(data_path, folder, steps):
+def of_training(data_path, folder, steps, *flags):
     """Memory over a training of so many steps."""
-    return watch(training(data_path, folder, "--epoch", steps, "--log_every", max(1, steps // 100)), STEP)
+    return watch(training(data_path, folder, "--epoch", steps, "--log_every", max(1, steps // 100), *flags), STEP)
 
 
 def of_evaluation(data_path, folder, batches):
