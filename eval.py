@@ -31,7 +31,7 @@ from src.training.run_log import step_lines
 
 def main() -> int:
     options = parse(EVAL, __doc__)
-    if options.json:
+    if cluster.is_first():
         refuse_unwritable(options.json, "--json")
     workers = device.set_up_for(options)
     # With --json - standard output holds the JSON alone, for a program to read.

@@ -8,7 +8,6 @@ from src.cli.signals import end_while_importing
 if __name__ == "__main__":
     end_while_importing()
 
-import tempfile
 from pathlib import Path
 
 import mindspore as ms
@@ -16,7 +15,7 @@ import mindspore.onnx
 import numpy as np
 
 from src.classifier import FewShotClassifier, learn_from_folder
-from src.cli.atomic_files import refuse_unwritable, write_json
+from src.cli.atomic_files import refuse_unwritable, replacing, write_json
 from src.cli.command_line import parse
 from src.cli.errors import InputError
 from src.cli.options import EXPORT
@@ -53,8 +52,8 @@ def write_network(model: FewShotClassifier, path: Path, file_format: str) -> Non
     _, options = model.trained()
     network, shape = PlainNetwork(model), (options.imgc, options.imgsz, options.imgsz)
     try:
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
-            written = Path(folder) / f"network{SUFFIXES[file_format]}"
+        with replacing(path) as written:
+            mode = written.stat().st_mode
             if file_format == "MINDIR":   # any number of images in both
                 ms.export(network, ms.Tensor(shape=(None, *shape), dtype=ms.float32), file_name=str(written),
                           file_format=file_format)
@@ -62,8 +61,7 @@ def write_network(model: FewShotClassifier, path: Path, file_format: str) -> Non
                 mindspore.onnx.export(network, ms.Tensor(np.zeros((1, *shape), np.float32)), file_name=str(written),
                                       input_names=["images"], output_names=["probabilities"],
                                       dynamic_axes={name: {0: "number"} for name in ("images", "probabilities")})
-            written.chmod(0o644)   # MindSpore makes a file that only its owner reads
-            written.replace(path)
+            written.chmod(mode)   # MindSpore makes a file that only its owner reads
     except OSError as error:
         raise InputError(f"--file_name {path}: cannot write this file ({error.strerror})") from error
 

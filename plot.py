@@ -12,11 +12,12 @@ from src.cli.command_line import parse
 from src.cli.options import PLOT
 from src.cli.program import run_program
 from src.pictures.curves import draw_runs, read_runs
-from src.pictures.files import drawing
+from src.pictures.files import checked_path, drawing
 
 
 def main() -> int:
     options = parse(PLOT, __doc__)
+    checked_path(options.out, "--out")
     runs = read_runs(options.operands)
     with drawing(options.out, "--out") as path:
         draw_runs(runs, path)

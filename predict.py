@@ -59,8 +59,7 @@ def main() -> int:
 def refuse_unwritable_results(options: Namespace) -> None:
     """Refuse what could not be written, before the images are read and the network learns."""
     for flag in ("json", "csv"):
-        if path := getattr(options, flag):
-            refuse_unwritable(path, f"--{flag}")
+        refuse_unwritable(getattr(options, flag), f"--{flag}")
     if options.picture:
         checked_path(options.picture, "--picture")
 

@@ -3,6 +3,7 @@ from argparse import Namespace
 
 import numpy as np
 
+from src.cli.atomic_files import refuse_unwritable
 from src.cli.command_line import parse
 from src.cli.options import BENCH, Option
 
@@ -18,6 +19,7 @@ EXTRA = (
 def read_options(description: str) -> Namespace:
     """The options of one benchmark; `--update_step` counts the inner steps, for evaluation too."""
     options = parse(BENCH, description, extra=EXTRA)
+    refuse_unwritable(options.json, "--json")
     options.update_step_test = options.update_step
     return options
 

@@ -4,7 +4,7 @@ import json
 from functools import partial
 
 from benchmarks.runs import COMMON, FOLDER, OURS, PEER, in_turn, machine, run
-from src.cli.atomic_files import write_json
+from src.cli.atomic_files import refuse_unwritable, write_json
 from src.cli.program import run_program
 
 CASES: dict[str, tuple[dict, float]] = {   # name -> flags, and the ratio to stay under
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="run the cases whose name contains this")
     parser.add_argument("--json", default=str(FOLDER / "results.json"), help="file for the results")
     options = parser.parse_args()
+    refuse_unwritable(options.json, "--json")
     results = {"machine": machine("mindspore", "torch", "numpy"), "cases": {}}
     print("| case (32 tasks, 5-way) | ours, ms | peer, ms | ratio | at most | first step, s | growth, MB (peer) |")
     print("| --- | --- | --- | --- | --- | --- | --- |")

@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.cases import EXTRA
+from src.cli.atomic_files import refuse_unwritable
 from src.cli.command_line import parse
 from src.cli.errors import InputError
 from src.cli.options import BENCH, Option, options_of
@@ -28,6 +29,7 @@ PASSED_ON = [option.name for option in (*options_of(BENCH), *EXTRA) if option.na
 def read_options(description: str, extra: Sequence[Option]) -> Namespace:
     """The options of a benchmark of several runs; `flags`: those of each run, `COMMON` and what was given by hand."""
     options = parse(BENCH, description, extra=extra)
+    refuse_unwritable(options.json, "--json")
     options.flags = COMMON | {name: getattr(options, name) for name in PASSED_ON if name in options.given}
     return options
 

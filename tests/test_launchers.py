@@ -1,16 +1,22 @@
 """The shell scripts, run by bash: arguments, interpreter, logs, exit status, a real run of each, and quickstart."""
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
 
 from src.devices import device
+from tests.stress.programs import COMPILED_SOON
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINERS = [f"run_standalone_train_{name}.sh" for name in ("gpu", "ascend", "cpu")]
@@ -22,7 +28,7 @@ TARGETS = {"gpu": "GPU", "ascend": "Ascend", "cpu": "CPU"}
 
 def bash(script, *arguments, folder, **environment):
     """Run a script in `folder` without standard input; variables that are None are unset."""
-    changed = {"PYTHON": sys.executable, **environment}
+    changed = {"PYTHON": sys.executable, "GLOG_v": None, **environment}   # as users have it: what is said is said
     kept = {name: value for name, value in os.environ.items() if name not in changed}
     kept |= {name: str(value) for name, value in changed.items() if value is not None}
     return subprocess.run(["bash", str(ROOT / "script" / script), *map(str, arguments)], cwd=folder, env=kept,
@@ -166,7 +172,7 @@ def test_a_missing_device_is_refused_in_one_line(launcher, arguments, folder, tm
 def test_training_and_evaluation_on_the_cpu(data_path, folder):
     (folder / "some data").symlink_to(data_path)
     small = ["--task_num", 4]
-    done = bash(TRAINERS[2], 0, 12, "some data", *small, "--save_every", 5, folder=folder)
+    done = bash(TRAINERS[2], 0, 12, "some data", *COMPILED_SOON, *small, "--save_every", 5, folder=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert logged(folder / "train.log") == [done.stdout]
     assert "epoch: 1 step: 1, loss is " in done.stdout
@@ -174,23 +180,19 @@ def test_training_and_evaluation_on_the_cpu(data_path, folder):
     assert sorted(path.name for path in (folder / "ckpt_outputs").glob("*.ckpt")) == [
         "maml-10_1.ckpt", "maml-12_1.ckpt", "maml-5_1.ckpt"]
 
-    figures, printed = [], []
-    for checkpoint in ("ckpt_outputs", "ckpt_outputs/maml-12_1.ckpt"):   # of a folder, the highest epoch
-        done = bash(EVALUATORS[2], 0, "some data", checkpoint, *small, "--test_batches", 2, "--json", "of/it.json",
-                    folder=folder)
-        assert (done.returncode, done.stderr) == (0, "")
-        printed.append(done.stdout)
-        assert logged(folder / "eval.log") == printed   # what was there before stays
-        figures.append(json.loads((folder / "of" / "it.json").read_text()))
-    assert figures[0]["epoch"] == 12
-    assert figures[0] == figures[1]
+    refused = bash(EVALUATORS[2], 0, "some data", "nowhere", folder=folder)
+    done = bash(EVALUATORS[2], 0, "some data", "ckpt_outputs", *small, "--test_batches", 2, "--json", "of/it.json",
+                folder=folder)
+    assert (refused.returncode, done.returncode, done.stderr) == (2, 0, "")
+    assert logged(folder / "eval.log") == [refused.stdout, done.stdout]   # what was there before stays
+    assert json.loads((folder / "of" / "it.json").read_text())["epoch"] == 12   # of a folder, the highest epoch
 
 
 def test_a_signal_to_a_launcher_is_the_programs(data_path, folder):
-    process = subprocess.Popen(["bash", str(ROOT / "script" / TRAINERS[2]), "0", "100000", str(data_path), "--task_num",
-                                "2", "--k_qry", "1", "--log_every", "1", "--workers", "1"], cwd=folder, text=True,
-                               env={**os.environ, "PYTHON": sys.executable}, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, start_new_session=True)
+    flags = [*map(str, COMPILED_SOON), "--task_num", "2", "--k_qry", "1", "--log_every", "1", "--workers", "1"]
+    process = subprocess.Popen(["bash", str(ROOT / "script" / TRAINERS[2]), "0", "100000", str(data_path), *flags],
+                               cwd=folder, env={**os.environ, "PYTHON": sys.executable}, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     while "2 of 100000 epochs, " not in (line := process.stdout.readline()):
         assert line or process.poll() is None
     os.killpg(process.pid, signal.SIGTERM)
@@ -199,6 +201,29 @@ def test_a_signal_to_a_launcher_is_the_programs(data_path, folder):
     assert re.search(r"^interrupted after epoch \d+; --ckpt (.*maml-\d+_1\.ckpt) goes on from there$", printed, re.M)
     assert logged(folder / "train.log")[0].endswith(printed)
     assert sorted(path.suffix for path in (folder / "ckpt_outputs").iterdir()) == [".ckpt", ".jsonl", ".png", ".yaml"]
+
+
+def test_a_terminal_shows_the_progress_bar_and_its_ctrl_c_saves(data_path, folder):
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    process = subprocess.Popen(["setsid", "--ctty", "bash", str(ROOT / "script" / TRAINERS[2]), "0", "100000",
+                                str(data_path), *map(str, COMPILED_SOON), "--task_num", "2", "--k_qry", "1"],
+                               cwd=folder, env={**os.environ, "PYTHON": sys.executable}, stdin=terminal,
+                               stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    printed = ""
+    while not re.search(r"\| \d+/100000 \[[\d:]+<[\d:]+, .*epoch/s\]", printed):   # how much is left, too
+        printed += os.read(screen, 10000).decode()
+    os.write(screen, b"\x03")
+    with contextlib.suppress(OSError):   # that is the end of a terminal
+        while more := os.read(screen, 10000).decode():
+            printed += more
+    os.close(screen)
+    assert process.wait(timeout=20) == 130
+    assert re.search(r"[\r\n]interrupted after epoch \d+; --ckpt .*maml-\d+_1\.ckpt goes on from there\r\n", printed)
+    log = (folder / "train.log").read_text()
+    assert "epochs, " not in printed   # the bar says it
+    assert "loss is" in log and "epoch/s" not in log
 
 
 def test_bad_input_is_pythons_own_status(folder):

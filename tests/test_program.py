@@ -1,6 +1,8 @@
 """What ends a program is one line and a status; what it writes is whole, and never takes the place of a device."""
+import importlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -9,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from src.cli.atomic_files import filling, replacing, write_json
+from src.cli.atomic_files import filling, refuse_unwritable, replacing, write_json
 from src.cli.errors import InputError
+from src.cli.screen import Log
 
 ROOT = Path(__file__).parent.parent
 
@@ -121,64 +124,113 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "x.json"]
 
 
-FILL = """
-import resource, sys, json
-sys.path[:0] = [{root!r}, {root!r} + "/tests"]
-from pathlib import Path
-from checkpoints import write, training_options, RUN
-from src.cli.program import run_program
-from src.pictures.curves import RunPicture
-from src.training.run_folder import claim
-from src.training.run_log import Reporter
-
-def attempt(kind, folder):
-    if kind == "config":
-        claim(training_options(output_dir=str(folder))).__enter__()
-    elif kind == "checkpoint":
-        write(folder)
-    elif kind == "picture":
-        (folder / "config.yaml").write_text("n_way: 3")
-        (folder / "metrics.jsonl").write_text(json.dumps(dict(step=1, loss=1.0, accuracy=0.5)) + chr(10))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
-        RunPicture(folder).refresh()
-    elif kind == "metrics":
-        with Reporter(folder, 0, 10**6) as reporter:
-            while True:
-                reporter.report(dict(step=1, loss=1.0, accuracy=0.5, milliseconds=1.0, learning_rate=1.0))
-for kind in ("config", "checkpoint", "picture", "metrics"):
-    for LIMIT in map(int, sys.argv[2:]):
-        folder = Path(sys.argv[1]) / f"{{kind}}-{{LIMIT}}"
-        folder.mkdir()
-        unlimited = resource.RLIM_INFINITY
-        if kind != "picture":
-            resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, unlimited))
-        try:
-            attempt(kind, folder)
-            print("RESULT", kind, LIMIT, "whole")
-        except Exception as error:
-            print("RESULT", kind, LIMIT, type(error).__name__, str(error).count(chr(10)))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
-""".replace("(LIMIT, LIMIT)", "(LIMIT, resource.RLIM_INFINITY)")
-SIZES = (0, 1, 10, 50, 100, 300, 600, 1000, 2000, 3000)
+SIZES = (0, 1, 10, 50, 100, 300, 600, 1000, 2000, 3000)   # bytes, all below a checkpoint's and a picture's
+PAGES = range(10)   # of 4096 bytes, left on a disk
 
 
-def test_a_limit_at_any_size_is_one_line_and_leaves_nothing_half_written(tmp_path):
-    done = subprocess.run([sys.executable, "-c", FILL.format(root=str(ROOT)), str(tmp_path), *map(str, SIZES)],
-                          capture_output=True, text=True, check=False)
-    found = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RESULT")]
-    assert len(found) == 4 * len(SIZES), done.stderr
-    for kind, limit, outcome, *lines in found:
-        folder = tmp_path / f"{kind}-{limit}"
-        names = {path.name for path in folder.iterdir()} - {".lock"}
-        if kind == "picture":
-            assert (outcome, "maml-accs.png" in names) == ("whole", False)   # a warning, and on it goes
-        elif outcome != "whole":
-            assert (outcome in ("InputError", "OSError"), lines) == (True, ["0"]), (kind, limit, outcome)
-        if kind == "metrics":
-            assert outcome == "InputError"
-            assert all(json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines())
-        assert not [name for name in names if name.startswith(".")], (kind, limit)
-        if kind == "checkpoint":
-            assert ("maml-3_1.ckpt" in names) == (outcome == "whole")
-    assert done.stdout.count("maml-accs.png is not drawn") == len(SIZES)
+@pytest.fixture(scope="module")
+def small_disk(tmp_path_factory):
+    """A folder on a disk of its own, of a megabyte; None where this user may not mount one."""
+    place = tmp_path_factory.mktemp("disk")
+    mount = shutil.which("mount")
+    if not mount or subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], check=False,
+                                   capture_output=True).returncode:
+        yield None
+    else:
+        yield place
+        subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture(scope="module")
+def spoiled(tmp_path_factory, small_disk):
+    """What came of each kind of write, by what was against it: folder, kind, whole, refused or not drawn, and why."""
+    places = {"limit": tmp_path_factory.mktemp("limit"), "gone": tmp_path_factory.mktemp("gone")}
+    places |= {"full": small_disk} if small_disk else {}
+    numbers = {"limit": SIZES, "gone": [0], "full": PAGES}
+    tasks = [f"{how}:{place}:{','.join(map(str, numbers[how]))}" for how, place in places.items()]
+    done = subprocess.run([sys.executable, str(ROOT / "tests" / "spoiled_writes.py"), *tasks], capture_output=True,
+                          text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    found = {how: [] for how in places}
+    for line in done.stdout.splitlines():
+        if line.startswith("RESULT "):
+            how, folder, *outcome = json.loads(line.removeprefix("RESULT "))
+            found[how].append((Path(folder), *outcome))
+    assert [len(found[how]) for how in places] == [5 * len(numbers[how]) for how in places]
+    assert done.stdout.count("maml-accs.png is not drawn: ") == done.stdout.count('"not drawn"') > len(SIZES)
+    return found
+
+
+def assert_nothing_is_half_written(folder, kind, outcome, text):
+    names = {path.name for path in folder.iterdir()}
+    assert not [name for name in names if name.startswith(".")]
+    assert "\n" not in text
+    if kind == "picture":   # a warning, and on it goes
+        assert ("maml-accs.png" in names, outcome) in ((True, "whole"), (False, "not drawn"))
+    if kind == "metrics":
+        assert outcome == "refused"
+        assert all(json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines())
+    if kind in ("checkpoint", "config"):
+        name = {"checkpoint": "maml-3_1.ckpt", "config": "config.yaml"}[kind]
+        assert (name in names) == (outcome == "whole")
+
+
+def test_a_limit_at_any_size_is_one_line_and_leaves_nothing_half_written(spoiled):
+    for folder, kind, *outcome in spoiled["limit"]:
+        assert_nothing_is_half_written(folder, kind, *outcome)
+        assert outcome[0] == {"picture": "not drawn"}.get(kind, "refused") or kind == "config"
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(spoiled):
+    if "full" not in spoiled:
+        pytest.skip("this user may not mount a disk")
+    for folder, kind, *outcome in spoiled["full"]:
+        assert_nothing_is_half_written(folder, kind, *outcome)
+        assert outcome[0] != "refused" or "No space left on device" in outcome[1], outcome
+    checkpoints = [outcome for _, kind, outcome, _ in spoiled["full"] if kind == "checkpoint"]
+    assert 0 < checkpoints.count("whole") < len(PAGES)   # it takes some pages
+
+
+def test_a_folder_that_was_removed_is_one_line(spoiled):
+    for folder, kind, outcome, text in spoiled["gone"]:
+        assert kind == "picture" or (outcome == "refused" and "No such file" in text), (kind, text)
+        assert ("\n" in text, folder.exists()) == (False, False)
+
+
+def test_a_log_that_was_removed_is_begun_anew(tmp_path):
+    log = Log(tmp_path / "x.log", ["a program"])
+    (tmp_path / "x.log").unlink()
+    log.write("line\n")
+    assert (tmp_path / "x.log").read_text() == "line\n"
+
+
+@pytest.mark.parametrize(("path", "reason"), [
+    ("/proc/no", "No such file"), (f"{__file__}/x", "File exists"), (str(ROOT), "a folder"),
+    ("x" * 300, "too long"), ("/dev/missing", "Permission denied")])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(path, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=rf"--json .*: cannot .* this (file|folder) \(.*{reason}"):
+        refuse_unwritable(path, "--json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_can_be_written_is_left_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").write_text("kept")
+    (tmp_path / "link").symlink_to("there")
+    for path in ("", "-", "new.json", "new/folder/x.json", "there", "link", "/dev/null"):
+        refuse_unwritable(path, "--json")
+    assert (sorted(os.listdir(tmp_path)), (tmp_path / "there").read_text()) == (["link", "new", "there"], "kept")
+    assert not list((tmp_path / "new" / "folder").iterdir())
+
+
+@pytest.mark.parametrize(("program", "flags", "flag"), [
+    ("eval", ["--data_path", "missing"], "--json"), ("plot", ["missing"], "--out"),
+    ("predict", ["--support", "missing", "--query", "missing"], "--json"),
+    ("predict", ["--support", "missing", "--query", "missing"], "--csv"),
+    ("export", ["--support", "missing", "--file_format", "ONNX"], "--file_name")])
+def test_programs_look_at_the_places_of_their_results_first(program, flags, flag, monkeypatch):
+    more = [] if program == "plot" else ["--ckpt", "missing"]
+    monkeypatch.setattr(sys, "argv", [f"{program}.py", *flags, *more, flag, "/proc/no.png"])
+    with pytest.raises(InputError, match=f"^{flag} /proc/no.png.*: cannot write this file"):
+        importlib.import_module(program).main()

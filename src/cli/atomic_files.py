@@ -13,6 +13,7 @@ from pathlib import Path
 from src.cli.errors import InputError
 from src.cli.locks import held, is_free
 
+SOME = 4096   # bytes; a disk that has no more room than that is full
 _temporaries: set[Path] = set()   # of this process, to be removed where it ends in the middle
 
 
@@ -28,23 +29,24 @@ def make_folder(path: str | Path, flag: str) -> Path:
 
 
 def refuse_unwritable(path: str | Path, flag: str) -> None:
-    """Refuse, before the work, a file of a flag that could not be written after it; "-" is standard output.
+    """Refuse, before the work, a file of a flag that could not be written after it.
 
-    Its folder is made where it is missing.
+    Its folder is made where it is missing. Nothing is refused where `path` is empty, or "-" for standard output.
 
     Raises
     ------
     InputError
         Where it is a folder, or what is written cannot go there.
     """
-    if str(path) == "-":
+    if str(path) in ("", "-"):
         return
     path = Path(path)
     make_folder(path.parent, flag)
     try:
         if not _is_written_through(path):
-            with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent):
-                return
+            with tempfile.TemporaryFile(dir=Path(os.path.realpath(path)).parent) as file:   # without a name
+                file.write(bytes(SOME))
+            return
         if not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 import argparse
 import contextlib
 import datetime
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -74,18 +75,30 @@ class Log:
         try:
             if self.path.exists() and not self.path.is_file():
                 raise OSError(0, "not a regular file")
-            self.file: TextIO | None = self.path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+            self.file: TextIO | None = self._opened()
         except (OSError, ValueError) as error:
             raise InputError(f"--log_file {path}: cannot write this file "
                              f"({getattr(error, 'strerror', None) or error})") from error
         now = datetime.datetime.now().isoformat(" ", "seconds")
         self.write(f"== {now} {shlex.join(command)}\n")
 
+    def _opened(self):
+        return self.path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+
     def write(self, text: str) -> None:
-        """Append `text`."""
+        """Append `text`; a log that was removed is begun anew where that is possible.
+
+        Raises
+        ------
+        InputError
+            Where it cannot be written.
+        """
         if not self.file:
             return
         try:
+            if not os.fstat(self.file.fileno()).st_nlink:   # it was removed
+                self.file.close()
+                self.file = self._opened()
             self.file.write(text)
             self.file.flush()
         except OSError as error:

@@ -80,8 +80,7 @@ class Training:
                 received = interruption.received   # read once: it may come at any moment
                 self.save_if_due(at_once=received is not None)
                 if received and epoch < options.epoch:
-                    print(f"interrupted after epoch {epoch}; --ckpt {self.saved_as} goes on from there",
-                          file=sys.stderr)
+                    reporter.say(f"interrupted after epoch {epoch}; --ckpt {self.saved_as} goes on from there")
                     return INTERRUPTED + received
                 self.started = time.perf_counter()
         return 0

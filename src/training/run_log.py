@@ -232,14 +232,20 @@ class Reporter:
         self._bar.write("\n".join(lines), file=sys.stdout)
         sys.stdout.flush()
 
+    def say(self, line: str) -> None:
+        """Print a line to standard error, which a progress bar makes room for."""
+        self._bar.write(line, file=sys.stderr)
+
     def _append(self, line):
-        whole = os.fstat(self._file.fileno()).st_size
+        file = os.fstat(self._file.fileno())
+        if not file.st_nlink:   # removed, perhaps with its folder: what is written would be lost
+            raise self._refusal(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
         try:
             if self._file.write(line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             with contextlib.suppress(OSError):
-                self._file.truncate(whole)
+                self._file.truncate(file.st_size)
             raise self._refusal(error) from error
 
     def _seconds_an_epoch(self):
