@@ -1,4 +1,5 @@
 """Ranks of msrun, started by the launchers: they give what one process gives, and where one fails all end."""
+import importlib
 import os
 import re
 import signal
@@ -11,34 +12,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.ranks import free_port
+from src.cli.command_line import parse
 from src.cli.errors import InputError
+from src.cli.options import TRAIN
+from src.devices import device, orphans
 from src.devices.launch import read_place
 from src.training import checkpoint
+from src.training.run_log import read_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
-TRAIN, EVALUATE = "run_distribute_train_cpu.sh", "run_distribute_eval_cpu.sh"
+LAUNCH, COMPARE = ROOT / "src" / "devices" / "launch.py", ROOT / "tests" / "compare_shares.py"
+TRAIN_ON_RANKS, EVALUATE_ON_RANKS = "run_distribute_train_cpu.sh", "run_distribute_eval_cpu.sh"
 PRESET = """
-task_num: 6
+task_num: 5
 n_way: 3
 k_qry: 2
-update_step: 2
+update_step: 1
+update_step_test: 1
 network:
-  - {layer: conv2d, filters: 8, stride: 2, padding: 1, bias: false}
-  - {layer: bn}
-  - {layer: relu}
-  - {layer: conv2d, filters: 8, stride: 2, padding: 1, bias: false}
+  - {layer: conv2d, filters: 4, stride: 2, padding: 1, bias: false}
   - {layer: bn}
   - {layer: relu}
   - {layer: reduce_mean}
   - {layer: linear}
 """
-EPOCHS = 20   # later, a ReLU that rounding pushes over its edge has grown into the third digit of the weights
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
+EPOCHS = 10
+AT_MOST = 60   # seconds that ranks may live on where one of them, or their launcher, is killed
+pytestmark = pytest.mark.cpu_only
 
 
 def environment(**changes):
@@ -47,43 +48,69 @@ def environment(**changes):
 
 
 def run(command, folder, **changes):
-    """A command to its end in `folder`: its exit status, and its last lines on both outputs."""
+    """A command to its end in `folder`: its exit status, and what it printed on both outputs."""
     done = subprocess.run([str(part) for part in command], cwd=folder, env=environment(**changes), capture_output=True,
                           text=True, check=False, timeout=580)
     return done.returncode, done.stdout + done.stderr
+
+
+def start(command, folder):
+    """A command that goes on running in `folder`; a rank is missed after 8 seconds, not MindSpore's 30."""
+    return subprocess.Popen([str(part) for part in command], cwd=folder, env=environment(MS_NODE_TIMEOUT="8"),
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def read_until(beginning, process):
+    """The lines that a process prints up to one with this beginning."""
+    lines = []
+    while not lines or not lines[-1].startswith(beginning):
+        lines.append(process.stdout.readline())
+        assert lines[-1], "".join(lines)
+    return lines
 
 
 def launched(script, *arguments):
     return ["bash", ROOT / "script" / script, *arguments]
 
 
+def run_here(program, *flags, folder, monkeypatch):
+    """A program of the project in this process, which works alone, with `folder` as the current one."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", [f"{program}.py", *map(str, flags), "--workers", "1"])
+    importlib.import_module(program).main()
+
+
 @pytest.fixture(scope="module")
 def flags(tmp_path_factory):
     preset = tmp_path_factory.mktemp("preset") / "small.yaml"
     preset.write_text(PRESET, encoding="utf-8")
-    return "--preset", preset, "--log_every", 10, "--save_every", EPOCHS // 2
+    return "--preset", preset, "--log_every", 1, "--save_every", EPOCHS // 2
 
 
 @pytest.fixture(scope="module")
 def trained(flags, data_path, tmp_path_factory):
     """The folder of a training by 2 ranks, and what it printed."""
     folder = tmp_path_factory.mktemp("ranks")
-    status, printed = run(launched(TRAIN, 2, EPOCHS, data_path, *flags), folder)
+    status, printed = run(launched(TRAIN_ON_RANKS, 2, EPOCHS, data_path, *flags), folder)
     assert status == 0, printed
     return folder, printed
 
 
-@pytest.mark.parametrize("ranks", [2, 3])
-def test_ranks_give_what_one_process_gives(ranks, data_path, tmp_path):
-    status, printed = run([sys.executable, ROOT / "src/devices/launch.py", ranks, ROOT / "tests/compare_shares.py",
-                           data_path, 1], tmp_path, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
-    assert (status, printed.splitlines()[-1]) == (0, "equal"), printed
+@pytest.mark.parametrize(("ranks", "cases"), [(2, ["second order", "first order, the tasks' sum"]),
+                                              (3, ["first order, the tasks' sum", "MAML++"])])
+def test_ranks_give_what_one_process_gives_and_refuse_what_differs(ranks, cases, data_path, tmp_path):
+    status, printed = run([sys.executable, LAUNCH, ranks, COMPARE, data_path, 1, *cases], tmp_path,
+                          PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    *_, last, complaint = printed.splitlines()
+    assert (status, last) == (2, "equal"), printed
+    assert re.fullmatch(rf"error: rank {ranks - 1} has weights with the digest \w+, rank 0 has \w+; expected the same",
+                        complaint), printed
 
 
 def test_rank_0_alone_prints_and_writes(trained):
     folder, printed = trained
     assert [int(epoch) for epoch in re.findall(r"^epoch: (\d+) step: 1, loss is", printed, re.M)] == \
-        list(range(1, EPOCHS + 1, 10))
+        list(range(1, EPOCHS + 1))
     assert printed.startswith(f"ranks 0 to 1 of 2 run here, with logs in {folder / 'rank_logs'}\n")
     assert "DISTRIBUTED" not in printed
     assert {path.name for path in folder.iterdir()} == {"ckpt_outputs", "rank_logs", "train.log"}
@@ -91,84 +118,116 @@ def test_rank_0_alone_prints_and_writes(trained):
         "rank_0.log", "rank_1.log", "scheduler.log", "msrun.log"}
 
 
-def weights(folder):
-    return {name: value.asnumpy() for name, value in checkpoint.load(folder / "ckpt_outputs").tensors.items()}
+def weights(path):
+    return {name: value.asnumpy() for name, value in checkpoint.load(path).tensors.items()}
 
 
-def test_a_run_that_goes_on_with_ranks_ends_bit_for_bit_the_same(trained, data_path, tmp_path):
-    start = trained[0] / "ckpt_outputs" / f"maml-{EPOCHS // 2}_1.ckpt"
-    status, printed = run(launched(TRAIN, 2, EPOCHS, data_path, "--ckpt", start, "--output_dir", "ckpt_outputs"),
-                          tmp_path)
-    assert status == 0, printed
-    found, expected = weights(tmp_path), weights(trained[0])
+def test_one_process_trains_the_same_weights(trained, flags, data_path, tmp_path, monkeypatch):
+    run_here("omniglot_train", "--data_path", data_path, "--epoch", EPOCHS, *flags, folder=tmp_path,
+             monkeypatch=monkeypatch)
+    expected = weights(tmp_path / "ckpt_outputs")
+    for name, value in weights(trained[0] / "ckpt_outputs").items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-4, err_msg=name)
+    of_ranks, of_one = ([(record["loss"], record["accuracy"]) for record in read_metrics(
+        folder / "ckpt_outputs" / "metrics.jsonl")] for folder in (trained[0], tmp_path))
+    np.testing.assert_allclose(of_ranks, of_one, rtol=1e-4)
+    assert {path.name for path in (tmp_path / "ckpt_outputs").iterdir()} == {
+        path.name for path in (trained[0] / "ckpt_outputs").iterdir()}
+
+
+def test_one_process_goes_on_from_what_ranks_saved(trained, data_path, tmp_path, monkeypatch):
+    half = trained[0] / "ckpt_outputs" / f"maml-{EPOCHS // 2}_1.ckpt"
+    run_here("omniglot_train", "--data_path", data_path, "--ckpt", half, "--epoch", EPOCHS, "--output_dir", "on",
+             folder=tmp_path, monkeypatch=monkeypatch)
+    expected = weights(trained[0] / "ckpt_outputs")
+    for name, value in weights(tmp_path / "on").items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-4, err_msg=name)
+
+
+def test_ranks_go_on_bit_for_bit_and_one_that_is_killed_ends_all_and_is_named(trained, data_path, tmp_path):
+    half = trained[0] / "ckpt_outputs" / f"maml-{EPOCHS // 2}_1.ckpt"
+    flags = "--ckpt", half, "--output_dir", "ckpt_outputs", "--keep", 0
+    with start(launched(TRAIN_ON_RANKS, 2, 100000, data_path, *flags), tmp_path) as training:
+        read_until(f"epoch: {EPOCHS + 1} step", training)
+        processes = processes_in(tmp_path)
+        rank_1 = next(process for process, told in processes.items() if told.get("RANK_ID") == "1")
+        os.kill(rank_1, signal.SIGKILL)
+        began = time.monotonic()
+        printed, _ = training.communicate(timeout=100)
+    assert time.monotonic() - began < AT_MOST
+    assert training.returncode == 2
+    assert printed.splitlines()[-1].startswith("error: rank 1 was killed by SIGKILL; ")
+    assert [process for process in processes if Path(f"/proc/{process}").exists()] == []
+    assert checkpoint.load(tmp_path / "ckpt_outputs").epoch > EPOCHS   # rank 0 saved what was learned
+
+    name = f"maml-{EPOCHS}_1.ckpt"
+    found, expected = (weights(folder / "ckpt_outputs" / name) for folder in (tmp_path, trained[0]))
     assert found.keys() == expected.keys()
     assert [name for name, value in expected.items() if not np.array_equal(found[name], value)] == []
 
 
-def test_one_process_trains_the_same_weights(trained, flags, data_path, tmp_path):
-    status, printed = run([sys.executable, ROOT / "omniglot_train.py", "--data_path", data_path, "--epoch", EPOCHS,
-                           "--workers", 1, *flags], tmp_path)
-    assert status == 0, printed
-    for name, value in weights(tmp_path).items():
-        np.testing.assert_allclose(weights(trained[0])[name], value, atol=1e-4, err_msg=name)
-
-
-def test_evaluation_by_ranks_is_that_of_one_process(trained, data_path, tmp_path):
-    common = ["--test_batches", 2]
-    found = run(launched(EVALUATE, 2, data_path, trained[0] / "ckpt_outputs", *common), tmp_path)
-    alone = run([sys.executable, ROOT / "eval.py", "--data_path", data_path, "--ckpt", trained[0] / "ckpt_outputs",
-                 "--workers", 1, *common], tmp_path)
-    assert (found[0], alone[0]) == (0, 0), found[1] + alone[1]
-    assert found[1].splitlines()[-4:] == alone[1].splitlines()[-4:]
-
-
-def test_a_rank_that_is_killed_ends_all_and_is_named(flags, data_path, tmp_path):
-    with subprocess.Popen([str(part) for part in launched(TRAIN, 2, 100000, data_path, *flags, "--log_every", 1)],
-                          cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True) as training:
-        while "epoch: 3 step" not in training.stdout.readline():
-            assert training.poll() is None
-        processes = ranks_in(tmp_path)
-        os.kill(processes[1], signal.SIGKILL)
-        began = time.monotonic()
-        printed, _ = training.communicate(timeout=100)
-    assert time.monotonic() - began < 60
-    assert training.returncode == 2
-    assert printed.splitlines()[-1].startswith("error: rank 1 was killed by SIGKILL; ")
-    saved = checkpoint.load(tmp_path / "ckpt_outputs")   # rank 0 saved what was learned
-    assert saved.epoch >= 3
-    assert not any(Path(f"/proc/{process}").exists() for process in processes.values())
-
-
-def ranks_in(folder):
-    """The processes of ranks that work in a folder, by rank."""
+def processes_in(folder):
+    """What msrun started in a folder: the environment of each, by its process."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             told = dict(entry.partition("=")[::2] for entry in (process / "environ").read_text().split("\0"))
-            if (process / "cwd").readlink() == folder and told.get("MS_ROLE") == "MS_WORKER":
-                found.setdefault(int(told["RANK_ID"]), int(process.name))
+            if (process / "cwd").readlink() == folder and "MS_ROLE" in told:
+                found[int(process.name)] = told
         except (OSError, ValueError):
             continue
     return found
 
 
-def test_ranks_with_other_options_are_refused(flags, data_path, tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(f"import os, runpy, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-                       f"sys.argv += ['--seed', str(5 + int(os.environ['RANK_ID']))]\n"
-                       f"runpy.run_path({str(ROOT / 'omniglot_train.py')!r}, run_name='__main__')\n")
-    status, printed = run([sys.executable, ROOT / "src/devices/launch.py", 2, program, "--device_target", "CPU",
-                           "--data_path", data_path, *flags], tmp_path)
-    assert status == 2
-    complaints = [line for line in printed.splitlines() if line.startswith("error")]
-    assert complaints == ["error: rank 1 has --seed 6, rank 0 has 5; expected the same"]
-    assert not (tmp_path / "ckpt_outputs").exists()
+def test_ranks_evaluate_as_one_process_does_and_end_with_their_launcher(trained, data_path, tmp_path, monkeypatch,
+                                                                        capsys):
+    path = trained[0] / "ckpt_outputs"
+    with start(launched(EVALUATE_ON_RANKS, 2, data_path, path, "--test_batches", 100000), tmp_path) as evaluation:
+        found = read_until("[", evaluation) + [evaluation.stdout.readline()]
+        processes = processes_in(tmp_path)
+        evaluation.kill()
+        began = time.monotonic()
+        while processes_in(tmp_path):
+            assert time.monotonic() - began < AT_MOST
+            time.sleep(0.5)
+    assert sorted(told["MS_ROLE"] for told in processes.values()) == ["MS_SCHED", "MS_WORKER", "MS_WORKER"]
+    run_here("eval", "--data_path", data_path, "--ckpt", path, "--test_batches", 2, folder=tmp_path,
+             monkeypatch=monkeypatch)
+    alone = [line for line in capsys.readouterr().out.splitlines(keepends=True) if line.startswith("[")]
+    assert found[-2:] == alone[:2]
+
+
+def test_a_launcher_that_is_killed_lets_rank_0_save_and_ends_it_by_force_where_it_does_not(monkeypatch):
+    """The watching thread itself, with a parent that is the launcher for a while."""
+    parents, sent, slept = iter([7, 7, 5, 5, 1]), [], []
+    monkeypatch.setattr(orphans.os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(orphans.os, "kill", lambda process, number: sent.append((process, number)))
+    monkeypatch.setattr(orphans.time, "sleep", slept.append)
+    orphans._watch(5)
+    assert sent == [(os.getpid(), signal.SIGTERM), (os.getpid(), signal.SIGKILL)]
+    assert slept == [1, 1, 1, orphans.TO_SAVE]
+    assert orphans.TO_SAVE + 2 * orphans.EVERY < AT_MOST
+
+
+def test_a_rank_that_differs_is_refused_before_anything_is_written(flags, data_path, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise InputError("rank 1 has --seed 6, rank 0 has 5; expected the same")
+
+    monkeypatch.setattr(importlib.import_module("omniglot_train"), "check_same_on_all_ranks", refuse)
+    with pytest.raises(InputError, match="rank 1 has --seed 6"):
+        run_here("omniglot_train", "--data_path", data_path, *flags, folder=tmp_path, monkeypatch=monkeypatch)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rank_is_one_process(monkeypatch):
+    monkeypatch.setattr(device.cluster, "rank_count", lambda: 2)
+    with pytest.raises(InputError, match="--workers 2 on 2 ranks; expected 0 or 1: .* DEVICE_NUM"):
+        device.set_up_for(parse(TRAIN, "", ["--data_path", "none", "--device_target", "CPU", "--workers", "2"]))
 
 
 def test_a_rank_that_never_comes_is_not_waited_for_long(flags, data_path, tmp_path):
     began = time.monotonic()
-    status, printed = run(launched(TRAIN, 1, 5, data_path, *flags), tmp_path, NODES="2", MEET_SECONDS="5")
+    status, printed = run(launched(TRAIN_ON_RANKS, 1, 5, data_path, *flags), tmp_path, NODES="2", MEET_SECONDS="5")
     assert (status, time.monotonic() - began < 120) == (2, True)
     assert "error: rank 0: the 2 ranks did not all meet in time; expected " in printed.splitlines()[-1]
 

@@ -32,5 +32,10 @@ def is_scheduler() -> bool:
     return os.environ.get("MS_ROLE") == "MS_SCHED"
 
 
+def launcher() -> int:
+    """The process of `launch.py` that this one belongs to; 0 where there is none."""
+    return int(os.environ.get("MAML_LAUNCHER", "0")) if _is_started_by_msrun() or is_scheduler() else 0
+
+
 def _is_started_by_msrun():
     return os.environ.get("MS_ROLE") == "MS_WORKER"

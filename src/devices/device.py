@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import mindspore as ms
 
 from src.cli.errors import InputError
-from src.devices import cluster, missing
+from src.devices import cluster, missing, scheduler
 
 ACCELERATORS = ("Ascend", "GPU")
 POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from
@@ -32,8 +32,8 @@ def set_up_for(options: Namespace) -> int:
     Raises
     ------
     InputError
-        As `set_up` does, where processes are to share another device than the CPU, and where there are more ranks
-        than tasks.
+        As `set_up` does, where processes are to share another device than the CPU, or a rank's tasks, and where there
+        are more ranks than tasks.
     """
     if options.task_num < cluster.rank_count():
         raise InputError(f"--task_num {options.task_num} on {cluster.rank_count()} ranks; expected a task for each")
@@ -42,10 +42,12 @@ def set_up_for(options: Namespace) -> int:
     if target != "CPU" and options.workers > 1:
         raise InputError(f"--workers {options.workers} on {target}: only the CPU's cores can be shared out; "
                          f"expected 0 or 1")
+    if cluster.rank_count() > 1 and options.workers > 1:
+        raise InputError(f"--workers {options.workers} on {cluster.rank_count()} ranks; expected 0 or 1: a rank is one "
+                         f"process, and DEVICE_NUM says how many of them share the cores")
     count, cores = 1, max(1, _cores() // cluster.local_rank_count())
-    if target == "CPU":
-        tasks = math.ceil(options.task_num / cluster.rank_count())
-        count = min(options.workers, tasks) or _worth_starting(tasks, cores, options.mode)
+    if target == "CPU" and cluster.rank_count() == 1:   # ranks that have forked do not meet any more
+        count = min(options.workers, options.task_num) or _worth_starting(options.task_num, cores, options.mode)
     set_up(target, device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, cores // count))
     return count
 
@@ -57,6 +59,9 @@ def _worth_starting(tasks, cores, mode):
 
 def set_up(device_target: str = "auto", device_id: int = 0, mode: str = "graph", threads: int = 0) -> str:
     """Make MindSpore run on a device; return the name of the device chosen.
+
+    Where msrun started this process for its ranks to meet, it does that and does not return: ranks that look for it
+    before it is there wait long.
 
     Parameters
     ----------
@@ -74,6 +79,8 @@ def set_up(device_target: str = "auto", device_id: int = 0, mode: str = "graph",
     InputError
         Where MindSpore sees no such device.
     """
+    if cluster.is_scheduler():
+        scheduler.serve()
     target = _choose(device_target, device_id)
     if target == "CPU":
         ms.set_device("CPU")

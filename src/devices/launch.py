@@ -29,6 +29,7 @@ from src.cli.signals import answered
 
 LOGS = Path("rank_logs")
 TO_NOTICE = 50    # seconds that the others have to end by themselves; MindSpore misses a rank after about 30
+FEW = 64          # ranks that may ask the first machine once a second
 TO_CLOSE = 5      # seconds to end where nothing is left to do
 BECOME_REAPER = 36   # prctl's PR_SET_CHILD_SUBREAPER: msrun's processes become ours when msrun ends
 NOISE = re.compile(rb"\[(INFO|WARNING|ERROR|CRITICAL)\] |-{20}|- C\+\+ Call Stack|mindspore/ccsrc/")   # native logs
@@ -122,12 +123,18 @@ def start(place: Place, program: str, flags: Sequence[str]) -> None:
                f"--master_addr={place.host}", f"--master_port={place.port}", f"--node_rank={place.node_rank}",
                f"--log_dir={LOGS}", "--worker_log_name=rank", f"--cluster_time_out={place.patience}", "--join=False",
                program, *flags]
-    environment = {**os.environ, "PATH": f"{folder}:{os.environ.get('PATH', '')}", "PYTHONUNBUFFERED": "1",
-                   "GLOG_v": "3", "MAML_LOCAL_RANKS": str(place.local)}   # msrun starts the `python` of the PATH
+    environment = {**_meeting(place.nodes * place.local), **os.environ, "PYTHONUNBUFFERED": "1", "GLOG_v": "3",
+                   "PATH": f"{folder}:{os.environ.get('PATH', '')}",   # msrun starts the `python` of the PATH
+                   "MAML_LOCAL_RANKS": str(place.local), "MAML_LAUNCHER": str(os.getpid())}
     with (LOGS / "msrun.log").open("wb") as log:
         done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
     if done.returncode:
         raise InputError(f"msrun ended with {done.returncode}; {LOGS / 'msrun.log'} says why")
+
+
+def _meeting(count):
+    """How often ranks ask whether all are there: MindSpore's own 3 to 5 seconds are for thousands of them."""
+    return {} if count > FEW else {"MS_RETRY_INTERVAL_LOWER": "1", "MS_RETRY_INTERVAL_UPPER": "1"}
 
 
 class Watch:

@@ -1,9 +1,7 @@
 """Ranks: processes that msrun starts on one machine or several, each with a share of the tasks; AllReduce adds up."""
 import json
 from collections.abc import Sequence
-from typing import NoReturn
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.communication import GlobalComm, init
@@ -74,13 +72,6 @@ def join() -> None:
     except RuntimeError:
         raise InputError(f"rank {cluster.rank()}: the {cluster.rank_count()} ranks did not all meet in time; expected "
                          f"the launcher to be started on every machine, with the same NODES and MASTER") from None
-
-
-def serve_as_scheduler() -> NoReturn:
-    """Help the ranks to find each other, until all of them have ended; does not return."""
-    ms.set_device("CPU")
-    init()
-    raise SystemExit(0)
 
 
 def check_agreement(facts: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from mindspore import nn
 from src.devices import cluster, device, ranks
 from src.devices.batch_share import Alone, Shared
 from src.devices.forked import Forked
+from src.devices.orphans import end_with_launcher
 
 
 def share_out(meta: nn.Cell, workers: int) -> Shared:
@@ -28,11 +29,10 @@ def share_out(meta: nn.Cell, workers: int) -> Shared:
     InputError
         Where not all ranks meet.
     """
-    if cluster.is_scheduler():
-        ranks.serve_as_scheduler()
     here = Forked(meta, workers) if workers > 1 else Alone(meta)
     if workers == 1 and ms.get_context("device_target") == "CPU":
         device.use_large_pages()
+    end_with_launcher()   # by a thread, which must not be there before processes are forked
     if cluster.rank_count() == 1:
         return here
     ranks.join()
