@@ -1,5 +1,6 @@
 """Shared by all tests: the device, which MAML_DEVICE names, and real Omniglot where OMNIGLOT_PATH names it."""
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("cpu_only") and DEVICE != "CPU":
             item.add_marker(pytest.mark.skip(reason=f"for the CPU only, and MAML_DEVICE is {DEVICE}"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _hangups_are_heard():
+    """The tests may run under nohup, and what it ignores would be inherited by the programs that they start."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

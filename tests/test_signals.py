@@ -56,14 +56,6 @@ def start(code, *arguments):
     return process
 
 
-@pytest.fixture(autouse=True)
-def _hangups_are_heard():
-    """The tests themselves may run under nohup, and what that ignores is inherited."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize(("code", "said"), [(IMPORTING, ""), (WORKING, "interrupted\n"), (TRAINING, "")])
 def test_a_signal_ends_a_program_with_its_status(code, said, number, status, tmp_path):
