@@ -101,7 +101,8 @@ def status(page):
 
 def numbers(page):
     """The probabilities that the bars show, by the classes' names; empty before there are any."""
-    texts = [bar.text.split("\n") for bar in page.find_elements(By.CSS_SELECTOR, "#bars li")]
+    texts = page.execute_script(   # all at once: between two questions the page may have other bars
+        "return [...document.querySelectorAll('#bars li')].map(bar => bar.innerText.trim().split(/\\s*\\n\\s*/))")
     return {name: float(number.split()[0]) for name, number in texts if number != "–"}
 
 
