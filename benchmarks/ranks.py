@@ -110,7 +110,16 @@ def _of_messages(figures):
 
 
 def run(ranks: int, flags: Mapping) -> dict:
-    """What rank_step.py measures on so many ranks of this machine."""
+    """What rank_step.py measures on so many ranks of this machine, each on a core of its own."""
+    all_cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(all_cores)[:ranks])   # the ranks inherit it
+    try:
+        return _run(ranks, flags)
+    finally:
+        os.sched_setaffinity(0, all_cores)
+
+
+def _run(ranks, flags):
     program = str(FOLDER / "rank_step.py")
     launcher = [str(ROOT / "src" / "devices" / "launch.py"), str(ranks)] if ranks > 1 else []
     with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +157,7 @@ def measured_table(figures: list[dict], model: Model) -> str:
         ranks = figure["ranks"]
         for tasks, point in figure["points"].items():
             expected = 1000 * model.step(ranks, int(tasks))
-            cells = (ranks, tasks, math.ceil(int(tasks) / ranks), f"{point['step_ms']:.0f}", f"{point['draw_ms']:.1f}",
+            cells = (int(ranks), tasks, math.ceil(int(tasks) / ranks), f"{point['step_ms']:.0f}", f"{point['draw_ms']:.1f}",
                      f"{point['sum_ms']:.1f} ({1000 * model.sum(ranks):.1f})", f"{point['waited_ms']:.1f}",
                      f"{point['sent_bytes'] / 1000:.0f} ({ranks * model.sent(ranks) / 1000:.0f})", f"{expected:.0f}",
                      f"{expected / point['step_ms'] - 1:+.1%}")

@@ -5,7 +5,7 @@ import math
 import mmap
 import os
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +16,8 @@ from src.devices import cluster, missing, scheduler
 
 ACCELERATORS = ("Ascend", "GPU")
 POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from
+LARGE_PAGE = 2 << 20
+COLLAPSE = 25   # madvise's MADV_COLLAPSE, which Python has no name for
 IMAGES_AT_ONCE = 60   # query images a thread; more take more memory, and no less time (docs/performance.md)
 TASKS_EACH = 2   # with fewer tasks for each, starting kernels is nearly all that a process does (docs/performance.md)
 _running = SimpleNamespace(threads=0, target=None)   # what `set_up` set; MindSpore does not tell
@@ -45,7 +47,9 @@ def set_up_for(options: Namespace) -> int:
     if cluster.rank_count() > 1 and options.workers > 1:
         raise InputError(f"--workers {options.workers} on {cluster.rank_count()} ranks; expected 0 or 1: a rank is one "
                          f"process, and DEVICE_NUM says how many of them share the cores")
-    count, cores = 1, max(1, _cores() // cluster.local_rank_count())
+    if target == "CPU" and cluster.rank_count() > 1:   # products take as many threads as they see cores
+        bind(share_of_cores(cluster.local_rank(), cluster.local_rank_count()))
+    count, cores = 1, _cores()
     if target == "CPU" and cluster.rank_count() == 1:   # ranks that have forked do not meet any more
         count = min(options.workers, options.task_num) or _worth_starting(options.task_num, cores, options.mode)
     set_up(target, device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, cores // count))
@@ -131,16 +135,28 @@ def use_large_pages() -> None:
     the system has no such pages, nothing changes.
     """
     ms.ops.ReLU()(ms.Tensor([0.0], ms.float32)).asnumpy()
-    system = ctypes.CDLL(None)
     for start, end in _mappings():
         if end - start >= POOL:
-            system.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_HUGEPAGE)
+            _advise(start, end, mmap.MADV_HUGEPAGE)
+
+
+def use_large_pages_for_graphs() -> None:
+    """Put what compiling has left, graphs and kernels, into large pages at once, where the system can (Linux 6.1)."""
+    for start, end in _mappings():
+        if LARGE_PAGE <= end - start < POOL:
+            _advise(start, end, mmap.MADV_HUGEPAGE)
+            _advise(start, end, COLLAPSE)
+
+
+def _advise(start, end, advice):
+    ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
 
 
 def _mappings():
-    """Where this process holds memory of its own, outside files: pairs of addresses."""
+    """Where this process holds memory of its own to write to, outside files: pairs of addresses."""
     lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
-    return [tuple(int(end, 16) for end in line[0].split("-")) for line in lines if len(line) == 5]
+    return [tuple(int(end, 16) for end in line[0].split("-")) for line in lines
+            if "w" in line[1] and (len(line) == 5 or line[5] == "[heap]")]
 
 
 def _choose(target, device_id):
@@ -162,6 +178,18 @@ def _is_present(target, device_id):
     with silenced(), contextlib.suppress(RuntimeError, ValueError, AttributeError):
         return context.is_available() and device_id < context.device_count()
     return False
+
+
+def share_of_cores(number: int, count: int) -> list[int]:
+    """The cores for one of `count` processes, where these share what this process may use; at least one."""
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[number % len(cores)::count]
+
+
+def bind(cores: Iterable[int]) -> None:
+    """Let all threads of this process run on `cores` only."""
+    for thread in os.listdir("/proc/self/task"):
+        os.sched_setaffinity(int(thread), cores)
 
 
 def _cores():

@@ -69,11 +69,10 @@ class Forked(Shared):
         util.Finalize(None, _close, args=(self.pipes, self.processes), exitpriority=1)
 
     def _start(self, number, count):
-        cores = sorted(os.sched_getaffinity(0))
         ours, theirs = processes.Pipe()
         self.pipes.append(ours)
         process = processes.Process(target=_serve, daemon=True, args=(
-            os.getpid(), self.meta, theirs, self.memory, cores[number % len(cores)::count], list(self.pipes)))
+            os.getpid(), self.meta, theirs, self.memory, device.share_of_cores(number, count), list(self.pipes)))
         process.start()
         theirs.close()
         self.processes.append(process)
@@ -179,7 +178,7 @@ def _serve(parent, meta, pipe, memory, cores, others):
     for other in others:
         other.close()                              # or the end of the asking process would not be noticed
     everywhere = os.sched_getaffinity(0)
-    _move(cores)                                   # products take as many threads as they see cores at first
+    device.bind(cores)                             # products take as many threads as they see cores at first
     _give_way()
     device.use_large_pages()
     try:
@@ -187,7 +186,8 @@ def _serve(parent, meta, pipe, memory, cores, others):
             request = pipe.recv()
             pipe.send(_answer_to(meta, request, memory.read(request.layout)))
             if everywhere:
-                _move(everywhere)                  # from here on the system may find a core that is free
+                device.bind(everywhere)            # from here on the system may find a core that is free
+                device.use_large_pages_for_graphs()
                 everywhere = None
     except (EOFError, ConnectionError):
         os._exit(0)                                # what ends an interpreter belongs to the first process
@@ -230,12 +230,6 @@ def _as_sent(error):
         return sent
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
-
-
-def _move(cores):
-    """Let all threads of this process run on `cores` only."""
-    for thread in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(thread), cores)
 
 
 def _give_way():
