@@ -158,7 +158,8 @@ def measured_table(figures: list[dict], model: Model) -> str:
         for tasks, point in figure["points"].items():
             expected = 1000 * model.step(ranks, int(tasks))
             cells = (int(ranks), tasks, math.ceil(int(tasks) / ranks), f"{point['step_ms']:.0f}",
-                     f"{point['draw_ms']:.1f}", f"{point['sum_ms']:.1f} ({1000 * model.sum(ranks):.1f})", f"{point['waited_ms']:.1f}",
+                     f"{point['draw_ms']:.1f}", f"{point['sum_ms']:.1f} ({1000 * model.sum(ranks):.1f})",
+                     f"{point['waited_ms']:.1f}",
                      f"{point['sent_bytes'] / 1000:.0f} ({ranks * model.sent(ranks) / 1000:.0f})", f"{expected:.0f}",
                      f"{expected / point['step_ms'] - 1:+.1%}")
             lines.append(f"| {' | '.join(map(str, cells))} |")
