@@ -23,7 +23,7 @@ MUTATIONS = (
     ("affine", "Affine", "add(dw_dot, matmul_tn(patches_dot, dy))", "dw_dot"),
     ("affine", "Affine", "add(y_dot, self.constants.spread(w_dot[1]))", "y_dot"),
     ("max_pool2d", "MaxPool2D", "add(y_dot, mul(take(x_dot), chosen))", "add(y_dot, take(x_dot))"),
-    ("relu", "ReLU", "return relu_gradient(x_dot, forward_state[0]), ()", "return x_dot, ()"),
+    ("layer", "PiecewiseLinear", "return self._pull_back(w, forward_state[0], x_dot)[0], ()", "return x_dot, ()"),
 )
 
 

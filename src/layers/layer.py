@@ -205,6 +205,30 @@ class LinearLayer(Layer):
         return self.backward(w, forward_state, dy_dot)[:2]
 
 
+class PiecewiseLinear(Layer):
+    """A layer without weights that works number by number, by a slope that depends on the number's sign alone.
+
+    It keeps the sign, so that the slopes can be had from y, which the next layer keeps anyway. They move nowhere: what
+    moves is multiplied by them, forwards and backwards.
+    """
+
+    keeps_zero_row = True
+
+    def forward_pass(self, w: tuple, x: Tensor) -> tuple[Tensor, tuple]:
+        y = self.forward(w, x)
+        return y, (y,)
+
+    def backward(self, w: tuple, forward_state: tuple, dy: Tensor) -> tuple[Tensor, tuple, tuple]:
+        return self._pull_back(w, forward_state[0], dy)[0], (), ()
+
+    def forward_tangent(self, w: tuple, forward_state: tuple, w_dot: tuple, x_dot: Tensor) -> tuple[Tensor, tuple]:
+        return self._pull_back(w, forward_state[0], x_dot)[0], ()
+
+    def backward_tangent(self, w: tuple, forward_state: tuple, backward_state: tuple, w_dot: tuple,
+                         tangent_state: tuple, dy_dot: Tensor) -> tuple[Tensor, tuple]:
+        return self.backward(w, forward_state, dy_dot)[:2]
+
+
 def _sums(a, b):
     """Two tuples of as many tensors, added."""
     sums = ()
