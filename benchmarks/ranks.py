@@ -140,10 +140,11 @@ def free_port() -> int:
 
 
 def medians(rounds: list) -> Any:
-    """Of the same figures from several rounds, their medians."""
+    """Of the same figures from several rounds, their medians; the number of ranks is the same in all."""
     first = rounds[0]
     if isinstance(first, dict):
-        return {key: medians([figures[key] for figures in rounds]) for key in first}
+        return {key: value if key == "ranks" else medians([figures[key] for figures in rounds])
+                for key, value in first.items()}
     if isinstance(first, list):
         return [medians(list(figures)) for figures in zip(*rounds)]
     return statistics.median(rounds)
@@ -157,7 +158,7 @@ def measured_table(figures: list[dict], model: Model) -> str:
         ranks = figure["ranks"]
         for tasks, point in figure["points"].items():
             expected = 1000 * model.step(ranks, int(tasks))
-            cells = (int(ranks), tasks, math.ceil(int(tasks) / ranks), f"{point['step_ms']:.0f}",
+            cells = (ranks, tasks, math.ceil(int(tasks) / ranks), f"{point['step_ms']:.0f}",
                      f"{point['draw_ms']:.1f}", f"{point['sum_ms']:.1f} ({1000 * model.sum(ranks):.1f})",
                      f"{point['waited_ms']:.1f}",
                      f"{point['sent_bytes'] / 1000:.0f} ({ranks * model.sent(ranks) / 1000:.0f})", f"{expected:.0f}",

@@ -37,28 +37,38 @@ def set_up_for(options: Namespace) -> int:
         As `set_up` does, where processes are to share another device than the CPU, or a rank's tasks, and where there
         are more ranks than tasks.
     """
-    if options.task_num < cluster.rank_count():
-        raise InputError(f"--task_num {options.task_num} on {cluster.rank_count()} ranks; expected a task for each")
     device_id = options.device_id + cluster.local_rank()   # msrun's ranks of a machine have devices side by side
     target = _choose(options.device_target, device_id)
     if target != "CPU" and options.workers > 1:
         raise InputError(f"--workers {options.workers} on {target}: only the CPU's cores can be shared out; "
                          f"expected 0 or 1")
-    if cluster.rank_count() > 1 and options.workers > 1:
-        raise InputError(f"--workers {options.workers} on {cluster.rank_count()} ranks; expected 0 or 1: a rank is one "
-                         f"process, and DEVICE_NUM says how many of them share the cores")
-    if target == "CPU" and cluster.rank_count() > 1:   # products take as many threads as they see cores
-        bind(share_of_cores(cluster.local_rank(), cluster.local_rank_count()))
-    count, cores = 1, _cores()
-    if target == "CPU" and cluster.rank_count() == 1:   # ranks that have forked do not meet any more
-        count = min(options.workers, options.task_num) or _worth_starting(options.task_num, cores, options.mode)
-    set_up(target, device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, cores // count))
+    if cluster.rank_count() > 1:
+        _check_for_ranks(options)
+        if target == "CPU":   # products take as many threads as they see cores
+            bind(share_of_cores(cluster.local_rank(), cluster.local_rank_count()))
+        count = 1
+    else:
+        count = _worth_starting(options) if target == "CPU" else 1
+    set_up(target, device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, _cores() // count))
     return count
 
 
-def _worth_starting(tasks, cores, mode):
-    """One process a core, if each has enough to do; operation by operation one, which is what a debugger sees."""
-    return max(1, min(cores, tasks // TASKS_EACH)) if mode == "graph" else 1
+def _check_for_ranks(options):
+    ranks = cluster.rank_count()
+    if options.task_num < ranks:
+        raise InputError(f"--task_num {options.task_num} on {ranks} ranks; expected a task for each")
+    if options.workers > 1:   # ranks that have forked do not meet any more
+        raise InputError(f"--workers {options.workers} on {ranks} ranks; expected 0 or 1: a rank is one process, and "
+                         f"DEVICE_NUM says how many of them share the cores")
+
+
+def _worth_starting(options):
+    """As many processes as asked for, else one a core, if each has enough to do.
+
+    Operation by operation it is one, which is what a debugger sees.
+    """
+    at_most = _cores() if options.mode == "graph" else 1
+    return min(options.workers, options.task_num) or max(1, min(at_most, options.task_num // TASKS_EACH))
 
 
 def set_up(device_target: str = "auto", device_id: int = 0, mode: str = "graph", threads: int = 0) -> str:
@@ -135,21 +145,21 @@ def use_large_pages() -> None:
     the system has no such pages, nothing changes.
     """
     ms.ops.ReLU()(ms.Tensor([0.0], ms.float32)).asnumpy()
-    for start, end in _mappings():
-        if end - start >= POOL:
-            _advise(start, end, mmap.MADV_HUGEPAGE)
+    _advise(POOL, math.inf, mmap.MADV_HUGEPAGE)
 
 
 def use_large_pages_for_graphs() -> None:
     """Put what compiling has left, graphs and kernels, into large pages at once, where the system can (Linux 6.1)."""
+    _advise(LARGE_PAGE, POOL, mmap.MADV_HUGEPAGE, COLLAPSE)
+
+
+def _advise(smallest, below, *advices):
+    """Tell the system how this process uses its mappings of at least `smallest` bytes and less than `below`."""
+    madvise = ctypes.CDLL(None).madvise
     for start, end in _mappings():
-        if LARGE_PAGE <= end - start < POOL:
-            _advise(start, end, mmap.MADV_HUGEPAGE)
-            _advise(start, end, COLLAPSE)
-
-
-def _advise(start, end, advice):
-    ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
+        if smallest <= end - start < below:
+            for advice in advices:
+                madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
 
 
 def _mappings():
