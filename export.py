@@ -24,6 +24,9 @@ from src.devices import device
 from src.plain_network import PlainNetwork
 
 SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx"}
+INK = {1: "of a drawing, with P the median of its edge: 255 (P - pixel) / P where ink is darker than paper, else "
+          "255 (pixel - P) / (255 - P), cut off at 0 and 255; a photograph stays as it is",
+       3: "of a drawing whose ink is darker than its paper: 255 - pixel; all else stays as it is"}   # by channels
 
 
 def main() -> int:
@@ -76,7 +79,7 @@ def notes(model: FewShotClassifier) -> dict:
             "preprocessing": ["turn as EXIF says; put transparency on paper",
                               f"make {'grey' if options.imgc == 1 else 'RGB'}; fit into {options.imgsz} x "
                               f"{options.imgsz}, aspect kept, bicubic, padded with the median of the edge",
-                              "where ink is dark on light paper, invert: ink 255, paper 0",
+                              INK[options.imgc],
                               f"value = {options.paper:g} + ({options.ink:g} - {options.paper:g}) * pixel / 255"],
             "trained": {"ckpt": str(model.ckpt), "update_step_test": model.steps_, "statistics": "support"}}
 

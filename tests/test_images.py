@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from src.cli.errors import InputError
-from src.data.images import has_light_paper, read_image, read_images, read_picture
+from src.data.images import paper_and_ink, read_image, read_images, read_picture
 
 SUFFIXES = ("jpg", "png", "webp", "bmp", "tiff")
 ORIENTATION, TURNED_RIGHT = 274, 6   # of EXIF: to be turned by 90 degrees clockwise
@@ -86,10 +86,38 @@ def test_the_aspect_is_kept_and_the_rest_is_paper(paper):
 
 
 def test_photographs_keep_their_brightness():
-    photo = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    light = np.linspace(0, 190, 40, dtype=np.uint8)[:, None]   # from left to right
+    photo = np.random.default_rng(0).integers(0, 60, (40, 40, 3), np.uint8) + light
     for pixels in (photo, np.clip(photo.astype(int) + 60, 0, 255).astype(np.uint8)):
-        assert not has_light_paper(read_image(pixels, 28, 3))
+        assert paper_and_ink(read_image(pixels, 28, 3)) is None
         assert correlation(read_image(pixels, 40, 3), pixels.transpose(2, 0, 1)) > 0.99
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (255, 190), (180, 60), (130, 0), (130, 60), (130, 190), (130, 255),
+                                            (120, 60), (120, 190), (70, 0), (70, 255), (0, 60), (0, 255)])
+def test_ink_is_high_and_paper_0_whatever_the_paper(expected, paper, ink):
+    image = read_image(cross(ink=ink, paper=paper), 28, 1)
+    assert np.median(image) == 0
+    assert correlation(image, expected) > 0.98
+    level = (paper - ink) / paper if ink < paper else (ink - paper) / (255 - paper)
+    assert np.median(image[image > image.max() / 2]) == pytest.approx(255 * level, abs=2)
+
+
+def test_paper_may_be_unevenly_lit_and_ink_have_both_sides(expected):
+    light = np.linspace(-20, 20, 60)[:, None] + np.random.default_rng(0).normal(0, 4, (60, 60))
+    for paper, ink in ((150, 60), (110, 220)):   # a pencil in the dark, chalk on a board
+        pixels = np.asarray(cross(ink=ink, paper=paper)) + light
+        pixels[40:44, 40:44] = 255 - ink   # a little of the other kind decides nothing
+        image = read_image(pixels.clip(0, 255).astype(np.uint8), 28, 1)
+        assert correlation(image, expected) > 0.9
+
+
+def test_drawings_in_colour_keep_their_colours_or_become_negatives():
+    light, dark = (Image.new("RGB", (40, 40), colour) for colour in ((150, 140, 130), (40, 30, 20)))
+    for picture, negative in ((light, True), (dark, False)):
+        picture.paste((90, 20, 30) if negative else (250, 40, 60), (10, 10, 20, 30))
+        pixels = np.asarray(picture).transpose(2, 0, 1)
+        np.testing.assert_array_equal(read_image(picture, 40, 3), 255 - pixels if negative else pixels)
 
 
 def test_large_photographs_are_read_at_a_lower_resolution(tmp_path, expected):

@@ -15,6 +15,7 @@ Picture = str | Path | Image.Image | np.ndarray   # a file, or what was read fro
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")   # no others: Pillow starts Ghostscript for some
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MIDDLE_GREY = 127.5
+WHITE = 192   # drawings lighter than this, on nothing at all, are put on black paper
 ENOUGH = 4   # times the wanted side: what is larger is made smaller first, by whole numbers, which is quick
 # A picture has paper where it is mostly of one brightness, around its edge above all; photographs seldom are.
 NEAR = 48          # levels of 255 that count as one brightness
@@ -111,10 +112,10 @@ def _reduced(image, side):
 
 
 def _on_paper(image):
-    """An image with transparency on white paper; on black where what is drawn is light."""
+    """An image with transparency on white paper; on black where what is drawn is white, or nearly so."""
     pixels = np.asarray(image)
     drawn = pixels[pixels[:, :, 3] > MIDDLE_GREY, :3]
-    paper = "black" if drawn.size and drawn.mean() > MIDDLE_GREY else "white"
+    paper = "black" if drawn.size and drawn.mean() > WHITE else "white"
     return Image.alpha_composite(Image.new("RGBA", image.size, paper), image).convert("RGB")
 
 
@@ -138,13 +139,37 @@ def _edge(pixels):
     return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
 
 
-def has_light_paper(pixels: np.ndarray) -> bool:
-    """Whether an image [imgc, height, width] shows dark ink on light paper: mostly one light brightness."""
+def paper_and_ink(pixels: np.ndarray) -> tuple[float, bool] | None:
+    """The brightness of a drawing's paper, and whether its ink is darker; None for a photograph.
+
+    Ink is darker or lighter than the paper as most of what stands out from it is, be the paper white, grey or black.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, [imgc, height, width]
+    """
     grey = pixels.mean(axis=0)[:, :, None]   # [height, width, 1]
     edge = _edge(grey)
-    paper = np.median(edge)
-    return bool(paper >= MIDDLE_GREY and (np.abs(edge - paper) <= NEAR).mean() >= PAPER_AT_EDGE
-                and (np.abs(grey - paper) <= NEAR).mean() >= PAPER_IN_ALL)
+    paper = float(np.median(edge))
+    if (np.abs(edge - paper) <= NEAR).mean() < PAPER_AT_EDGE or (np.abs(grey - paper) <= NEAR).mean() < PAPER_IN_ALL:
+        return None
+    away = grey - paper
+    return paper, bool(away[np.abs(away) > np.abs(away).max() / 2].sum() < 0)
+
+
+def with_ink_high(pixels: np.ndarray) -> np.ndarray:
+    """An image of `to_square` with paper 0, and ink up to 255: that is black on light paper, or white on dark paper.
+
+    A photograph stays as it is. So do the colours of a drawing, but for turning dark ink into its negative.
+    """
+    drawing = paper_and_ink(pixels)
+    if drawing is None:
+        return pixels
+    paper, ink_is_dark = drawing
+    if len(pixels) == 3:
+        return 255 - pixels if ink_is_dark else pixels
+    ink = (paper - pixels) / max(paper, 1) if ink_is_dark else (pixels - paper) / max(255 - paper, 1)
+    return np.rint(255 * ink.clip(0, 1)).astype(np.uint8)
 
 
 def read_image(source: Picture, imgsz: int, imgc: int) -> np.ndarray:
@@ -160,7 +185,7 @@ def read_image(source: Picture, imgsz: int, imgc: int) -> np.ndarray:
     Returns
     -------
     ndarray of uint8, [imgc, imgsz, imgsz]
-        Ink 255 and paper 0: a picture on light paper is turned into its negative. One without paper stays as it is.
+        As `with_ink_high` makes it.
 
     Raises
     ------
@@ -170,7 +195,7 @@ def read_image(source: Picture, imgsz: int, imgc: int) -> np.ndarray:
     pixels = to_square(read_picture(source, side=imgsz), imgsz, imgc)
     if pixels.min() == pixels.max():
         raise InputError(f"{shown_name(source)}: shows a single colour; expected an image with something on it")
-    return 255 - pixels if has_light_paper(pixels) else pixels
+    return with_ink_high(pixels)
 
 
 def shown_name(source: Picture) -> str:

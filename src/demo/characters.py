@@ -9,7 +9,7 @@ from PIL import Image
 from src.cli.errors import InputError
 from src.data.class_images import Classes, counts_of, in_a_row
 from src.data.glyphs import DRAWERS, drawings_of
-from src.data.images import has_light_paper
+from src.data.images import with_ink_high
 from src.data_preprocess import load_images
 from src.OmniglotIter import split_classes
 
@@ -80,5 +80,5 @@ def of_classes(classes: Classes) -> Characters:
 
 def as_picture(pixels: np.ndarray) -> Image.Image:
     """The picture that `read_image` makes `pixels` [imgc, imgsz, imgsz] of: on light paper where there is paper."""
-    shown = 255 - pixels if has_light_paper(255 - pixels) else pixels
+    shown = 255 - pixels if np.array_equal(with_ink_high(255 - pixels), pixels) else pixels
     return Image.fromarray(shown[0] if len(shown) == 1 else np.ascontiguousarray(shown.transpose(1, 2, 0)))
