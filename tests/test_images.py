@@ -93,8 +93,9 @@ def test_photographs_keep_their_brightness():
         assert correlation(read_image(pixels, 40, 3), pixels.transpose(2, 0, 1)) > 0.99
 
 
-@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (255, 190), (180, 60), (130, 0), (130, 60), (130, 190), (130, 255),
-                                            (120, 60), (120, 190), (70, 0), (70, 255), (0, 60), (0, 255)])
+@pytest.mark.parametrize(("paper", "ink"), [
+    (255, 0), (255, 190), (180, 60), (130, 0), (130, 60), (130, 190), (130, 255), (120, 60), (120, 190), (70, 0),
+    (70, 255), (0, 60), (0, 255)])
 def test_ink_is_high_and_paper_0_whatever_the_paper(expected, paper, ink):
     image = read_image(cross(ink=ink, paper=paper), 28, 1)
     assert np.median(image) == 0
