@@ -186,11 +186,18 @@ def _serve(parent, meta, pipe, memory, cores, others):
             request = pipe.recv()
             pipe.send(_answer_to(meta, request, memory.read(request.layout)))
             if everywhere:
-                device.bind(everywhere)            # from here on the system may find a core that is free
-                device.use_large_pages_for_graphs()
+                _settle(everywhere)
                 everywhere = None
     except (EOFError, ConnectionError):
         os._exit(0)                                # what ends an interpreter belongs to the first process
+
+
+def _settle(cores):
+    """After the first batch: what compiling has left stays, and the system may move this process to a free core."""
+    device.bind(cores)
+    gc.collect()
+    gc.freeze()   # no collector walks through it again
+    device.use_large_pages_for_graphs()
 
 
 def _die_with(parent):
