@@ -18,7 +18,7 @@ from src.data.class_images import ClassImages, counts_of
 from src.data_preprocess import load_images
 from src.OmniglotIter import OmniglotIter
 from src.training.from_options import load_split, make_episodes
-from tests.test_omniglot import make_folders
+from tests.small_omniglot import make_folders
 
 ROOT = Path(__file__).parent.parent
 SUFFIXES = ("jpg", "png", "webp", "bmp", "tiff")

@@ -19,11 +19,8 @@ class Affine(Layer):
         y = matmul(self.patches.take(x), w[0])
         return add(y, self.constants.spread(w[1])) if self.bias else y
 
-    def forward_pass(self, w, x):
-        """The forward state is x: its patches are larger, and quick to make again."""
-        return self.forward(w, x), (x,)
-
     def backward(self, w, forward_state, dy):
+        """The forward state is x: its patches are larger, and quick to make again."""
         dw = (matmul_tn(self.patches.take(forward_state[0]), dy),)
         if self.bias:
             dw = (*dw, self.constants.sum(dy))

@@ -73,7 +73,7 @@ def evaluate_batch(meta: Meta | Shared, batch: Batch, steps: int,
 
     Parameters
     ----------
-    meta : Meta or Workers
+    meta : Meta or Shared
     batch : tuple of ndarray
         As `OmniglotIter` yields it.
     steps : int

@@ -32,7 +32,7 @@ class Training:
     ----------
     meta : Meta
         Holds the weights.
-    runner : Meta or Workers
+    runner : Meta or Shared
         Takes the steps.
     optimizer : Cell
         Of the outer loop.
