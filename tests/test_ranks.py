@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 
 from benchmarks.ranks import free_port
-from src.cli.command_line import parse
 from src.cli.errors import InputError
-from src.cli.options import TRAIN
-from src.devices import device, orphans
-from src.devices.launch import read_place
+from src.devices import orphans
+from src.devices.launch import Watch, read_place
 from src.training import checkpoint
 from src.training.run_log import read_metrics
 
@@ -96,10 +94,10 @@ def trained(flags, data_path, tmp_path_factory):
     return folder, printed
 
 
-@pytest.mark.parametrize(("ranks", "cases"), [(2, ["second order", "first order, the tasks' sum"]),
-                                              (3, ["first order, the tasks' sum", "MAML++"])])
-def test_ranks_give_what_one_process_gives_and_refuse_what_differs(ranks, cases, data_path, tmp_path):
-    status, printed = run([sys.executable, LAUNCH, ranks, COMPARE, data_path, 1, *cases], tmp_path,
+@pytest.mark.parametrize(("ranks", "workers", "cases"), [(2, 2, ["first order, the tasks' sum", "MAML++"]),
+                                                         (3, 1, ["second order"])])
+def test_ranks_give_what_one_process_gives_and_refuse_what_differs(ranks, workers, cases, data_path, tmp_path):
+    status, printed = run([sys.executable, LAUNCH, ranks, COMPARE, data_path, workers, *cases], tmp_path,
                           PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
     *_, last, complaint = printed.splitlines()
     assert (status, last) == (2, "equal"), printed
@@ -219,10 +217,15 @@ def test_a_rank_that_differs_is_refused_before_anything_is_written(flags, data_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_rank_is_one_process(monkeypatch):
-    monkeypatch.setattr(device.cluster, "rank_count", lambda: 2)
-    with pytest.raises(InputError, match="--workers 2 on 2 ranks; expected 0 or 1: .* DEVICE_NUM"):
-        device.set_up_for(parse(TRAIN, "", ["--data_path", "none", "--device_target", "CPU", "--workers", "2"]))
+def test_who_failed_is_named_and_not_whom_the_launcher_ended_for_it(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rank_logs").mkdir()
+    (tmp_path / "rank_logs" / "rank_0.log").write_text("error: --workers 2: worker 2 was killed by SIGKILL\n")
+    watch = Watch.__new__(Watch)
+    watch.interrupted, watch.codes, watch.forced = False, {0: 2, 1: -signal.SIGKILL}, {1}
+    assert (watch._conclude(), capsys.readouterr().err) == (2, "")   # rank 0's own line was shown already
+    watch.forced = set()
+    assert (watch._conclude(), capsys.readouterr().err[:36]) == (2, "error: rank 1 was killed by SIGKILL;")
 
 
 def test_a_rank_that_never_comes_is_not_waited_for_long(flags, data_path, tmp_path):

@@ -34,41 +34,30 @@ def set_up_for(options: Namespace) -> int:
     Raises
     ------
     InputError
-        As `set_up` does, where processes are to share another device than the CPU, or a rank's tasks, and where there
-        are more ranks than tasks.
+        As `set_up` does, where processes are to share another device than the CPU, and where there are more ranks
+        than tasks.
     """
+    if options.task_num < cluster.rank_count():
+        raise InputError(f"--task_num {options.task_num} on {cluster.rank_count()} ranks; expected a task for each")
     device_id = options.device_id + cluster.local_rank()   # msrun's ranks of a machine have devices side by side
     target = _choose(options.device_target, device_id)
     if target != "CPU" and options.workers > 1:
         raise InputError(f"--workers {options.workers} on {target}: only the CPU's cores can be shared out; "
                          f"expected 0 or 1")
-    if cluster.rank_count() > 1:
-        _check_for_ranks(options)
-        if target == "CPU":   # products take as many threads as they see cores
-            bind(share_of_cores(cluster.local_rank(), cluster.local_rank_count()))
-        count = 1
-    else:
-        count = _worth_starting(options) if target == "CPU" else 1
+    if target == "CPU" and cluster.rank_count() > 1:   # products take as many threads as they see cores
+        bind(share_of_cores(cluster.local_rank(), cluster.local_rank_count()))
+    count = _worth_starting(options) if target == "CPU" else 1
     set_up(target, device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, _cores() // count))
     return count
 
 
-def _check_for_ranks(options):
-    ranks = cluster.rank_count()
-    if options.task_num < ranks:
-        raise InputError(f"--task_num {options.task_num} on {ranks} ranks; expected a task for each")
-    if options.workers > 1:   # ranks that have forked do not meet any more
-        raise InputError(f"--workers {options.workers} on {ranks} ranks; expected 0 or 1: a rank is one process, and "
-                         f"DEVICE_NUM says how many of them share the cores")
-
-
 def _worth_starting(options):
-    """As many processes as asked for, else one a core, if each has enough to do.
+    """As many processes for this rank's tasks as asked for, else one a core, if each has enough to do.
 
     Operation by operation it is one, which is what a debugger sees.
     """
-    at_most = _cores() if options.mode == "graph" else 1
-    return min(options.workers, options.task_num) or max(1, min(at_most, options.task_num // TASKS_EACH))
+    at_most, tasks = _cores() if options.mode == "graph" else 1, math.ceil(options.task_num / cluster.rank_count())
+    return min(options.workers, tasks) or max(1, min(at_most, tasks // TASKS_EACH))
 
 
 def set_up(device_target: str = "auto", device_id: int = 0, mode: str = "graph", threads: int = 0) -> str:
@@ -200,6 +189,27 @@ def bind(cores: Iterable[int]) -> None:
     """Let all threads of this process run on `cores` only."""
     for thread in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(thread), cores)
+
+
+def give_way() -> None:
+    """Let no thread that this one starts from now on interrupt another by waking up; nor this one itself."""
+    with contextlib.suppress(OSError):   # not every sandbox allows it
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+@contextlib.contextmanager
+def threads_in_turn() -> Iterator[None]:
+    """Let threads that start meanwhile share a core with this one, and run only while it waits; then all as before."""
+    cores, policy = os.sched_getaffinity(0), os.sched_getscheduler(0)
+    os.sched_setaffinity(0, {min(cores)})
+    give_way()
+    try:
+        yield
+    finally:
+        bind(cores)
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(int(thread), policy, os.sched_param(0))
 
 
 def _cores():

@@ -3,7 +3,6 @@
 One process a core, each with short kernels on its own share, is faster than one process that starts every kernel on
 all cores and waits for the slowest.
 """
-import contextlib
 import ctypes
 import gc
 import math
@@ -179,7 +178,7 @@ def _serve(parent, meta, pipe, memory, cores, others):
         other.close()                              # or the end of the asking process would not be noticed
     everywhere = os.sched_getaffinity(0)
     device.bind(cores)                             # products take as many threads as they see cores at first
-    _give_way()
+    device.give_way()   # MindSpore wakes the calling thread while it holds a lock that this one spins on, for a turn
     device.use_large_pages()
     try:
         while True:
@@ -237,13 +236,3 @@ def _as_sent(error):
         return sent
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
-
-
-def _give_way():
-    """Let no thread of this process interrupt another by waking up.
-
-    MindSpore wakes the calling thread while it holds a lock that this thread spins on: on a busy core, it would spin
-    for as long as its turn lasts.
-    """
-    with contextlib.suppress(OSError):             # not every sandbox allows it
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -144,6 +144,7 @@ class Watch:
         started = sorted(_children(), key=_start_time)   # msrun starts the ranks last, in their order
         self.running = dict.fromkeys(started) | dict(zip(started[-len(ranks):], ranks))
         self.codes: dict[int, int] = {}
+        self.forced: set[int] = set()   # ranks that ended only because this process killed them
         self.interrupted, self.shown = False, 0
         for number in answered():
             signal.signal(number, self._pass_on)
@@ -197,9 +198,12 @@ class Watch:
             kill = os.kill if rank is None else os.killpg   # a rank with all that it forked
             with contextlib.suppress(ProcessLookupError):
                 kill(process, signal.SIGKILL)
+            if rank is not None:
+                self.forced.add(rank)
 
     def _conclude(self):
         failed = [rank for rank, code in self.codes.items() if code]   # in the order in which they ended
+        failed = [rank for rank in failed if rank not in self.forced] or failed
         if self.interrupted:
             return self.codes.get(0, 0) if self.codes.get(0, 0) >= 0 else 1
         if not failed:

@@ -9,7 +9,7 @@ from mindspore.communication import GlobalComm, init
 from src.cli.errors import InputError
 from src.devices import cluster
 from src.devices.batch_share import Call, LostProcessError, Share, Shared
-from src.devices.device import silenced
+from src.devices.device import silenced, threads_in_turn
 
 ROOM = 1 << 14   # bytes for what the ranks must agree on, or for one line about it
 
@@ -52,12 +52,16 @@ class Ranks(Shared):
         try:
             return self.sum_over_ranks(Tensor(flat)).asnumpy()
         except RuntimeError as error:   # MindSpore notices after half a minute without a sign of life
+            said = next((line for line in str(error).splitlines() if any(map(str.isalpha, line))), "")
             raise LostProcessError(f"rank {cluster.rank()}: another of the {cluster.rank_count()} ranks is gone "
-                                   f"({str(error).strip().splitlines()[0]})") from None
+                                   f"({said.strip()})") from None
 
 
 def join() -> None:
-    """Meet the other ranks; nothing can be forked or summed up before.
+    """Meet the other ranks, after everything has been forked.
+
+    MindSpore 2.10 takes a connection for lost where the thread that awaits it is faster than the one that asks for it
+    (docs/scaling.md), hence in turn.
 
     Raises
     ------
@@ -67,7 +71,7 @@ def join() -> None:
     if GlobalComm.INITED:
         return
     try:
-        with silenced():
+        with silenced(), threads_in_turn():
             init()
     except RuntimeError:
         raise InputError(f"rank {cluster.rank()}: the {cluster.rank_count()} ranks did not all meet in time; expected "
