@@ -77,7 +77,7 @@ def test_a_worker_that_dies_is_named_and_what_was_learned_is_saved(data_path, tm
 
 
 STALLING = """
-import sys
+import os, signal, socket, sys
 from mindspore import nn
 from src.devices import forked
 from src.devices.batch_share import Call, LostProcessError, Share
@@ -88,14 +88,24 @@ class OddError(Exception):
     def __init__(self, one, other):
         super().__init__(one)
 
+def send_a_part(number):
+    def sendall(end, message):
+        end.send(message[:9])
+        os.kill(os.getpid(), number)
+    socket.socket.sendall = sendall   # of this worker
+    return []
+
 class Stand_in(nn.Cell):
     inner = None
     def sleep(self, batch):
         import time
         time.sleep(60)
     def stop(self, batch):
-        import os, signal
         os.kill(os.getpid(), signal.SIGSTOP)
+    def stop_in_sending(self, batch):
+        return send_a_part(signal.SIGSTOP)
+    def die_in_sending(self, batch):
+        return send_a_part(signal.SIGKILL)
     def spin(self, batch):
         while True:
             pass
@@ -116,13 +126,17 @@ for method in sys.argv[1:]:
 
 def test_a_worker_that_does_not_answer_is_named_and_ends_with_the_program():
     began = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", STALLING, "sleep", "stop", "spin", "fail", "fail_oddly"], cwd=ROOT,
-                          capture_output=True, text=True, check=False, timeout=60)
+    methods = ["sleep", "stop", "stop_in_sending", "die_in_sending", "spin", "fail", "fail_oddly"]
+    done = subprocess.run([sys.executable, "-c", STALLING, *methods], cwd=ROOT, capture_output=True, text=True,
+                          check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     advice = "expected an answer (--workers 1 does without)"
+    idle = f"--workers 1: worker 1 has not worked for N s, since it is stopped; {advice} False"
     assert re.sub(r"[\d.]+ s", "N s", done.stdout).splitlines() == [
         f"sleep LostProcessError --workers 1: worker 1 has not worked for N s; {advice} False",
-        f"stop LostProcessError --workers 1: worker 1 has not worked for N s, since it is stopped; {advice} False",
+        f"stop LostProcessError {idle}", f"stop_in_sending LostProcessError {idle}",
+        "die_in_sending LostProcessError --workers 1: worker 1 was killed by SIGKILL; expected all to work to the end "
+        "(where memory ran out, try fewer) False",
         f"spin LostProcessError --workers 1: worker 1 has not answered in N s; {advice} False",
         "fail KeyError 'missing' True", "fail_oddly RuntimeError OddError: it False"]
     assert time.monotonic() - began < 50   # nothing waits for the one that sleeps

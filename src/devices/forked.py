@@ -25,6 +25,7 @@ from mindspore import Tensor, nn
 from src.cli.signals import SIGNALS
 from src.devices import device
 from src.devices.batch_share import Call, LostProcessError, Share, Shared, contribution
+from src.devices.channel import Channel
 
 ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
 TO_END = 5   # seconds that a process whose connection is closed may take to end
@@ -60,18 +61,18 @@ class Forked(Shared):
     def __init__(self, meta: nn.Cell, count: int):
         super().__init__(meta)
         self.memory = SharedArrays()
-        self.pipes: list = []
+        self.channels: list[Channel] = []
         self.processes: list = []
         gc.freeze()   # what is there now stays: no collector walks through it, or copies its pages, in any process
         for number in range(count):
             self._start(number, count)
-        util.Finalize(None, _close, args=(self.pipes, self.processes), exitpriority=1)
+        util.Finalize(None, _close, args=(self.channels, self.processes), exitpriority=1)
 
     def _start(self, number, count):
-        ours, theirs = processes.Pipe()
-        self.pipes.append(ours)
+        ours, theirs = Channel.pair()
+        self.channels.append(ours)
         process = processes.Process(target=_serve, daemon=True, args=(
-            os.getpid(), self.meta, theirs, self.memory, device.share_of_cores(number, count), list(self.pipes)))
+            os.getpid(), self.meta, theirs, self.memory, device.share_of_cores(number, count), list(self.channels)))
         process.start()
         theirs.close()
         self.processes.append(process)
@@ -81,8 +82,8 @@ class Forked(Shared):
         self.memory.write([*(parameter.asnumpy() for parameter in self.meta.get_parameters()), *batch])
         shares = share.split(len(self.processes))
         try:
-            for pipe, part in zip(self.pipes, shares):
-                pipe.send(Request(call, part, part.within(share), self.memory.layout))
+            for channel, part in zip(self.channels, shares):
+                channel.send(Request(call, part, part.within(share), self.memory.layout))
             answers = [self._answer_of(number) for number in range(len(shares))]
         except (EOFError, ConnectionError):
             raise self._loss() from None
@@ -94,11 +95,12 @@ class Forked(Shared):
     def _answer_of(self, number):
         """What worker `number` answers, awaited as long as it works."""
         watch = Watch(self.processes[number].pid)
-        while not self.pipes[number].poll(LOOK_EVERY):
+
+        def look():
             if complaint := watch.look():
                 raise LostProcessError(f"--workers {len(self.processes)}: worker {number + 1} {complaint}; expected "
                                        f"an answer (--workers 1 does without)")
-        return self.pipes[number].recv()
+        return self.channels[number].receive(LOOK_EVERY, look)
 
     def _loss(self):
         """What to say where a worker has ended: which one, and how."""
@@ -169,7 +171,7 @@ class SharedArrays:
         return [np.ndarray(shape, dtype, self.bytes, offset) for shape, dtype, offset in self.layout]
 
 
-def _serve(parent, meta, pipe, memory, cores, others):
+def _serve(parent, meta, channel, memory, cores, others):
     """A worker's life: answer until nobody asks any more."""
     _die_with(parent)
     for number in SIGNALS:   # they may reach all processes; the first one decides
@@ -182,8 +184,8 @@ def _serve(parent, meta, pipe, memory, cores, others):
     device.use_large_pages()
     try:
         while True:
-            request = pipe.recv()
-            pipe.send(_answer_to(meta, request, memory.read(request.layout)))
+            request = channel.receive()
+            channel.send(_answer_to(meta, request, memory.read(request.layout)))
             if everywhere:
                 _settle(everywhere)
                 everywhere = None
@@ -206,10 +208,10 @@ def _die_with(parent):
         os._exit(0)
 
 
-def _close(pipes, processes):
+def _close(channels, processes):
     """Nobody asks any more: the workers end, or are killed where they do not."""
-    for pipe in pipes:
-        pipe.close()
+    for channel in channels:
+        channel.close()
     deadline = time.monotonic() + TO_END
     for process in processes:
         process.join(max(0, deadline - time.monotonic()))
@@ -229,7 +231,7 @@ def _answer_to(meta, request, arrays):
 
 
 def _as_sent(error):
-    """An error in a form that a pipe takes, with its traceback; in words alone where it has no such form."""
+    """An error in a form that a channel takes, with its traceback; in words alone where it has no such form."""
     sent = ExceptionWithTraceback(error, error.__traceback__)
     try:
         pickle.loads(pickle.dumps(sent))
