@@ -1,4 +1,5 @@
 """Signals: a program ends with their status whatever it is doing, saves where it can, and leaves nothing behind."""
+import os
 import signal
 import subprocess
 import sys
@@ -48,6 +49,32 @@ def main():
 run_program(main)
 """
 
+COMPILING = """
+from src.cli.signals import end_while_importing
+end_while_importing()
+import sys, time
+from mindspore import Tensor, nn
+from mindspore.ops import constexpr
+from src.cli.program import run_program
+from src.cli.signals import INTERRUPTED, Interruption
+
+@constexpr
+def slow():
+    print("ready", flush=True)
+    time.sleep(0.5)
+    return sum(1 for _ in range(10**6))
+
+class Graph(nn.Cell):
+    def construct(self, x):
+        return x + slow()
+
+def train():
+    with Interruption() as interruption:
+        print(Graph()(Tensor(1)), flush=True)
+        return INTERRUPTED + interruption.received
+run_program({"train": train, "evaluate": lambda: print(Graph()(Tensor(1)))}[sys.argv[1]])
+"""
+
 
 def start(code, *arguments):
     process = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, text=True,
@@ -65,6 +92,20 @@ def test_a_signal_ends_a_program_with_its_status(code, said, number, status, tmp
     assert process.communicate(timeout=20) == ("", said)
     assert process.returncode == status
     assert [path.name for path in tmp_path.iterdir()] == (["never.txt"] if code == TRAINING else [])
+
+
+@pytest.mark.parametrize(("work", "number", "status", "printed"), [
+    ("evaluate", signal.SIGINT, 130, ("", "interrupted\n")), ("train", signal.SIGTERM, 143, ("1000001\n", ""))])
+def test_a_signal_while_a_graph_is_compiled(work, number, status, printed, tmp_path):
+    program = tmp_path / "program.py"   # MindSpore reads what it compiles from a file
+    program.write_text(COMPILING)
+    process = subprocess.Popen([sys.executable, str(program), work], cwd=tmp_path, text=True, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=20) == printed
+    assert process.returncode == status
+    assert [path.name for path in tmp_path.iterdir()] == ["program.py"]
 
 
 def test_pressed_twice_is_one_wish_and_a_third_time_ends_at_once(tmp_path):

@@ -5,9 +5,11 @@ runs a graph, which makes a SIGTERM of every SIGINT, and the interpreter's own w
 """
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 
 from src.cli.atomic_files import remove_temporaries
 
@@ -82,8 +84,21 @@ class StopsByException:
         self.received = INTERRUPTED + number
         signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
 
-    def _raise(self, _number, _frame):
+    def _raise(self, _number, frame):
+        if _compiles(frame):   # MindSpore would show the exception as an error in the network, and write a file of it
+            print("interrupted", file=sys.stderr, flush=True)
+            sys.stdout.flush()
+            end_at_once(self.received - INTERRUPTED)
         raise StoppedError(self.received)
+
+
+def _compiles(frame: FrameType | None) -> bool:
+    """Whether MindSpore called what runs there, to compile a graph."""
+    while frame:
+        if frame.f_code.co_name == "compile" and str(frame.f_globals.get("__name__")).startswith("mindspore."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Interruption:
