@@ -1,11 +1,14 @@
 """Any input at all: every reader and flag answers with a value or one line, in 10 s and 1 GB, whatever it is given.
 
-`python -m pytest tests/test_any_input.py --hypothesis-profile=long` tries some 10,000 inputs, new ones each time.
+`python -m pytest -s tests/test_any_input.py --hypothesis-profile=long` tries some 10,000 inputs, new ones each time,
+and says how many there were; INPUTS in the environment is another number.
 """
 import argparse
 import contextlib
+import functools
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -13,6 +16,7 @@ import string
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import mindspore as ms
@@ -39,16 +43,29 @@ from src.training.sizes import refuse_impossible
 from tests.networks import NETWORKS
 
 SECONDS, GIGABYTE = 10, 10**6   # kB
-LONG = 5   # times as many cases in the long form
+INPUTS = int(os.environ.get("INPUTS", "10000"))   # of the long form
 CASES = {"flags": 600, "presets": 400, "values": 200, "notes": 150, "checkpoints": 60, "metrics": 150, "runs": 12,
-         "results": 60, "pictures": 200, "archives": 120, "arrays": 200, "classes": 120}
+         "results": 60, "pictures": 200, "archives": 120, "arrays": 200, "classes": 120,
+         "class arrays": 120}
+TRIED: Counter = Counter()
 
 
 def cases(name):
-    """Settings of one test: the same cases every time in the suite, new ones in the long form."""
+    """Let one test try its cases, and count them: the same every time in the suite, new ones in the long form."""
     is_long = settings.get_current_profile_name() == "long"
-    return settings(max_examples=CASES[name] * (LONG if is_long else 1), derandomize=not is_long, deadline=None,
-                    database=None, suppress_health_check=list(settings.default.suppress_health_check))
+    count = math.ceil(CASES[name] * INPUTS / sum(CASES.values())) if is_long else CASES[name]
+
+    def tried(test):
+        inner = test.hypothesis.inner_test
+
+        @functools.wraps(inner)
+        def counted(*arguments, **named):
+            TRIED[name] += 1
+            inner(*arguments, **named)
+        test.hypothesis.inner_test = counted
+        return settings(max_examples=count, derandomize=not is_long, deadline=None, database=None,
+                        suppress_health_check=list(settings.default.suppress_health_check))(test)
+    return tried
 
 
 class HangsError(BaseException):
@@ -91,7 +108,9 @@ def little_memory():
         Path("/proc/self/clear_refs").write_text("5")   # the peak counts from here
     before = memory("VmRSS")
     yield
-    assert memory("VmHWM") - before < GIGABYTE
+    more = memory("VmHWM") - before
+    print(f"\n{TRIED.total()} inputs, with {more / 1000:.0f} MB of memory more than before")
+    assert more < GIGABYTE
 
 
 @pytest.fixture(scope="module")
@@ -458,7 +477,7 @@ def test_notes_of_classes(folder, notes, shape):
         assert len(classes) == 2
 
 
-@cases("classes")
+@cases("class arrays")
 @given(NOTES | st.fixed_dictionaries({"folder": VALUES, "made_of": VALUES, "array": VALUES}).map(json.dumps))
 def test_notes_of_an_array(folder, notes):
     place = folder / "noted"

@@ -3,7 +3,8 @@
 #
 #   bash tests/stress/run.sh DATA_PATH
 #
-# PYTHON names the interpreter (python3); KILLS, STEPS and BATCHES make the attacks shorter.
+# PYTHON names the interpreter (python3); KILLS, STEPS, BATCHES and INPUTS make the attacks shorter. The
+# memory is drawn in memory.png.
 set -euo pipefail
 
 if (($# != 1)) || [[ $1 == -* ]]; then
@@ -19,4 +20,4 @@ echo "== kills"
 echo "== memory"
 "$python" -m tests.stress.memory --data_path "$data" --steps "${STEPS:-2000}" --batches "${BATCHES:-200}"
 echo "== inputs"
-"$python" -m pytest tests/test_any_input.py --hypothesis-profile=long
+INPUTS=${INPUTS:-10000} "$python" -m pytest -s tests/test_any_input.py --hypothesis-profile=long
