@@ -1,12 +1,14 @@
 """A program: every kind of write of a training, where the system does not let it; prints what came of each.
 
-    spoiled_writes.py limit|full|gone:FOLDER:NUMBER,NUMBER ...
+    spoiled_writes.py limit|full|gone|readonly:FOLDER:NUMBER,NUMBER ...
 
 limit: no file may have more bytes than NUMBER. full: the disk has NUMBER pages left; FOLDER is on one of its own.
-gone: the folder is removed. It stands for itself because a limit holds for all of a process.
+gone: the folder is removed. readonly: the disk is. It stands for itself because a limit holds for all of a process.
 """
 import contextlib
+import errno
 import json
+import os
 import resource
 import shutil
 import sys
@@ -23,6 +25,8 @@ from src.training.saving import save
 
 RECORD = {"step": 1, "loss": 1.0, "accuracy": 0.5, "milliseconds": 1.0, "learning_rate": 1.0}
 PAGE, MANY = 4096, 10_000
+CHANGES = {"open", "os.mkdir", "os.rename", "os.remove", "os.truncate"}
+_readonly: set[str] = set()
 _options, _meta, _optimizer = fresh()
 
 
@@ -56,6 +60,25 @@ def gone(folder, _number):
     yield
 
 
+@contextlib.contextmanager
+def readonly(folder, _number):
+    _readonly.add(str(folder))
+    try:
+        yield
+    finally:
+        _readonly.clear()
+
+
+def refuse_changes(event, arguments):
+    """An audit hook: what changes a read-only folder fails, as it does on such a disk."""
+    if not _readonly or event not in CHANGES:
+        return
+    path, _mode, flags = [*arguments, None, None][:3]
+    writes = event != "open" or (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if writes and isinstance(path, (str, Path)) and str(path).startswith(tuple(_readonly)):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+
 def config(folder, spoiled):
     with spoiled:
         RunFolder(folder, RUN).write_config(training_options())
@@ -87,6 +110,9 @@ def metrics(folder, spoiled):
             reporter.report(RECORD)
 
 
+SPOILED = {"limit": limit, "full": full, "gone": gone, "readonly": readonly}
+
+
 def main(*tasks):
     for how, base, numbers in (task.split(":") for task in tasks):
         for kind in (config, checkpoint, picture, log, metrics):
@@ -95,7 +121,7 @@ def main(*tasks):
                 folder.mkdir(parents=True)
                 outcome = "whole", ""
                 try:
-                    kind(folder, {"limit": limit, "full": full, "gone": gone}[how](folder, number))
+                    kind(folder, SPOILED[how](folder, number))
                 except (InputError, OSError) as error:
                     outcome = "refused", str(error)
                 if kind is picture and not (folder / PICTURE).exists():
@@ -104,4 +130,5 @@ def main(*tasks):
 
 
 if __name__ == "__main__":
+    sys.addaudithook(refuse_changes)
     main(*sys.argv[1:])

@@ -144,9 +144,9 @@ def small_disk(tmp_path_factory):
 @pytest.fixture(scope="module")
 def spoiled(tmp_path_factory, small_disk):
     """What came of each kind of write, by what was against it: folder, kind, whole, refused or not drawn, and why."""
-    places = {"limit": tmp_path_factory.mktemp("limit"), "gone": tmp_path_factory.mktemp("gone")}
+    places = {how: tmp_path_factory.mktemp(how) for how in ("limit", "gone", "readonly")}
     places |= {"full": small_disk} if small_disk else {}
-    numbers = {"limit": SIZES, "gone": [0], "full": PAGES}
+    numbers = {"limit": SIZES, "gone": [0], "readonly": [0], "full": PAGES}
     tasks = [f"{how}:{place}:{','.join(map(str, numbers[how]))}" for how, place in places.items()]
     done = subprocess.run([sys.executable, str(ROOT / "tests" / "spoiled_writes.py"), *tasks], capture_output=True,
                           text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)})
@@ -195,6 +195,16 @@ def test_a_folder_that_was_removed_is_one_line(spoiled):
     for folder, kind, outcome, text in spoiled["gone"]:
         assert kind == "picture" or (outcome == "refused" and "No such file" in text), (kind, text)
         assert ("\n" in text, folder.exists()) == (False, False)
+
+
+def test_a_read_only_disk_is_one_line_and_of_a_picture_a_warning(spoiled):
+    found = {kind: outcome for _, kind, outcome, _ in spoiled["readonly"]}
+    assert found == {"log": "whole", "metrics": "whole",   # which are open already
+                     "config": "refused", "checkpoint": "refused", "picture": "not drawn"}
+    for folder, kind, outcome, text in spoiled["readonly"]:
+        if outcome == "refused":
+            assert_nothing_is_half_written(folder, kind, outcome, text)
+            assert "Read-only file system" in text
 
 
 def test_a_log_that_was_removed_is_begun_anew(tmp_path):
