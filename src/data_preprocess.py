@@ -313,7 +313,8 @@ def main() -> int:
             fetch(root, options.url)
         build(options)
     except OSError as error:
-        raise InputError(f"--data_path {root}: cannot write there ({error}); expected a folder to write to") from error
+        raise InputError(f"--data_path {root}: cannot write there ({error.strerror or error}); expected a folder to "
+                         f"write to") from error
     return 0
 
 
