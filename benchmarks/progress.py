@@ -1,0 +1,168 @@
+"""What a training has learned by when: checkpoints judged on test characters, as a picture and a table of minutes.
+
+    python benchmarks/progress.py judge --data_path D      the checkpoints in --runs that progress.json has no result of
+    python benchmarks/progress.py time --data_path D       a step of the same trainings, ours and PyTorch's, in turn
+    python benchmarks/progress.py draw                     docs/progress.png, and the table in docs/accuracy.md
+
+A training to be judged keeps all its checkpoints: `python benchmarks/results.py run CELL --data_path D --keep 100`.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from benchmarks.cells import CELLS, Cell
+from benchmarks.results import percent, with_section
+from benchmarks.runs import FOLDER, as_arguments, machine
+from src.cli.atomic_files import replacing, write_json
+from src.cli.command_line import parse
+from src.cli.errors import InputError
+from src.cli.options import EVAL
+from src.cli.program import run_program
+from src.devices import device
+from src.training import checkpoint, protocols
+from src.training.evaluation import evaluate_batches, mean_and_interval
+from src.training.from_options import load_split, load_trained, make_episodes
+from src.training.head import with_ways
+from src.training.protocols import PAPER, STRICT
+from src.training.run_log import read_metrics
+
+ROOT = FOLDER.parent
+RESULTS, PICTURE, PAGE = FOLDER / "progress.json", ROOT / "docs" / "progress.png", ROOT / "docs" / "accuracy.md"
+SECTION = "time to accuracy"
+CURVES = {"5way-1shot": "5way-1shot-seed2", "20way-1shot": "5way-1shot-seed2",   # by cell, the run that was judged
+          "5way-5shot": "20way-5shot", "20way-5shot": "20way-5shot"}
+EPOCHS = (250, 500, 750, 1000, 1500, 2000, 3000, 4000, 5000, 6000)
+GOALS = ((STRICT, 0.90), (STRICT, 0.95), (STRICT, 0.97), (PAPER, 0.987))
+TIMED = "5way-1shot"   # the cell whose goals these are
+TASKS = {5: 32, 20: 16}   # in a batch, by ways
+BATCHES = {5: 15, 20: 10}
+OURS, PEER = "omniglot_train.py", "benchmarks/torch_training.py"
+TIMED_EPOCHS = {OURS: 60, PEER: 12}   # MindSpore tunes its threads in the first 15
+
+
+def judge(cell: Cell, protocol: str, options: argparse.Namespace, results: dict) -> None:
+    """Add to `results` the accuracy of each checkpoint in the run's folder at `EPOCHS`, by epoch, and keep them."""
+    known = results.setdefault(cell.name, {}).setdefault(protocol, {})
+    folder = options.runs / CURVES[cell.name]
+    paths = {epoch: folder / checkpoint.FILE_NAME.format(epoch) for epoch in EPOCHS if str(epoch) not in known}
+    paths = {epoch: path for epoch, path in paths.items() if path.exists()}
+    meta = None
+    for epoch, path in paths.items():
+        if meta is None:   # it compiles for the first, and takes the weights of the others
+            meta, episodes, steps = _judging(cell, protocol, path, options.data_path)
+        loaded = checkpoint.load(path)
+        with_ways(loaded, loaded.options["network"], cell.judged.get("n_way", cell.setting("n_way"))).put_into(meta)
+        mean, interval = mean_and_interval(evaluate_batches(meta, episodes, steps)[1][:, -1])
+        known[str(epoch)] = {"mean": mean, "interval_95": interval}
+        write_json(RESULTS, results)
+        print(f"{cell.name}, {protocol}, epoch {epoch}: {percent(known[str(epoch)])}", flush=True)
+
+
+def _judging(cell, protocol, path, data_path):
+    """A meta-learner, test episodes and the number of inner steps."""
+    flags = {"data_path": data_path, "ckpt": path, "protocol": protocol} | cell.judged
+    evaluation = parse(EVAL, "", as_arguments(flags))
+    device.set_up_for(evaluation)
+    meta, _ = load_trained(evaluation)
+    protocols.apply(evaluation)
+    evaluation.task_num = TASKS[evaluation.n_way]
+    episodes = make_episodes(load_split(evaluation)[1], evaluation, BATCHES[evaluation.n_way])
+    return meta, episodes, evaluation.update_step_test
+
+
+def step_ms(program: str, cell: Cell, data_path: str) -> float:
+    """The median time of a training's step, in milliseconds, the second half of `TIMED_EPOCHS` counting."""
+    epochs = TIMED_EPOCHS[program]
+    flags = {name: value for name, value in cell.flags.items() if not name.startswith(("val_", "eval_"))}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / program), *as_arguments(flags | {"epoch": epochs, "log_every": 1}),
+                   "--data_path", data_path, "--output_dir", folder]
+        if subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
+                          check=False).returncode:
+            raise InputError(f"{program} ended with an error; expected it to end well")
+        records = read_metrics(Path(folder) / "metrics.jsonl")
+    return statistics.median(record["milliseconds"] for record in records[epochs // 2:])
+
+
+def time_steps(results: dict, options: argparse.Namespace) -> None:
+    """Time a step of the trainings, in turn, `--rounds` times; the medians go into `results`."""
+    runs = sorted({CURVES[name] for name in CURVES})
+    times = {run: {OURS: [], PEER: []} for run in runs}
+    for run in runs * options.rounds:
+        for program, measured in times[run].items():
+            measured.append(round(step_ms(program, CELLS[run], options.data_path), 1))
+    results["step_ms"] = {run: {program: statistics.median(measured) for program, measured in programs.items()}
+                          | {"rounds": programs} for run, programs in times.items()}
+    results["machine"] = machine("mindspore", "torch", "numpy")
+
+
+def table(results: dict) -> str:
+    """A row for each goal: the first checkpoint that has it, and the minutes until then, here and in PyTorch."""
+    lines = ["| 5-way 1-shot | epochs | minutes on two cores | the same training in PyTorch |",
+             "| --- | --- | --- | --- |"]
+    step = results["step_ms"][CURVES[TIMED]]
+    for protocol, goal in GOALS:
+        epochs = [int(epoch) for epoch, found in results[TIMED][protocol].items() if found["mean"] >= goal]
+        reached = f"| {100 * goal:g} %, {'strict' if protocol == STRICT else 'papers’ protocol'} | "
+        if not epochs:
+            lines.append(reached + "not reached | | |")
+            continue
+        here, there = (min(epochs) * step[program] / 60_000 for program in (OURS, PEER))
+        lines.append(reached + f"{min(epochs)} | {here:.1f} | {there:.1f} |")
+    return "\n".join(lines)
+
+
+def draw(results: dict, path: Path) -> None:
+    """The four curves over minutes, logarithmic in what is still wrong."""
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, run) in enumerate(CURVES.items()):
+        for protocol, style in ((STRICT, "-o"), (PAPER, ":s")):
+            points = sorted((int(epoch), found["mean"]) for epoch, found in results[name][protocol].items())
+            minutes = [epoch * results["step_ms"][run][OURS] / 60_000 for epoch, _ in points]
+            axes.plot(minutes, [mean for _, mean in points], style, color=f"C{number}", markersize=4,
+                      label=f"{CELLS[name].title}, {'strict' if protocol == STRICT else 'papers’ protocol'}")
+    axes.set(xlabel="minutes of training on two cores", ylabel="accuracy on test characters", yscale="logit",
+             ylim=(0.7, 0.999), yticks=[0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999])
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=("judge", "time", "draw"))
+    parser.add_argument("--data_path", default="", help="folder with Omniglot; for judge and time")
+    parser.add_argument("--runs", type=Path, default=ROOT / "results", help="folder of the runs (default results/)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each side is timed (default 3)")
+    options = parser.parse_args()
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    if options.action != "draw" and not options.data_path:
+        raise InputError(f"{options.action}: --data_path is missing; expected a folder with Omniglot in it")
+    if options.action == "judge":
+        for name in CURVES:
+            for protocol in (STRICT, PAPER):
+                judge(CELLS[name], protocol, options, results)
+    elif options.action == "time":
+        time_steps(results, options)
+        write_json(RESULTS, results)
+    else:
+        draw(results, PICTURE)
+        page = PAGE.read_text(encoding="utf-8")
+        with replacing(PAGE) as temporary:
+            temporary.write_text(with_section(page, SECTION, table(results)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_program(main)
