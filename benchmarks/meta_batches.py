@@ -54,7 +54,7 @@ def _flags(tasks, options):
     """Of a training: what was given by hand, its size, and passes on as many tasks whatever that is."""
     every = max(1, options.epoch // PASSES)
     given = {name: getattr(options, name) for name in options.given if name not in {option.name for option in OWN}}
-    return {"epoch": options.epoch, "eval_every": every, "save_every": every,
+    return {"preset": "maml", "epoch": options.epoch, "eval_every": every, "save_every": every,
             "eval_batches": max(1, options.test_tasks // tasks)} | given | {"task_num": tasks}
 
 

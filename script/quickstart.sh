@@ -13,8 +13,8 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 set -e
 
-epochs=${QUICKSTART_EPOCHS:-200}
-tasks=${QUICKSTART_TASKS:-32}
+epochs=${QUICKSTART_EPOCHS:-400}
+tasks=${QUICKSTART_TASKS:-8}
 test_batches=${QUICKSTART_TEST_BATCHES:-30}
 out=$PWD/quickstart_outputs
 

@@ -30,8 +30,8 @@ CASES = {   # of 5 tasks, which no number of processes here divides
     "MAML++": ("--preset", "maml++", "--multi_step_epochs", "9", "--first_order_epochs", "0"),
 }
 STEPS = 50   # of a training, with steps so small that it does not enlarge rounding (docs/scaling.md)
-COMMON = ("--task_num", "5", "--n_way", "3", "--k_qry", "2", "--update_step", "2", "--epoch", str(STEPS),
-          "--meta_lr", "3e-4")
+COMMON = ("--preset", "maml", "--task_num", "5", "--n_way", "3", "--k_qry", "2", "--update_step", "2",
+          "--epoch", str(STEPS), "--meta_lr", "3e-4")
 
 
 def options_of(data_path, flags):

@@ -15,12 +15,15 @@ DATA = ["--data_path", "data"]
 
 
 def test_modelzoo_defaults():
-    options = parse(TRAIN, "", DATA)
+    options = parse(TRAIN, "", [*DATA, "--preset", "maml"])
     expected = {"device_id": 0, "device_target": "auto", "mode": "graph", "epoch": 20000, "n_way": 5, "k_spt": 1,
                 "k_qry": 5, "imgsz": 28, "imgc": 1, "task_num": 32, "lr_scheduler_gamma": 0.5,
                 "output_dir": "./ckpt_outputs", "ckpt": "", "order": "second", "lr_scheduler": "constant",
                 "rotate": True}
     assert {name: getattr(options, name) for name in expected} == expected
+    recipe = parse(TRAIN, "", DATA)   # differs in the batch and the inner rate, not in the task
+    others = {name for name in expected if getattr(recipe, name) != expected[name]}
+    assert others == {"k_qry", "task_num", "lr_scheduler"}
     assert (parse(EVAL, "", DATA).k_qry, parse(EVAL, "", DATA).rotate) == (15, False)
 
 

@@ -8,6 +8,8 @@ from src.cli.errors import InputError
 from src.cli.options import BY_NAME, OPERANDS, REQUIRED, RUNNING, TRAIN, Option, options_of
 from src.cli.presets import PRESET_FOLDER, read_preset
 
+PLAIN = "maml"   # the preset that is the options' own defaults and a network they fit
+
 
 def parse(program: str, description: str, arguments: Sequence[str] | None = None,
           extra: Sequence[Option] = ()) -> Namespace:
@@ -69,9 +71,8 @@ def starting_values(program: str, options: list[Option], given: dict) -> dict:
     """What a run starts from before `given`, the options given by hand: the defaults, then the preset."""
     values = {option.name: option.default_for(program) for option in options}
     if "preset" in values:
-        default = read_preset(values["preset"])
-        values["network"] = default["network"]   # for a preset of the user's own that lists none
-        values.update(_for_program(read_preset(given["preset"]) if "preset" in given else default, options))
+        values["network"] = read_preset(PLAIN)["network"]   # for a preset of the user's own that lists none
+        values.update(_for_program(read_preset(given.get("preset", values["preset"])), options))
     return values
 
 
