@@ -13,7 +13,7 @@ STORED = {"n_way": 3, "update_lr": 0.3, "k_qry": 2, "network": NETWORKS["strided
 
 
 def training_options(**changes):
-    options = parse(TRAIN, "", ["--data_path", "x", "--imgsz", "12", "--epoch", "9"])
+    options = parse(TRAIN, "", ["--preset", "maml", "--data_path", "x", "--imgsz", "12", "--epoch", "9"])
     vars(options).update(STORED | changes)
     return options
 

@@ -14,7 +14,7 @@ from src.training.schedule import learning_rates
 
 
 def rates(*arguments):
-    return learning_rates(parse(TRAIN, "", ["--data_path", "x", "--meta_lr", "0.2", *arguments]))
+    return learning_rates(parse(TRAIN, "", ["--preset", "maml", "--data_path", "x", "--meta_lr", "0.2", *arguments]))
 
 
 def test_constant_rate_is_meta_lr_throughout():
@@ -86,7 +86,7 @@ def named_parameters():
 
 
 def run_options(*arguments):
-    return parse(TRAIN, "", ["--data_path", "x", "--epoch", "3", "--meta_lr", "0.1", *arguments])
+    return parse(TRAIN, "", ["--preset", "maml", "--data_path", "x", "--epoch", "3", "--meta_lr", "0.1", *arguments])
 
 
 def test_adam_weight_decay_leaves_out_the_bias_correction():
