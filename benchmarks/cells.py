@@ -12,7 +12,8 @@ TWENTY_WAYS = {"preset": "pooling-20way", "epoch": 12000} | VALIDATION
 SEEDS = TWENTY_WAYS | {"epoch": 6000}   # half the length: what another seed or split changes shows there as well
 FIVE_WAYS = {"n_way": 5, "update_lr": 0.4}   # trained at 20 ways, for that teaches more in the same time
 # What more support images ask for is learned from where one was learned with, at a rate that fits several steps
-FIVE_SHOTS = TWENTY_WAYS | {"k_spt": 5, "task_num": 2, "update_lr": 0.8, "epoch": 2000, "meta_lr": 0.001}
+FIVE_SHOTS = TWENTY_WAYS | {"k_spt": 5, "task_num": 2, "update_lr": 0.3, "update_step": 3, "update_step_test": 5,
+                            "epoch": 1000, "meta_lr": 0.001}
 STRIDED = VALIDATION | {"preset": "maml", "task_num": 16, "epoch": 8000, "lr_scheduler": "cosine", "augment": 1.0,
                         "ema_decay": 0.998}
 SOURCE = {"save_every": 250}

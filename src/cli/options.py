@@ -151,7 +151,7 @@ _CONVERTERS = {int: _to_int, float: _to_float, bool: _to_bool, str: _to_str, lis
 SEED_HIGH = 2**32 - 1
 OPTIONS = (
     # What runs where
-    Option("preset", {program: "maml" for program in RUNNING} | {TRAIN: "pooling"},
+    Option("preset", dict.fromkeys(RUNNING, "maml") | {TRAIN: "pooling"},
            "name of a preset in config/, or a path to your own YAML file", programs=RUNNING),
     Option("device_target", "auto", "auto: an Ascend or GPU that MindSpore sees, else the CPU", programs=RUNNING,
            choices=("auto", "CPU", "GPU", "Ascend")),
