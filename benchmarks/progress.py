@@ -37,8 +37,8 @@ from src.training.run_log import read_metrics
 ROOT = FOLDER.parent
 RESULTS, PICTURE, PAGE = FOLDER / "progress.json", ROOT / "docs" / "progress.png", ROOT / "docs" / "accuracy.md"
 SECTION = "time to accuracy"
-CURVES = {"5way-1shot": "5way-1shot-seed2", "20way-1shot": "5way-1shot-seed2",   # by cell, the run that was judged
-          "5way-5shot": "20way-5shot", "20way-5shot": "20way-5shot"}
+RUN = "5way-1shot-seed2"   # whose checkpoints are judged
+CURVES = ("5way-1shot", "5way-5shot", "20way-1shot", "20way-5shot")   # as the networks of these cells
 EPOCHS = (250, 500, 750, 1000, 1500, 2000, 3000, 4000, 5000, 6000)
 GOALS = ((STRICT, 0.90), (STRICT, 0.95), (STRICT, 0.97), (PAPER, 0.987))
 TIMED = "5way-1shot"   # the cell whose goals these are
@@ -51,7 +51,7 @@ TIMED_EPOCHS = {OURS: 60, PEER: 12}   # MindSpore tunes its threads in the first
 def judge(cell: Cell, protocol: str, options: argparse.Namespace, results: dict) -> None:
     """Add to `results` the accuracy of each checkpoint in the run's folder at `EPOCHS`, by epoch, and keep them."""
     known = results.setdefault(cell.name, {}).setdefault(protocol, {})
-    folder = options.runs / CURVES[cell.name]
+    folder = options.runs / RUN
     paths = {epoch: folder / checkpoint.FILE_NAME.format(epoch) for epoch in EPOCHS if str(epoch) not in known}
     paths = {epoch: path for epoch, path in paths.items() if path.exists()}
     meta = None
@@ -78,10 +78,10 @@ def _judging(cell, protocol, path, data_path):
     return meta, episodes, evaluation.update_step_test
 
 
-def step_ms(program: str, cell: Cell, data_path: str) -> float:
-    """The median time of a training's step, in milliseconds, the second half of `TIMED_EPOCHS` counting."""
+def step_ms(program: str, data_path: str) -> float:
+    """The median time of a step of the training, in milliseconds, the second half of `TIMED_EPOCHS` counting."""
     epochs = TIMED_EPOCHS[program]
-    flags = {name: value for name, value in cell.flags.items() if not name.startswith(("val_", "eval_"))}
+    flags = {name: value for name, value in CELLS[RUN].flags.items() if not name.startswith(("val_", "eval_"))}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / program), *as_arguments(flags | {"epoch": epochs, "log_every": 1}),
                    "--data_path", data_path, "--output_dir", folder]
@@ -93,22 +93,20 @@ def step_ms(program: str, cell: Cell, data_path: str) -> float:
 
 
 def time_steps(results: dict, options: argparse.Namespace) -> None:
-    """Time a step of the trainings, in turn, `--rounds` times; the medians go into `results`."""
-    runs = sorted({CURVES[name] for name in CURVES})
-    times = {run: {OURS: [], PEER: []} for run in runs}
-    for run in runs * options.rounds:
-        for program, measured in times[run].items():
-            measured.append(round(step_ms(program, CELLS[run], options.data_path), 1))
-    results["step_ms"] = {run: {program: statistics.median(measured) for program, measured in programs.items()}
-                          | {"rounds": programs} for run, programs in times.items()}
-    results["machine"] = machine("mindspore", "torch", "numpy")
+    """Time a step of the training in both programs, in turn, `--rounds` times; the medians go into `results`."""
+    rounds: dict[str, list] = {OURS: [], PEER: []}
+    for _ in range(options.rounds):
+        for program, measured in rounds.items():
+            measured.append(round(step_ms(program, options.data_path), 1))
+    results["step_ms"] = {program: statistics.median(measured) for program, measured in rounds.items()}
+    results |= {"step_ms_rounds": rounds, "machine": machine("mindspore", "torch", "numpy")}
 
 
 def table(results: dict) -> str:
     """A row for each goal: the first checkpoint that has it, and the minutes until then, here and in PyTorch."""
     lines = ["| 5-way 1-shot | epochs | minutes on two cores | the same training in PyTorch |",
              "| --- | --- | --- | --- |"]
-    step = results["step_ms"][CURVES[TIMED]]
+    step = results["step_ms"]
     for protocol, goal in GOALS:
         epochs = [int(epoch) for epoch, found in results[TIMED][protocol].items() if found["mean"] >= goal]
         reached = f"| {100 * goal:g} %, {'strict' if protocol == STRICT else 'papers’ protocol'} | "
@@ -124,10 +122,10 @@ def draw(results: dict, path: Path) -> None:
     """The four curves over minutes, logarithmic in what is still wrong."""
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     axes = figure.subplots()
-    for number, (name, run) in enumerate(CURVES.items()):
+    for number, name in enumerate(CURVES):
         for protocol, style in ((STRICT, "-o"), (PAPER, ":s")):
             points = sorted((int(epoch), found["mean"]) for epoch, found in results[name][protocol].items())
-            minutes = [epoch * results["step_ms"][run][OURS] / 60_000 for epoch, _ in points]
+            minutes = [epoch * results["step_ms"][OURS] / 60_000 for epoch, _ in points]
             axes.plot(minutes, [mean for _, mean in points], style, color=f"C{number}", markersize=4,
                       label=f"{CELLS[name].title}, {'strict' if protocol == STRICT else 'papers’ protocol'}")
     axes.set(xlabel="minutes of training on two cores", ylabel="accuracy on test characters", yscale="logit",

@@ -60,28 +60,10 @@ def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
     if done >= cell.flags["epoch"]:
         print(f"{cell.name} is finished: {own}")
         return
-    flags = {"ckpt": own} if own else first_flags(cell)
+    flags = {"ckpt": own} if own else cell.flags | {"overwrite": True}   # where one was killed before it saved
     command = [sys.executable, str(ROOT / "omniglot_train.py"), *as_arguments(flags), "--data_path", options.data_path,
                "--output_dir", str(folder), *more]
     os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)})   # signals reach the training itself
-
-
-def first_flags(cell: Cell) -> dict:
-    """The flags a cell's training starts with.
-
-    Raises
-    ------
-    InputError
-        Where the network it starts from is not published yet.
-    """
-    flags = cell.flags | {"overwrite": True}   # one may have been killed before it saved
-    if not cell.start:
-        return flags
-    path, _ = newest(CHECKPOINTS / cell.start)
-    if not path:
-        raise InputError(f"run {cell.name}: no network in {CHECKPOINTS / cell.start}, which it starts from; expected "
-                         f"`publish {cell.start}` before")
-    return flags | {"ckpt": path}
 
 
 def keep(cell: Cell, options: argparse.Namespace) -> None:
@@ -269,7 +251,6 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
               f"{results[protocol]['update_step_test']} inner steps)" for protocol in cell.protocols]
     protocol = "" if OWN in cell.protocols else f" --protocol {cell.protocols[0]}"
     n_way, k_spt = (cell.judged.get(name, cell.setting(name)) for name in ("n_way", "k_spt"))
-    start = f", from `checkpoints/{cell.start}` on" if cell.start else ""
     trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if cell.judged else ""
     return "\n".join([
         f"# {cell.title}", "",
@@ -279,7 +260,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
         f"({cell.setting('val_classes')} of them held out to choose the epoch), 423 to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
         f"Trained: `python benchmarks/results.py run {cell.name} --data_path D`, {trained_for(path)} epochs of "
-        f"{cell.setting('task_num')} tasks{start}; this is epoch {epoch}, after "
+        f"{cell.setting('task_num')} tasks; this is epoch {epoch}, after "
         f"{minutes(path.parent, epoch):.0f} minutes.",
         f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name}{protocol} "
         f"--test_batches {TEST_BATCHES}`",

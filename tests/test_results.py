@@ -60,18 +60,6 @@ def test_a_published_network_repeats_its_results(name, data_path, tmp_path):
     assert found["batches"] == pytest.approx(known, abs=0.002)   # a few query images more or less are rounding
 
 
-def test_a_cell_starts_from_another_published_network(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "CHECKPOINTS", tmp_path)
-    five_shots = CELLS["20way-5shot"]
-    with pytest.raises(InputError, match="no network in .*20way-1shot, which it starts from"):
-        results.first_flags(five_shots)
-    (tmp_path / "20way-1shot").mkdir()
-    network = tmp_path / "20way-1shot" / "maml-7_1.ckpt"
-    network.touch()
-    assert results.first_flags(five_shots)["ckpt"] == network
-    assert "ckpt" not in results.first_flags(CELLS["20way-1shot"])
-
-
 @pytest.fixture
 def cell(tmp_path, monkeypatch):
     """A small cell, its runs, and folders for what is published, all of them temporary."""
