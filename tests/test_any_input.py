@@ -195,7 +195,7 @@ def test_sizes_that_cannot_be_are_refused_by_what_they_take():
     with pytest.raises(InputError, match="4096 tasks of 1000 classes .* would take 8.59 PB of memory"):
         refuse_impossible(parse(TRAIN, "", ["--data_path=x", *flags]))
     options = parse(TRAIN, "", ["--data_path=x"])
-    for layer, words in (({"filters": 10**9}, "weights, for each of 32 tasks, would take"),
+    for layer, words in (({"filters": 10**9}, "weights, for each of 8 tasks, would take"),
                          ({"filters": 64, "kernel": 1, "padding": 10**5}, "what the network makes of")):
         options.network = [{"layer": "conv2d", **layer}, {"layer": "reduce_mean"}, {"layer": "linear"}]
         with pytest.raises(InputError, match=words):
