@@ -242,7 +242,7 @@ def test_query_images_shrink_to_what_there_is_and_a_line_says_so(data, capsys):
     train, test = load_split(options)
     printed = capsys.readouterr().out
     assert "left out, for --k_spt 1 and a query image need 2 images: one" in printed
-    assert "k_qry 5 -> 1: the smallest class has 2 images, 1 of which are support images" in printed
+    assert "k_qry 3 -> 1: the smallest class has 2 images, 1 of which are support images" in printed
     assert options.k_qry == 1
     assert sorted([*train.names, *test.names]) == sorted(set(NUMBERS) - {"one"})
     assert counts_of(train).sum() + counts_of(test).sum() == sum(NUMBERS.values()) - 1
