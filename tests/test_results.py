@@ -52,7 +52,7 @@ def test_a_published_network_repeats_its_results(name, data_path, tmp_path):
     path, _ = results.newest(results.CHECKPOINTS / name)
     if not path:
         pytest.skip("not published yet")
-    known = json.loads((path.parent / "results.json").read_text())["strict"]["first_batches"]
+    known = json.loads((path.parent / "results.json").read_text())["strict"]["first_batches"][:1]
     subprocess.run([sys.executable, ROOT / "eval.py", "--data_path", data_path, "--ckpt", path.parent, "--protocol",
                     "strict", "--test_batches", str(len(known)), "--json", tmp_path / "results.json"], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
