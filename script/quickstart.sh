@@ -13,8 +13,8 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 set -e
 
-epochs=${QUICKSTART_EPOCHS:-400}
-tasks=${QUICKSTART_TASKS:-8}
+epochs=${QUICKSTART_EPOCHS:-200}
+tasks=${QUICKSTART_TASKS:-32}
 test_batches=${QUICKSTART_TEST_BATCHES:-30}
 out=$PWD/quickstart_outputs
 
@@ -63,7 +63,8 @@ if [[ -f $checkpoint ]]; then
 else
     echo "== training: $settings"
     interrupted=$(compgen -G "ckpt/maml-[0-9]*_1.ckpt" || true)
-    pass_signals bash "$project/script/run_standalone_train_cpu.sh" 0 "$epochs" "$data" --task_num "$tasks" \
+    pass_signals bash "$project/script/run_standalone_train_cpu.sh" 0 "$epochs" "$data" --preset maml \
+        --task_num "$tasks" \
         --output_dir "$out/ckpt" --overwrite ${interrupted:+--ckpt "$out/ckpt"}
 fi
 
