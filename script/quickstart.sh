@@ -64,8 +64,7 @@ else
     echo "== training: $settings"
     interrupted=$(compgen -G "ckpt/maml-[0-9]*_1.ckpt" || true)
     pass_signals bash "$project/script/run_standalone_train_cpu.sh" 0 "$epochs" "$data" --preset maml \
-        --task_num "$tasks" \
-        --output_dir "$out/ckpt" --overwrite ${interrupted:+--ckpt "$out/ckpt"}
+        --task_num "$tasks" --output_dir "$out/ckpt" --overwrite ${interrupted:+--ckpt "$out/ckpt"}
 fi
 
 if [[ -f accuracy.json ]]; then
