@@ -71,8 +71,9 @@ def starting_values(program: str, options: list[Option], given: dict) -> dict:
     """What a run starts from before `given`, the options given by hand: the defaults, then the preset."""
     values = {option.name: option.default_for(program) for option in options}
     if "preset" in values:
-        values["network"] = read_preset(PLAIN)["network"]   # for a preset of the user's own that lists none
         values.update(_for_program(read_preset(given.get("preset", values["preset"])), options))
+        if "network" not in values:   # a preset of the user's own may list none
+            values["network"] = read_preset(PLAIN)["network"]
     return values
 
 
