@@ -108,6 +108,7 @@ def test_a_run_that_goes_on_ends_as_if_never_interrupted(trained, data_path, tmp
     whole, continued = checkpoint.load(folder), checkpoint.load(tmp_path / "on")
     assert continued.path.name == f"maml-{EPOCHS}_1.ckpt"
     assert continued.episodes == whole.episodes
+    assert continued.options["preset"] == whole.options["preset"]
     assert continued.tensors.keys() == whole.tensors.keys()
     for name, tensor in whole.tensors.items():
         np.testing.assert_array_equal(continued.tensors[name].asnumpy(), tensor.asnumpy(), err_msg=name)

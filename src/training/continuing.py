@@ -7,7 +7,7 @@ from src.cli.presets import check_values
 from src.training.checkpoint import Checkpoint, given_by_hand
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
-OF_THIS_CALL = ("preset", "device_target", "device_id", "mode", "workers", "data_path", "ckpt", "output_dir",
+OF_THIS_CALL = ("device_target", "device_id", "mode", "workers", "data_path", "ckpt", "output_dir",
                 "overwrite", "log_file", "profile")
 
 
