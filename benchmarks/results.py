@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,8 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
     loaded = checkpoint.load(best if best.exists() else last)
     if "n_way" in cell.judged:
         loaded = with_ways(loaded, loaded.options["network"], cell.judged["n_way"])
-    loaded = replace(loaded, options=loaded.options | cell.judged, episodes=None)
+    loaded = replace(loaded, options=loaded.options | cell.judged | {"preset": cell.flags["preset"]},
+                     episodes=None)
     weights = {name: tensor for name, tensor in loaded.tensors.items()
                if name == "rates" or name.startswith((checkpoint.WEIGHT_PREFIX, "shifts."))}
     _put(loaded, weights, CHECKPOINTS / cell.name)
@@ -139,7 +141,9 @@ def table(options: argparse.Namespace) -> None:
         if path:
             results = evaluated(cell, path, options.data_path)
             _write(path.parent / CARD, model_card(cell, path, results))
-    sections = {"results": results_table(), "unfinished runs": ledger()}
+    compared = [cell for cell in CELLS.values() if cell.published]
+    sections = {"results": results_table(CELLS.values()), "main results": results_table(compared),
+                "unfinished runs": ledger()}
     for name in PAGES:
         page = ROOT / name
         text = page.read_text(encoding="utf-8")
@@ -189,16 +193,17 @@ def _results(folder):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def results_table() -> str:
-    """A row for each published network: accuracies by protocol, and what its training cost."""
-    lines = ["| network | strict | papers' protocol | its source's own | published | epochs | tasks | minutes |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
-    for cell in CELLS.values():
+def results_table(cells: Iterable[Cell]) -> str:
+    """A row for each of these networks that is published: accuracies by protocol, and what its training cost."""
+    lines = ["| network | statistics of | strict | papers' protocol | its source's own | published | epochs | tasks "
+             "| minutes |", "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for cell in cells:
         path, epoch = newest(CHECKPOINTS / cell.name)
         if path:
             results = _results(path.parent)
             figures = [percent(results[name]) if name in results else "" for name in ("strict", "paper", OWN)]
-            lines.append(f"| [{cell.title}](checkpoints/{cell.name}/{CARD}) | {' | '.join(figures)} | {cell.published} "
+            lines.append(f"| [{cell.title}](checkpoints/{cell.name}/{CARD}) | {cell.setting('statistics')} | "
+                         f"{' | '.join(figures)} | {cell.published} "
                          f"| {trained_for(path)} | {epoch * cell.setting('task_num')} | "
                          f"{minutes(path.parent, epoch):.0f} |")
     return "\n".join(lines)
@@ -255,7 +260,8 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
     return "\n".join([
         f"# {cell.title}", "",
         f"MAML for MindSpore, preset `{cell.flags['preset']}`, "
-        f"{n_way}-way {k_spt}-shot{trained}.", "",
+        f"{n_way}-way {k_spt}-shot{trained}; batch normalisation takes statistics of the {cell.setting('statistics')} "
+        f"images.", "",
         f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, 1200 characters to train on "
         f"({cell.setting('val_classes')} of them held out to choose the epoch), 423 to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
