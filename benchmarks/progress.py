@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from benchmarks.cells import CELLS, Cell
-from benchmarks.results import percent, with_section
+from benchmarks.results import WORDS, percent, with_section
 from benchmarks.runs import FOLDER, as_arguments, machine
 from src.cli.atomic_files import replacing, write_json
 from src.cli.command_line import parse
@@ -42,7 +42,6 @@ CURVES = ("5way-1shot", "5way-5shot", "20way-1shot", "20way-5shot")   # as the n
 EPOCHS = (250, 500, 1000, 2000, 3000, 4000, 5000, 6000)
 GOALS = ((STRICT, 0.90), (STRICT, 0.95), (STRICT, 0.97), (PAPER, 0.987))
 TIMED = "5way-1shot"   # the cell whose goals these are, and that is judged by both protocols
-WORDS = {STRICT: "strict", PAPER: "papers' protocol"}
 TASKS = {5: 32, 20: 16}   # in a batch, by ways
 BATCHES = {5: 15, 20: 5}
 OURS, PEER = "omniglot_train.py", "benchmarks/torch_training.py"

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from src.cli.presets import as_yaml
 from src.cli.program import run_program
 from src.training import checkpoint, saving
 from src.training.head import with_ways
+from src.training.protocols import PAPER, STRICT
 from src.training.run_log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +39,7 @@ CHECKPOINTS = ROOT / "checkpoints"
 UNFINISHED = CHECKPOINTS / "unfinished"
 PAGES = ("README.md", "README_CN.md", "docs/accuracy.md")
 RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml", "README.md"
+WORDS = {STRICT: "strict", PAPER: "papers' protocol"}
 TEST_BATCHES = 63          # of 32 tasks: 2,016
 FIRST_BATCHES = 3          # whose accuracies are kept one by one, for a short evaluation to repeat
 LARGEST_METRICS = 100_000  # bytes
@@ -143,7 +146,7 @@ def table(options: argparse.Namespace) -> None:
             _write(path.parent / CARD, model_card(cell, path, results))
     compared = [cell for cell in CELLS.values() if cell.published]
     sections = {"results": results_table(CELLS.values()), "main results": results_table(compared),
-                "unfinished runs": ledger()}
+                "seeds": over_seeds(), "unfinished runs": ledger()}
     for name in PAGES:
         page = ROOT / name
         text = page.read_text(encoding="utf-8")
@@ -206,6 +209,20 @@ def results_table(cells: Iterable[Cell]) -> str:
                          f"{' | '.join(figures)} | {cell.published} "
                          f"| {trained_for(path)} | {epoch * cell.setting('task_num')} | "
                          f"{minutes(path.parent, epoch):.0f} |")
+    return "\n".join(lines)
+
+
+def over_seeds() -> str:
+    """A row for each protocol: the networks that differ by their seed alone, their mean and standard deviation."""
+    cells = [cell for cell in CELLS.values() if "-seed" in cell.name and (CHECKPOINTS / cell.name / RESULTS).exists()]
+    seeds = [cell.setting("seed") for cell in cells]
+    lines = ["| protocol | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean | standard deviation |",
+             "| --- " * (len(seeds) + 3) + "|"]
+    for protocol in (STRICT, PAPER):
+        means = [100 * _results(CHECKPOINTS / cell.name)[protocol]["mean"] for cell in cells]
+        if len(means) > 1:
+            lines.append(f"| {WORDS[protocol]} | " + " | ".join(f"{mean:.2f} %" for mean in means)
+                         + f" | {statistics.mean(means):.2f} % | {statistics.stdev(means):.2f} |")
     return "\n".join(lines)
 
 

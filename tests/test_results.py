@@ -147,6 +147,18 @@ def test_a_section_is_written_between_its_markers_and_nowhere_else():
     assert results.with_section("no markers", "results", "a table") == "no markers"
 
 
+def test_seeds_have_a_mean_and_a_spread(tmp_path, monkeypatch):
+    cells = {f"small-seed{seed}": Cell(f"small-seed{seed}", "", {"preset": "maml", "seed": seed}) for seed in (1, 2, 3)}
+    monkeypatch.setattr(results, "CELLS", cells)
+    monkeypatch.setattr(results, "CHECKPOINTS", tmp_path)
+    for name, mean in zip(cells, (0.97, 0.98)):   # the third is not published
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps({"strict": {"mean": mean}, "paper": {"mean": 0.99}}))
+    *_, strict, paper = results.over_seeds().splitlines()
+    assert strict == "| strict | 97.00 % | 98.00 % | 97.50 % | 0.71 |"
+    assert paper == "| papers' protocol | 99.00 % | 99.00 % | 99.00 % | 0.00 |"
+
+
 def test_what_is_missing_is_said_in_one_line(monkeypatch):
     for texts, message in ((("run",), "run: no cell named"), (("run", "modelzoo"), "run: --data_path is missing"),
                            (("table", "--epoch", "3"), "--epoch: unknown")):
