@@ -2,16 +2,19 @@
 
     python benchmarks/torch_training.py --data_path D --preset higher --epoch 200 --output_dir torch_outputs
 
-It takes the flags of omniglot_train.py and writes a metrics.jsonl of the same form, so plot.py draws both. Adam is
-PyTorch's own; normalisation is composed of simple operations, whose derivatives are exact. Where --ckpt names a
-checkpoint of a run, it goes on from its weights, its Adam's state and its episodes.
+It takes the flags of omniglot_train.py, writes a metrics.jsonl of the same form, so that plot.py draws both, and leaves
+its weights in a checkpoint that eval.py takes. Adam is PyTorch's own; normalisation is composed of simple operations,
+whose derivatives are exact. Where --ckpt names a checkpoint of a run, it goes on from its weights, its Adam's state and
+its episodes.
 """
 import time
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mindspore import Parameter
 from torch.func import vmap
 
 from benchmarks.torch_meta_step import LAYERS, logits, task_functions, tensors_of
@@ -24,7 +27,8 @@ from src.devices import device
 from src.layers.description import describe
 from src.layers.spec import Spec
 from src.OmniglotIter import Batch, OmniglotIter
-from src.training.checkpoint import Checkpoint, load
+from src.training import saving
+from src.training.checkpoint import FILE_NAME, WEIGHT_PREFIX, Checkpoint, load
 from src.training.continuing import adopt_options
 from src.training.evaluation import mean_and_interval
 from src.training.from_options import hold_out, load_split, make_episodes, make_meta
@@ -114,11 +118,14 @@ def main() -> None:
     values = {parameter.name.removeprefix("net."): parameter.asnumpy() for parameter in meta.trainable_params()}
     peer = Peer(options, values)
     train(peer, adam_of(peer, options, checkpoint), episodes, passes, options)
+    weights = [Parameter(value.detach().numpy(), name=f"{WEIGHT_PREFIX}{name}") for name, value in peer.theta.items()]
+    settings = {name: value for name, value in vars(options).items() if name != "given"}
+    saving.write(Path(options.output_dir) / FILE_NAME.format(options.epoch), weights, options.epoch, settings, None)
 
 
 def train(peer: Peer, optimizer: torch.optim.Optimizer, episodes: OmniglotIter,
           passes: ValidationPass | None, options: Namespace) -> None:
-    """Train to the last epoch; metrics.jsonl is all that is kept."""
+    """Train to the last epoch, and report on the way."""
     rates, done = learning_rates(options), episodes.state["drawn"]
     with Reporter(make_folder(options.output_dir, "--output_dir"), done, options.epoch) as reporter:
         for epoch, batch in enumerate(episodes, done + 1):
