@@ -1,11 +1,16 @@
 """One checkpoint for any number of classes: its last layer is made for them."""
+from pathlib import Path
+
 import numpy as np
 import pytest
 from checkpoints import write
+from mindspore import Parameter, Tensor
 
 from src.cli.command_line import parse
 from src.cli.options import EVAL
+from src.training.checkpoint import Checkpoint
 from src.training.from_options import load_trained
+from src.training.head import with_ways
 
 TRAINED = 3
 
@@ -32,6 +37,15 @@ def test_fewer_classes_are_the_first_trained_ones_more_start_from_their_mean(che
         if ".7." in name:
             expected = expected[:n_way] if n_way <= TRAINED else np.stack([expected.mean(axis=0)] * n_way)
         np.testing.assert_allclose(value, expected, rtol=1e-6, err_msg=name)
+
+
+def test_a_layer_inside_another_is_no_last_layer_whatever_its_index():
+    shapes = {"net.0.2.weight": (8, 8, 3, 3), "net.2.weight": (TRAINED, 9), "rates.net.2.bias": (TRAINED,)}
+    tensors = {name: Parameter(Tensor(np.ones(shape, np.float32)), name=name) for name, shape in shapes.items()}
+    layers = [{"layer": "residual"}, {"layer": "flatten"}, {"layer": "linear"}]
+    resized = with_ways(Checkpoint(Path("some.ckpt"), tensors), layers, 2)
+    assert {name: value.shape for name, value in resized.tensors.items()} == \
+        shapes | {"net.2.weight": (2, 9), "rates.net.2.bias": (2,)}
 
 
 def test_ways_come_from_the_checkpoint_unless_a_flag_says_else(checkpoint):

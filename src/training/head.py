@@ -21,11 +21,9 @@ def with_ways(checkpoint: Checkpoint, layers: list, n_way: int) -> Checkpoint:
     n_way : int
         Classes of a task.
     """
-    head = f".{len(layers) - 1}."
-    kinds = ("weight", "bias")
-    places = [name for name in checkpoint.tensors if name.startswith(("net.", "rates.")) and
-              name.endswith(tuple(head + kind for kind in kinds))]
-    resized = {name: _for_classes(checkpoint.tensors[name], n_way) for name in places}
+    head = f"net.{len(layers) - 1}"   # the whole name: a layer inside a residual one may have the same index
+    names = [f"{of}{head}.{kind}" for of in ("", "rates.") for kind in ("weight", "bias")]
+    resized = {name: _for_classes(checkpoint.tensors[name], n_way) for name in names if name in checkpoint.tensors}
     return dataclasses.replace(checkpoint, tensors=checkpoint.tensors | resized)
 
 
