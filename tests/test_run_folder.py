@@ -74,6 +74,7 @@ def test_overwrite_moves_the_old_run_aside_whole(options, tmp_path):
         before = contents(tmp_path / "out")
         with claim(options) as folder:
             assert folder.run not in (RUN, None)
+            assert not (tmp_path / f"out-old-{number}" / LOCK).exists()   # nobody holds the old run now
         assert contents(tmp_path / f"out-old-{number}") == before
         assert sorted(contents(tmp_path / "out")) == [CONFIG, FILE_NAME]
 

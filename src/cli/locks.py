@@ -40,7 +40,8 @@ def locked(path: str | Path, text: str) -> Iterator[None]:
         os.write(handle, text.encode())
         yield
     finally:
-        path.unlink(missing_ok=True)   # still locked: who waits for it sees that it is gone
+        if _is_at(handle, path):   # not so where the folder has another name now
+            path.unlink(missing_ok=True)   # still locked: who waits for it sees that it is gone
         os.close(handle)
 
 

@@ -81,7 +81,10 @@ def claim(options: Namespace, checkpoint: Checkpoint | None = None, done: int = 
         if not run and holds_run(path):
             if not options.overwrite:
                 raise InputError(_taken(path, checkpoint if done else None))
-            print(f"the run that was in {path} is now in {_move_aside(path)}", flush=True)
+            aside = _move_aside(path)
+            print(f"the run that was in {path} is now in {aside}", flush=True)
+            (aside / LOCK).unlink(missing_ok=True)
+            locks.close()   # that run may be gone on with while this one trains
             locks.enter_context(_locked(make_folder(path, "--output_dir")))
         _sweep(path)
         yield _begin(path, run, options, checkpoint, done)
