@@ -132,6 +132,16 @@ def test_two_ways_to_the_program_are_one_press(tmp_path):
     process.communicate()
 
 
+def test_the_signal_that_wakes_the_main_thread_means_nothing_from_outside(tmp_path):
+    process = start(WORKING, tmp_path)
+    process.send_signal(signal.SIGUSR1)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=20) == ("", "interrupted\n")
+    assert process.returncode == 143
+
+
 def test_a_hangup_stays_ignored_under_nohup(tmp_path):
     process = start(f"import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n{TRAINING}", tmp_path)
     process.send_signal(signal.SIGHUP)

@@ -85,6 +85,8 @@ class StopsByException:
         signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
 
     def _raise(self, _number, frame):
+        if not self.received:   # sent from outside, and not for the waiting thread
+            return
         if _compiles(frame):   # MindSpore would show the exception as an error in the network, and write a file of it
             print("interrupted", file=sys.stderr, flush=True)
             sys.stdout.flush()
