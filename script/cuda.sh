@@ -7,7 +7,7 @@
 use_cuda() {
     local own home
     own=$(dirname -- "$(dirname -- "$(command -v -- "$(interpreter)")")")/cuda
-    for home in "${CUDA_HOME:-}" /usr/local/cuda /usr/local/cuda-11* "$own"; do
+    for home in ${CUDA_HOME:+"$CUDA_HOME"} /usr/local/cuda /usr/local/cuda-11* "$own"; do
         if fits "$home"; then
             export CUDA_HOME=$home
             export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$home/lib64:$own/lib64"

@@ -250,6 +250,14 @@ def test_gpu_launchers_prefer_a_system_cuda_that_fits(environment, tmp_path):
         str(system), f"{system}/lib64:{environment / 'cuda'}/lib64"]
 
 
+def test_without_cuda_home_no_nvcc_of_the_root_folder_is_asked():
+    """Debian's nvidia-cuda-toolkit has /bin/nvcc, and no folder that CUDA_HOME could name."""
+    code = "for file in common cuda; do . script/$file.sh; done; fits() { echo \"<$1>\"; false; }; use_cuda"
+    asked = subprocess.run(["bash", "-c", code], cwd=Path(__file__).parent.parent, capture_output=True, text=True,
+                           check=False, env={**os.environ, "CUDA_HOME": ""}).stdout.splitlines()
+    assert asked[0] == "</usr/local/cuda>"
+
+
 def test_other_launchers_leave_cuda_alone(environment, tmp_path):
     make_cuda(environment / "cuda")
     python = make_program(environment / "bin" / "python", 'echo "$CUDA_HOME"')
