@@ -172,6 +172,25 @@ def test_everything_is_reached_and_drawn_by_keys(page):
     assert page.find_elements(By.CLASS_NAME, "thumb") == []
 
 
+def test_what_was_learned_of_other_examples_is_dropped(page):
+    """The examples change while the server learns: its answer is of as many classes as there were."""
+    page.execute_script("""
+        request = () => new Promise(resolve => { answer = resolve; });
+        state.examples.forEach(one => one.push(''));""")
+    press(page, "learn")
+    Select(by_id(page, "ways")).select_by_value("2")
+    page.execute_script("answer({name: 'of five', milliseconds: 1})")
+    wait_for(page, lambda: by_id(page, "learn").is_enabled())
+    assert (status(page), page.execute_script("return state.learned")) == ("Press Learn.", None)
+    press(page, "learn")
+    page.execute_script("answer({name: 'of two', milliseconds: 1})")
+    wait_for(page, lambda: page.execute_script("return state.learned") == "of two")
+    press(page, "characters")
+    Select(by_id(page, "ways")).select_by_value("3")
+    page.execute_script("answer({classes: [{examples: [''], others: ['']}, {examples: [''], others: ['']}]})")
+    assert page.execute_script("return state.examples.length") == 3
+
+
 def test_both_languages_say_everything(page):
     keys = page.execute_script("return Object.values(WORDS).map(words => Object.keys(words).sort())")
     assert keys[0] == keys[1]

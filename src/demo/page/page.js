@@ -21,6 +21,7 @@ const state = {
   learned: null,    // the server's name for what it has learned
   answer: null,     // the latest probabilities
   busy: false,      // while learning
+  changes: 0,       // of the examples, by which an answer to a request is known to be of older ones
   status: ["ready"],
 };
 
@@ -121,7 +122,7 @@ function followPointer() {
   pad.addEventListener("pointermove", (event) => {
     if (event.pointerId !== pointer) return;
     const all = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
-    state.strokes.at(-1).push(...(all.length ? all : [event]).map(pointOf));
+    state.strokes.at(-1)?.push(...(all.length ? all : [event]).map(pointOf));
     showPad();
   });
   for (const kind of ["pointerup", "pointercancel"])
@@ -168,6 +169,7 @@ function whatNext() {   // as a status
 
 function changeExamples() {   // what was learned is of other examples
   state.learned = state.answer = null;
+  state.changes += 1;
 }
 
 function keep() {   // the drawing as an example of the class it is drawn for; whether that could be
@@ -246,18 +248,22 @@ async function learn() {
   state.busy = true;
   setStatus("learning");
   show();
-  const slow = setTimeout(() => setStatus("compiling"), SLOW), sent = state.examples;
+  const slow = setTimeout(() => setStatus("compiling"), SLOW), { changes } = state;
   try {
-    const result = await request("/api/learn", { classes: sent });
-    state.learned = result.name;
-    state.target = null;
-    setStatus("learned", sent.length, (result.milliseconds / 1000).toFixed(2));
+    const result = await request("/api/learn", { classes: state.examples });
+    if (state.changes !== changes) setStatus(...whatNext());
+    else {
+      state.learned = result.name;
+      state.target = null;
+      setStatus("learned", state.examples.length, (result.milliseconds / 1000).toFixed(2));
+    }
   } catch (problem) {
     fail(problem);
   } finally {
     clearTimeout(slow);
     state.busy = false;
-    clearPad();
+    if (state.changes === changes) clearPad();
+    else show();
   }
   return state.learned !== null;
 }
@@ -305,8 +311,10 @@ function fail(problem) {
 
 async function tryCharacters() {
   if (state.busy) return;
+  const { changes } = state;
   try {
     const found = await request(`/api/characters?classes=${state.names.length}&examples=${$("shots").value}`);
+    if (state.busy || state.changes !== changes) return;
     state.strokes = [];
     state.shown = null;
     state.examples = found.classes.map((each) => each.examples);
