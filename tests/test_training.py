@@ -187,6 +187,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(tr
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--n_way", "11", "--n_train_classes", "10"], "--n_way 11: there are 10 classes to draw from"),
     (["--k_spt", "18", "--k_qry", "3"], "--k_spt 18 and --k_qry 3 need 21 drawings"),
+    (["--algorithm", "meta-sgd", "--update_step", "0"], "--update_step 0 with --algorithm meta-sgd.*at least 1"),
     (["--val_classes", "20"], "--val_classes 20 without --eval_every"),
     (["--val_classes", "4", "--eval_every", "1"], "--val_classes 4: .*expected at least 5"),
     (["--output_dir", __file__], "--output_dir .*: cannot make this folder"),

@@ -56,17 +56,15 @@ class MAMLPlusPlus(LearnedSteps):
 
     def __init__(self, net: Network, inner: InnerLoop, tasks_at_once: Callable[[int, int], int] | None = None):
         super().__init__(net, inner, tasks_at_once)
-        steps = max(1, inner.steps)
         self.shifted_places = tuple(i for i, kind in enumerate(net.kinds) if kind == "beta")
-        self.rates = Parameter(Tensor(np.full((steps, len(net.kinds)), inner.rate, np.float32)), name="rates")
+        self.rates = Parameter(Tensor(np.full((inner.steps, len(net.kinds)), inner.rate, np.float32)), name="rates")
         self.shifts = ParameterTuple([
-            Parameter(Tensor(np.zeros((steps, *net.parameters[i].shape), np.float32)),
+            Parameter(Tensor(np.zeros((inner.steps, *net.parameters[i].shape), np.float32)),
                       name=f"shifts.{net.parameters[i].name}") for i in self.shifted_places])
 
     def query_shares(self, epoch: int) -> list[float]:
         """No loss before the first step; after each, `loss_weights`."""
-        steps = self.inner.steps
-        return [0.0] + loss_weights(steps, epoch, self.inner.multi_step_epochs) if steps else [1.0]
+        return [0.0] + loss_weights(self.inner.steps, epoch, self.inner.multi_step_epochs)
 
     def step_rates(self, passes: Passes, number: int) -> tuple:
         """As `LearnedSteps.step_rates`: one number for each parameter."""

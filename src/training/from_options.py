@@ -3,6 +3,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from src.algorithms import ALGORITHMS
+from src.algorithms.learned_steps import LearnedSteps
 from src.cli.errors import InputError
 from src.cli.options import BY_NAME, EVAL, options_of
 from src.data.class_images import Classes, ClassImages, counts_of
@@ -83,10 +84,20 @@ def make_episodes(images: Classes, options: Namespace, batches: int) -> Omniglot
 
 
 def make_meta(options: Namespace) -> Meta:
-    """A meta-learner with fresh weights."""
+    """A meta-learner with fresh weights.
+
+    Raises
+    ------
+    InputError
+        Where the machine cannot hold it, or the algorithm has nothing to learn of no inner steps.
+    """
     refuse_impossible(options)
+    algorithm = ALGORITHMS[options.algorithm]
+    if issubclass(algorithm, LearnedSteps) and not options.update_step:
+        raise InputError(f"--update_step 0 with --algorithm {options.algorithm}, which learns how to take inner steps; "
+                         f"expected at least 1")
     net = Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed)
-    return ALGORITHMS[options.algorithm](net, inner_loop(options), tasks_at_once)
+    return algorithm(net, inner_loop(options), tasks_at_once)
 
 
 def inner_loop(options: Namespace) -> InnerLoop:
