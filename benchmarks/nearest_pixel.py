@@ -5,6 +5,7 @@ import numpy as np
 from src.cli.command_line import parse
 from src.cli.options import EVAL
 from src.cli.program import run_program
+from src.training import protocols
 from src.training.evaluation import summarize, summary_line
 from src.training.from_options import load_split, make_episodes
 
@@ -18,6 +19,7 @@ def nearest_labels(x_spt: np.ndarray, y_spt: np.ndarray, x_qry: np.ndarray) -> n
 
 def main() -> None:
     options = parse(EVAL, __doc__)
+    protocols.apply(options)
     options.update_step_test = 0   # nothing is adapted
     _, test_images = load_split(options)
     accuracies = [(nearest_labels(x_spt, y_spt, x_qry) == y_qry).mean(-1)

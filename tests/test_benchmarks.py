@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from benchmarks import meta_batches, page
+from benchmarks import meta_batches, nearest_pixel, page
 from benchmarks.growth import by_steps, by_tasks
 from benchmarks.ranks import Model, fitted, many_table, measured_table, medians, stops_paying
 from benchmarks.runs import as_arguments, in_turn
@@ -53,6 +53,13 @@ def test_growth_measures_tabulates_and_draws(tmp_path):
     assert f"differ by {tasks['spread']:.1%}" in done.stdout
     with Image.open(tmp_path / "growth.png") as picture:
         assert picture.width >= 800
+
+
+def test_nearest_pixel_measures_what_its_line_says(data_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["nearest_pixel.py", "--data_path", str(data_path), "--test_batches", "1",
+                                     "--protocol", "paper"])
+    nearest_pixel.main()
+    assert capsys.readouterr().out.endswith("1 query images a class, classes rotated, 0 inner steps, protocol paper\n")
 
 
 def test_growth_needs_two_numbers_of_steps_for_a_line():

@@ -25,6 +25,7 @@ from src.devices import device
 from src.meta import Meta
 from src.pictures.curves import draw_learning_curve, save_figure
 from src.pictures.names import shortened
+from src.training import protocols
 from src.training.from_options import load_to_test, load_trained, make_episodes, refuse_other_run
 from src.training.run_log import FILE_NAME, read_metrics
 
@@ -109,6 +110,7 @@ def main() -> int:
     device.set_up(options.device_target, options.device_id, options.mode)
     options.task_num = 1
     meta, checkpoint = load_trained(options)
+    protocols.apply(options)
     refuse_other_run(checkpoint)   # the curve comes from the same folder
     folder = make_folder(options.pictures, "--pictures")
     draw_learning_curve(read_metrics(checkpoint.path.parent / FILE_NAME), options.n_way,
