@@ -33,6 +33,12 @@ def test_workers_give_what_one_process_gives(workers, data_path):
     assert (done.stdout.strip().splitlines()[-1:], done.returncode) == (["equal"], 0), done.stdout + done.stderr
 
 
+def test_a_thread_that_ends_meanwhile_is_not_bound(monkeypatch):
+    threads, nobody = os.listdir("/proc/self/task"), str(2**22 + 1)   # more than any process has for a number
+    monkeypatch.setattr(device.os, "listdir", lambda path: [nobody, *threads])
+    device.bind(os.sched_getaffinity(0))
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 9])
 def test_every_task_is_in_one_share_and_shares_are_even(count):
     shares = Share(10, 17, 32).split(count)

@@ -188,7 +188,8 @@ def share_of_cores(number: int, count: int) -> list[int]:
 def bind(cores: Iterable[int]) -> None:
     """Let all threads of this process run on `cores` only."""
     for thread in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(thread), cores)
+        with contextlib.suppress(ProcessLookupError):   # it has ended meanwhile
+            os.sched_setaffinity(int(thread), cores)
 
 
 def give_way() -> None:
