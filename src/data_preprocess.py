@@ -298,23 +298,19 @@ def main() -> int:
         raise InputError(f"--{' and --'.join(chosen)} exclude each other; expected at most one of them")
     if options.test_classes and not options.classes:
         raise InputError("--test_classes without --classes; expected the folder of the classes to train on too")
-    try:
-        if chosen:
-            make_folder(root, "--data_path")
-        if options.classes:
-            take_classes(root, options)
-            return 0
-        if options.random:
-            make_random(root, options.data_seed)
-            return 0
-        if options.glyphs:
-            make_glyphs(root, options.data_seed)
-        if options.download:
-            fetch(root, options.url)
-        build(options)
-    except OSError as error:
-        raise InputError(f"--data_path {root}: cannot write there ({error.strerror or error}); expected a folder to "
-                         f"write to") from error
+    if chosen:
+        make_folder(root, "--data_path")
+    if options.classes:
+        take_classes(root, options)
+        return 0
+    if options.random:
+        make_random(root, options.data_seed)
+        return 0
+    if options.glyphs:
+        make_glyphs(root, options.data_seed)
+    if options.download:
+        fetch(root, options.url)
+    build(options)
     return 0
 
 

@@ -32,7 +32,7 @@ def test_images_load_where_nothing_can_be_written(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(data_preprocess, "replacing", refuse)
     assert levels_of(load_images(tmp_path, 10, 1)).tolist() == EXPECTED_LEVELS
     assert "not written (Permission denied)" in capsys.readouterr().out
-    with pytest.raises(InputError, match="cannot write"):   # the program that is there to write it
+    with pytest.raises(PermissionError, match="omniglot.npy"):   # the program that is there to write it
         preprocess(monkeypatch, "--data_path", tmp_path)
 
 

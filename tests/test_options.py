@@ -92,6 +92,7 @@ def test_a_missing_required_flag_is_named():
     ("order: [first]", "order is .'first'."),
     ("description: [a]", "description is"),
     ("description: " + "x" * 200000, "more than 100000 bytes"),
+    ("\u00e9" * 60000, "more than 100000 bytes"),   # cut in the middle of a letter
     ("network: 3", "network is 3; expected a list of 1 to 200 layers"),
     ("network: [{layer: [conv2d]}]", "layer 0 is"),
     ("network: [{1: conv2d}]", "layer 0 is"),

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.ranks import free_port
 from src.cli.errors import InputError
-from src.devices import orphans
+from src.devices import launch, orphans
 from src.devices.launch import Watch, read_place
 from src.training import checkpoint
 from src.training.run_log import read_metrics
@@ -245,6 +245,12 @@ def test_a_rank_that_never_comes_is_not_waited_for_long(flags, data_path, tmp_pa
 def test_a_place_that_makes_no_sense_is_refused(device_num, told, words):
     with pytest.raises(InputError, match=words):
         read_place(device_num, told)
+
+
+def test_a_launcher_without_a_program_says_how_it_is_called(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["launch.py", "2"])
+    with pytest.raises(InputError, match="expected launch.py DEVICE_NUM PROGRAM"):
+        launch.main()
 
 
 def test_a_port_that_is_taken_is_refused():

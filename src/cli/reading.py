@@ -80,7 +80,7 @@ def read_text(path: str | Path, origin: str, largest: int = LARGEST_TEXT) -> str
     try:
         with open_regular(path) as file:
             content = file.read(largest + 1)
-        text = content.decode("utf-8")
+        text = content.decode("utf-8") if len(content) <= largest else ""
     except OSError as error:
         raise InputError(f"{origin}: not readable ({error.strerror})") from error
     except ValueError as error:   # UnicodeDecodeError, and names that no file can have

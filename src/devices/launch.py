@@ -105,6 +105,8 @@ def _refuse_taken(port):
 
 def main() -> int:
     _, arguments = split_log_file(sys.argv[1:])   # the log is this program's, not one of each rank
+    if len(arguments) < 2:
+        raise InputError("expected launch.py DEVICE_NUM PROGRAM [flags of the program]")
     device_num, program, *flags = arguments
     place = read_place(device_num, os.environ)
     shutil.rmtree(LOGS, ignore_errors=True)
