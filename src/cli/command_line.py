@@ -112,11 +112,11 @@ class _ListPresets(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None):
         columns = ("order", "n_way", "k_spt", "task_num", "update_step", "update_lr", "meta_lr")
-        print(f"{'preset':12}" + "".join(f"{name:>12}" for name in columns) + "  description")
+        print(f"{'preset':14}" + "".join(f"{name:>12}" for name in columns) + "  description")
         for path in sorted(PRESET_FOLDER.glob("*.yaml")):
             preset = read_preset(path)
             values = [preset.get(name, BY_NAME[name].default_for(TRAIN)) for name in columns]
-            print(f"{path.stem:12}" + "".join(f"{value!s:>12}" for value in values) + f"  {preset['description']}")
+            print(f"{path.stem:14}" + "".join(f"{value!s:>12}" for value in values) + f"  {preset['description']}")
         parser.exit()
 
 
