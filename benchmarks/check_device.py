@@ -2,7 +2,6 @@
 
 Every part runs in processes of its own, so that one that dies takes nothing with it, and stands in a line of the page.
 """
-import importlib.metadata
 import json
 import os
 import platform
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.runs import machine
 from src.cli.command_line import parse
 from src.cli.errors import one_line
 from src.cli.options import BY_NAME, TRAIN, Option
@@ -64,14 +64,9 @@ def main() -> int:
 
 def versions(options: Namespace, folder: Path) -> list[str]:
     """Software, and the machine."""
-    packages = [f"{name} {importlib.metadata.version(name)}" for name in ("mindspore", "numpy")]
-    return [", ".join([*packages, f"Python {platform.python_version()}", platform.platform()]),
-            f"{_processor()}, {len(os.sched_getaffinity(0))} cores"]
-
-
-def _processor():
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    here = machine("mindspore", "numpy")
+    return [f"mindspore {here['mindspore']}, numpy {here['numpy']}, Python {here['python']}, {platform.platform()}",
+            f"{here['processor']}, {here['cores']} cores"]
 
 
 def device(options: Namespace, folder: Path) -> list[str]:

@@ -76,6 +76,6 @@ def in_turn(runs: Mapping[Any, Callable[[], dict]], rounds: int) -> dict[Any, di
 def machine(*packages: str) -> dict:
     """What the figures were measured on, with the versions of `packages`."""
     model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), platform.processor())
+                  if line.startswith("model name")), platform.machine())
     return {"processor": model, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in packages}}

@@ -18,9 +18,9 @@ from mindspore import Tensor, nn
 
 from src.layers.image_rows import Prepared
 from src.layers.network import Network
+from src.layers.spec import PARAMETERS
 from src.passes import AddScaled, JoinTasks, Passes
 
-KINDS = ("weight", "bias", "gamma", "beta")
 Array: TypeAlias = Tensor | np.ndarray
 QUERY, SUPPORT = "query", "support"   # whose statistics
 HEAD = "head"   # among the adapted kinds: the last layer, whatever its parameters' kinds
@@ -37,7 +37,7 @@ class InnerLoop:
     rate : float
         Inner learning rate, for the mean cross-entropy over the support set.
     adapted : tuple of str
-        Kinds of parameters that the inner loop adapts, of `KINDS`; `HEAD` stands for all of the last layer.
+        Kinds of parameters that the inner loop adapts, of `PARAMETERS`; `HEAD` stands for all of the last layer.
     order : str
         "second", or "first": the meta-gradient leaves out the Hessian.
     first_order_epochs : int
@@ -57,7 +57,7 @@ class InnerLoop:
     steps: int = 1
     steps_test: int = 3
     rate: float = 1.0
-    adapted: tuple[str, ...] = KINDS
+    adapted: tuple[str, ...] = PARAMETERS
     order: str = "second"
     first_order_epochs: int = 0
     multi_step_epochs: int = 0

@@ -47,12 +47,12 @@ class Training:
     folder : RunFolder or None
         Where it writes; None for one that writes nothing.
     picture : RunPicture or None
-        Drawn anew after checkpoints and passes.
+        Drawn anew after checkpoints and passes; None where there is no folder.
     """
 
     def __init__(self, meta: Meta, runner: Shared, optimizer: nn.Cell, average: WeightAverage,
-                 episodes: OmniglotIter, validation: ValidationPass | None, options: Namespace, folder: Any,
-                 picture: Any):
+                 episodes: OmniglotIter, validation: ValidationPass | None, options: Namespace,
+                 folder: Any = None, picture: Any = None):
         self.meta, self.runner, self.optimizer, self.average = meta, runner, optimizer, average
         self.episodes, self.validation, self.options = episodes, validation, options
         self.folder, self.picture = folder, picture
