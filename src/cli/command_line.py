@@ -18,7 +18,7 @@ def parse(program: str, description: str, arguments: Sequence[str] | None = None
     Parameters
     ----------
     program : str
-        One of `TRAIN`, `EVAL`, `DATA`, `BENCH`, `PLOT`.
+        Whose options: a name that `Option.programs` holds, such as `TRAIN`; any other takes `extra` alone.
     description : str
         The first lines of `--help`.
     arguments : list of str, optional

@@ -1,6 +1,6 @@
 """A channel between two processes: objects go through whole, and who waits for one may look around meanwhile.
 
-The pipes of `multiprocessing` read a message to its end, whoever stops in the middle of sending it.
+A pipe of `multiprocessing` waits for the whole of a message, even where its sender has stopped in the middle.
 """
 import pickle
 import socket

@@ -13,7 +13,7 @@ class RowMap(nn.Cell):
 
     def join(self, adjoint: "RowMap") -> "RowMap":
         """Make the two each other's gradient; returns this one."""
-        object.__setattr__(self, "adjoint", adjoint)   # not as a Cell's own: each would hold the other for ever
+        object.__setattr__(self, "adjoint", adjoint)   # as sub-cells of each other, `set_train` would not end
         object.__setattr__(adjoint, "adjoint", self)
         return self
 

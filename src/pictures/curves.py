@@ -145,8 +145,8 @@ def _name(folder, folders):
 
 def _as_label(name):
     """`name` as Matplotlib shows it letter by letter: no formula, and not hidden for its first letter."""
-    shown = name.encode("utf-8", "replace").decode("utf-8").replace("$", r"\$")
-    return f" {shown}" if shown.startswith("_") else shown
+    text = name.encode("utf-8", "replace").decode("utf-8").replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def draw_runs(runs: list[Run], path: str | Path) -> Figure:
