@@ -94,7 +94,7 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
     loaded = replace(loaded, options=loaded.options | cell.judged | {"preset": cell.flags["preset"]},
                      episodes=None)
     weights = {name: tensor for name, tensor in loaded.tensors.items()
-               if name == "rates" or name.startswith((checkpoint.WEIGHT_PREFIX, "shifts."))}
+               if name.startswith((checkpoint.WEIGHT_PREFIX, "rates", "shifts."))}
     _put(loaded, weights, CHECKPOINTS / cell.name)
     if (UNFINISHED / cell.run).exists():
         shutil.rmtree(UNFINISHED / cell.run)

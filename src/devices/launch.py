@@ -109,8 +109,9 @@ def main() -> int:
         raise InputError("expected launch.py DEVICE_NUM PROGRAM [flags of the program]")
     device_num, program, *flags = arguments
     place = read_place(device_num, os.environ)
-    shutil.rmtree(LOGS, ignore_errors=True)
-    LOGS.mkdir()
+    if place.nodes == 1:   # the others may be at work already, in a folder that all machines share
+        shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(exist_ok=True)
     print(f"ranks {place.ranks[0]} to {place.ranks[-1]} of {place.nodes * place.local} run here, with logs in "
           f"{LOGS.resolve()}", flush=True)
     ctypes.CDLL(None).prctl(BECOME_REAPER, 1)
@@ -128,10 +129,11 @@ def start(place: Place, program: str, flags: Sequence[str]) -> None:
     environment = {**_meeting(place.nodes * place.local), **os.environ, "PYTHONUNBUFFERED": "1", "GLOG_v": "3",
                    "PATH": f"{folder}:{os.environ.get('PATH', '')}",   # msrun starts the `python` of the PATH
                    "MAML_LOCAL_RANKS": str(place.local), "MAML_LAUNCHER": str(os.getpid())}
-    with (LOGS / "msrun.log").open("wb") as log:
+    path = LOGS / ("msrun.log" if place.nodes == 1 else f"msrun_{place.node_rank}.log")
+    with path.open("wb") as log:
         done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
     if done.returncode:
-        raise InputError(f"msrun ended with {done.returncode}; {LOGS / 'msrun.log'} says why")
+        raise InputError(f"msrun ended with {done.returncode}; {path} says why")
 
 
 def _meeting(count):
