@@ -66,6 +66,7 @@ def page(browser, address):
     browser.get(address)
     browser.execute_script("localStorage.clear()")
     browser.get(address)
+    wait_for(browser, lambda: browser.execute_script("return typeof state") == "object")   # its script has run
     return browser
 
 
