@@ -283,8 +283,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
         f"({cell.setting('val_classes')} of them held out to choose the epoch), 423 to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
         f"Trained: `python benchmarks/results.py run {cell.name} --data_path D`, {trained_for(path)} epochs of "
-        f"{cell.setting('task_num')} tasks; this is epoch {epoch}, after "
-        f"{minutes(path.parent, epoch):.0f} minutes.",
+        f"{cell.setting('task_num')} tasks; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} minutes.",
         f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name}{protocol} "
         f"--test_batches {TEST_BATCHES}`",
         "Licence: Apache 2.0, as the project; Omniglot is under the MIT licence.", ""])

@@ -108,12 +108,16 @@ def test_a_signal_while_a_graph_is_compiled(work, number, status, printed, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["program.py"]
 
 
+def goes_on_after(process, number):
+    process.send_signal(number)
+    time.sleep(0.3)
+    assert process.poll() is None
+
+
 def test_pressed_twice_is_one_wish_and_a_third_time_ends_at_once(tmp_path):
     process = start(TRAINING, tmp_path, "never ends")
     for _ in range(2):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        assert process.poll() is None
+        goes_on_after(process, signal.SIGINT)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=20) == ("", "")
     assert process.returncode == 130
@@ -134,9 +138,7 @@ def test_two_ways_to_the_program_are_one_press(tmp_path):
 
 def test_the_signal_that_wakes_the_main_thread_means_nothing_from_outside(tmp_path):
     process = start(WORKING, tmp_path)
-    process.send_signal(signal.SIGUSR1)
-    time.sleep(0.3)
-    assert process.poll() is None
+    goes_on_after(process, signal.SIGUSR1)
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=20) == ("", "interrupted\n")
     assert process.returncode == 143
@@ -144,9 +146,7 @@ def test_the_signal_that_wakes_the_main_thread_means_nothing_from_outside(tmp_pa
 
 def test_a_hangup_stays_ignored_under_nohup(tmp_path):
     process = start(f"import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n{TRAINING}", tmp_path)
-    process.send_signal(signal.SIGHUP)
-    time.sleep(0.3)
-    assert process.poll() is None
+    goes_on_after(process, signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 143
