@@ -19,18 +19,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from benchmarks.cells import CELLS, Cell
+from benchmarks.judging import judge_checkpoints
 from benchmarks.results import WORDS, percent, with_section
 from benchmarks.runs import FOLDER, as_arguments, machine
 from src.cli.atomic_files import replacing, write_json
-from src.cli.command_line import parse
 from src.cli.errors import InputError
-from src.cli.options import EVAL
 from src.cli.program import run_program
-from src.devices import device
-from src.training import checkpoint, protocols
-from src.training.evaluation import evaluate_batches, mean_and_interval
-from src.training.from_options import load_split, load_trained, make_episodes
-from src.training.head import with_ways
+from src.training import checkpoint
 from src.training.protocols import PAPER, STRICT
 from src.training.run_log import read_metrics
 
@@ -54,28 +49,13 @@ def judge(cell: Cell, protocol: str, options: argparse.Namespace, results: dict)
     folder = options.runs / RUN
     paths = {epoch: folder / checkpoint.FILE_NAME.format(epoch) for epoch in EPOCHS if str(epoch) not in known}
     paths = {epoch: path for epoch, path in paths.items() if path.exists()}
-    meta = None
-    for epoch, path in paths.items():
-        if meta is None:   # it compiles for the first, and takes the weights of the others
-            meta, episodes, steps = _judging(cell, protocol, path, options.data_path)
-        loaded = checkpoint.load(path)
-        with_ways(loaded, loaded.options["network"], cell.judged.get("n_way", cell.setting("n_way"))).put_into(meta)
-        mean, interval = mean_and_interval(evaluate_batches(meta, episodes, steps)[1][:, -1])
-        known[str(epoch)] = {"mean": mean, "interval_95": interval}
+    n_way = cell.judged.get("n_way", cell.setting("n_way"))
+    flags = cell.judged | {"data_path": options.data_path, "protocol": protocol, "n_way": n_way,
+                           "task_num": TASKS[n_way]}
+    for epoch, found in judge_checkpoints(paths, flags, BATCHES[n_way]):
+        known[str(epoch)] = found
         write_json(RESULTS, results)
-        print(f"{cell.name}, {protocol}, epoch {epoch}: {percent(known[str(epoch)])}", flush=True)
-
-
-def _judging(cell, protocol, path, data_path):
-    """A meta-learner, test episodes and the number of inner steps."""
-    flags = {"data_path": data_path, "ckpt": path, "protocol": protocol} | cell.judged
-    evaluation = parse(EVAL, "", as_arguments(flags))
-    device.set_up_for(evaluation)
-    meta, _ = load_trained(evaluation)
-    protocols.apply(evaluation)
-    evaluation.task_num = TASKS[evaluation.n_way]
-    episodes = make_episodes(load_split(evaluation)[1], evaluation, BATCHES[evaluation.n_way])
-    return meta, episodes, evaluation.update_step_test
+        print(f"{cell.name}, {protocol}, epoch {epoch}: {percent(found)}", flush=True)
 
 
 def step_ms(program: str, data_path: str) -> float:

@@ -73,6 +73,8 @@ class OmniglotIter:
         Whether to turn each class of a task, support and query alike, by a random multiple of 90 degrees.
     augment : float
         Strength of the random affine change of every image by itself (see `src/data/augmentation.py`); 0: none.
+    elastic : float
+        Strength of the random elastic change beside it; 0: none.
     ink, paper : float
         Their values in the images given out.
 
@@ -91,7 +93,7 @@ class OmniglotIter:
 
     def __init__(self, images: Classes, *, n_way: int, k_spt: int, k_qry: int, task_num: int, batches: int,
                  seed: int | Sequence[int], rotate: bool = False,
-                 augment: float = 0.0, ink: float = 1.0, paper: float = 0.0):
+                 augment: float = 0.0, elastic: float = 0.0, ink: float = 1.0, paper: float = 0.0):
         self.images, self.first = in_a_row(images)   # [image, imgc, imgsz, imgsz], [class]
         self.counts = counts_of(images)              # [class]
         classes = len(self.counts)
@@ -106,7 +108,8 @@ class OmniglotIter:
         if ink == paper:
             raise InputError(f"--ink {ink:g} and --paper {paper:g} are the same; expected two different values")
         self.n_way, self.k_spt, self.k_qry, self.task_num = n_way, k_spt, k_qry, task_num
-        self.batches, self.rotate, self.augment, self.ink, self.paper = batches, rotate, augment, ink, paper
+        self.batches, self.rotate, self.augment, self.elastic = batches, rotate, augment, elastic
+        self.ink, self.paper = ink, paper
         self._seed, self._start, self._drawn = seed, 0, 0
 
     def __len__(self) -> int:
@@ -162,8 +165,8 @@ class OmniglotIter:
         images = self.images[_pick(rows, order)]
         if self.rotate:
             _turn(images, _pick(turns, labels))
-        if self.augment:
-            images = augment(images, self.augment, rng)
+        if self.augment or self.elastic:
+            images = augment(images, self.augment, rng, self.elastic)
         return to_values(images, self.ink, self.paper), labels.astype(np.int32)
 
 

@@ -4,35 +4,45 @@ import time
 import numpy as np
 import pytest
 
-from src.data.augmentation import SHIFT, TURN, augment, random_affine, sample
+from src.data.augmentation import (
+    BEND,
+    SHIFT,
+    TURN,
+    augment,
+    places_under,
+    random_affine,
+    random_bends,
+    sample,
+)
 from src.OmniglotIter import OmniglotIter
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (6, 2, 9, 8), np.uint8)   # [image, channel, height, width]
 
 
-def maps(matrix):
-    return np.tile(np.float32(matrix), (len(IMAGES), 1, 1))
+def seen_through(matrix, images=IMAGES):
+    """The images sampled at the places under this map, the same for all."""
+    return sample(images, places_under(np.tile(np.float32(matrix), (len(images), 1, 1)), images.shape[2:]))
 
 
 def test_the_identity_changes_nothing():
-    assert np.array_equal(sample(IMAGES, maps([[1, 0, 0], [0, 1, 0]])), IMAGES)
+    assert np.array_equal(seen_through([[1, 0, 0], [0, 1, 0]]), IMAGES)
 
 
 def test_a_shift_looks_at_the_neighbour_and_sees_paper_beyond_the_edge():
-    shifted = sample(IMAGES, maps([[1, 0, 1], [0, 1, -2]]))
+    shifted = seen_through([[1, 0, 1], [0, 1, -2]])
     assert np.array_equal(shifted[..., :-1, 2:], IMAGES[..., 1:, :-2])
     assert shifted[..., -1, :].max() < 1          # of 255: the frame's last thousandth
     assert not shifted[..., :2].any()
 
 
 def test_half_a_pixel_is_the_mean_of_two():
-    shifted = sample(IMAGES, maps([[1, 0, 0], [0, 1, 0.5]]))
+    shifted = seen_through([[1, 0, 0], [0, 1, 0.5]])
     np.testing.assert_allclose(shifted[..., :-1], (IMAGES[..., :-1] / 2 + IMAGES[..., 1:] / 2), rtol=1e-5)
 
 
 def test_a_quarter_turn_is_that_of_numpy():
     square = IMAGES[..., :8, :]
-    np.testing.assert_allclose(sample(square, maps([[0, 1, 0], [-1, 0, 0]])), np.rot90(square, axes=(-2, -1)), atol=1)
+    np.testing.assert_allclose(seen_through([[0, 1, 0], [-1, 0, 0]], square), np.rot90(square, axes=(-2, -1)), atol=1)
 
 
 def test_strength_is_the_spread_of_turns_and_shifts():
@@ -44,6 +54,23 @@ def test_strength_is_the_spread_of_turns_and_shifts():
         assert affine.mean(axis=0) == pytest.approx(np.eye(2, 3), abs=0.05 * strength ** 2)
 
 
+def test_bends_are_smooth_and_as_strong_as_asked_for():
+    for strength in (0.5, 2.0):
+        bends = random_bends(2000, (28, 28), strength, np.random.default_rng(1)).reshape(2000, 2, 28, 28)
+        assert bends[..., ::27, ::27].std() == pytest.approx(strength * BEND, rel=0.03)   # the knots in the corners
+        assert np.abs(np.diff(bends)).max() < 0.5 * np.abs(bends).max()   # of noise, it would be twice it
+    assert bends.mean() == pytest.approx(0, abs=0.05)
+
+
+def test_an_elastic_change_alone_bends_images():
+    straight = np.zeros((3, 1, 28, 28), np.uint8)
+    straight[..., 14, 4:24] = 255
+    assert np.array_equal(augment(straight, 0.0, np.random.default_rng(1)), straight)
+    bent = augment(straight, 0.0, np.random.default_rng(1), elastic=1.0)
+    assert ((bent > 64).any(axis=-1).sum(axis=-1) > 1).all()   # ink in more than one line
+    assert bent.sum() == pytest.approx(straight.sum(), rel=0.3)
+
+
 def test_images_are_changed_independently_and_the_same_for_a_seed():
     same_image = np.repeat(IMAGES[:1], 4, axis=0)
     changed = augment(same_image, 1.0, np.random.default_rng(3))
@@ -52,7 +79,7 @@ def test_images_are_changed_independently_and_the_same_for_a_seed():
     assert np.array_equal(changed, augment(same_image, 1.0, np.random.default_rng(3)))
 
 
-def episodes(strength, **more):
+def episodes(strength=0.0, **more):
     images = np.random.default_rng(2).integers(0, 256, (1200, 20, 1, 28, 28), np.uint8)
     return OmniglotIter(images, n_way=5, k_spt=1, k_qry=5, task_num=8, batches=12, seed=1, augment=strength, **more)
 
@@ -68,5 +95,5 @@ def test_episodes_are_the_same_but_for_the_change_and_go_on_anywhere():
 
 
 def test_a_batch_costs_little():
-    moments = [time.perf_counter() for _ in episodes(1.0)]
+    moments = [time.perf_counter() for _ in episodes(1.0, elastic=1.0)]
     assert np.diff(moments).min() < 0.025   # seconds: a twentieth of a step of these 240 images on a core

@@ -183,6 +183,8 @@ OPTIONS = (
            (TRAIN, EVAL)),
     Option("augment", 0.0, "strength of small random affine changes of every training image; 1: docs/accuracy.md; 0: "
            "none", float, (TRAIN,), low=0, high=10),
+    Option("elastic", 0.0, "strength of small smooth bends of every training image, beside --augment; 0: none", float,
+           (TRAIN,), low=0, high=10),
     Option("protocol", "none", "sets k_qry and rotate; strict: 15 query images a class (5 at 20-way 5-shot), not "
            "rotated; paper: as many as support images, rotated", programs=(EVAL,), choices=("none", "strict", "paper")),
     # Inner loop

@@ -78,9 +78,10 @@ def hold_out(images: Classes, options: Namespace) -> tuple[Classes, Classes]:
 
 def make_episodes(images: Classes, options: Namespace, batches: int) -> OmniglotIter:
     """Episodes of `images`, `batches` batches of them; only a training's are augmented."""
+    of_training = {name: getattr(options, name) for name in ("augment", "elastic") if hasattr(options, name)}
     return OmniglotIter(images, n_way=options.n_way, k_spt=options.k_spt, k_qry=options.k_qry,
                         task_num=options.task_num, batches=batches, seed=options.seed, rotate=options.rotate,
-                        augment=getattr(options, "augment", 0.0), ink=options.ink, paper=options.paper)
+                        ink=options.ink, paper=options.paper, **of_training)
 
 
 def make_meta(options: Namespace) -> Meta:

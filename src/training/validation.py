@@ -33,7 +33,8 @@ class ValidationPass:
     """
 
     def __init__(self, prefix: str, images: Classes, options: argparse.Namespace):
-        as_evaluated = protocols.settings(protocols.STRICT, options.n_way, options.k_spt) | {"augment": 0.0}
+        as_evaluated = {"augment": 0.0, "elastic": 0.0}
+        as_evaluated |= protocols.settings(protocols.STRICT, options.n_way, options.k_spt)
         left = int(counts_of(images).min()) - options.k_spt
         as_evaluated["k_qry"] = min(as_evaluated["k_qry"], left)   # all there are, if fewer
         self.prefix, self.options, self.best = prefix, options, 0.0
