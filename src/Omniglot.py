@@ -115,7 +115,7 @@ def load_npy(path: Path, imgsz: int, imgc: int) -> np.ndarray:
     images = _as_bytes(path, images)
     if images.min() == images.max():
         raise InputError(f"{path}: all its numbers are the same; expected ink on paper")
-    return with_ink_high(images, path)
+    return data_set_with_ink_high(images, path)
 
 
 def _open(path):
@@ -163,7 +163,7 @@ def _as_bytes(path, images):
     return np.stack([np.rint(drawings * 255).astype(np.uint8) for drawings in images])
 
 
-def with_ink_high(images: np.ndarray, origin: str | Path) -> np.ndarray:
+def data_set_with_ink_high(images: np.ndarray, origin: str | Path) -> np.ndarray:
     """uint8 images, in place, with ink 255 and paper 0; says in a line what it took for paper.
 
     Most of a drawing is paper, so the median tells; exactly in the middle it counts as light.

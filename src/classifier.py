@@ -95,16 +95,16 @@ class FewShotClassifier:
         images, labels = as_sequence(images), list(labels)
         if len(images) != len(labels):
             raise InputError(f"{len(images)} images and {len(labels)} labels; expected a label for every image")
-        self.classes_, numbers = distinct(labels)
-        if len(self.classes_) < 2:
-            raise InputError(f"{len(self.classes_)} classes among {len(labels)} labels; expected at least 2")
-        self.support_, self.numbers_ = self.read(images)[0], numbers
-        meta, options = self.trained()
-        self.evened_ = even(numbers)
-        self.steps_ = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
-        images = image_values(self.support_[self.evened_], options)
-        weights = meta.adapt(images, numbers[self.evened_][None], self.steps_)
-        self.weights_ = [weight.asnumpy() for weight in weights]
+        classes, numbers = distinct(labels)
+        if len(classes) < 2:
+            raise InputError(f"{len(classes)} classes among {len(labels)} labels; expected at least 2")
+        meta, options = self._trained_for(len(classes))
+        support, evened = read_images(images, options.imgsz, options.imgc)[0], even(numbers)
+        steps = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
+        weights = meta.adapt(image_values(support[evened], options), numbers[evened][None], steps)
+        # All at once: where something above fails, a classifier fitted before stays what it was.
+        self.classes_, self.numbers_, self.support_, self.evened_ = classes, numbers, support, evened
+        self.steps_, self.weights_ = steps, [weight.asnumpy() for weight in weights]
         return self
 
     def read(self, images: Images, skip_damaged: bool = False) -> tuple[np.ndarray, list]:
@@ -180,8 +180,11 @@ class FewShotClassifier:
         """The trained network for as many classes as there are, and its options."""
         if not hasattr(self, "classes_"):
             raise InputError("this classifier has seen no support images yet; expected a call of fit first")
+        return self._trained_for(len(self.classes_))
+
+    def _trained_for(self, n_way):
         path = checkpoint.find(self.ckpt)
-        return _load(path, path.stat().st_mtime_ns, len(self.classes_), self.rate, self.statistics, self.preset)
+        return _load(path, path.stat().st_mtime_ns, n_way, self.rate, self.statistics, self.preset)
 
 
 def learn_from_folder(options: Namespace) -> FewShotClassifier:

@@ -44,10 +44,10 @@ from src.Omniglot import (
     TOP_FOLDERS,
     Source,
     archives_in,
+    data_set_with_ink_high,
     find,
     load_npy,
     search,
-    with_ink_high,
 )
 
 NOTES = "omniglot.json"                   # beside omniglot.npy: what it was made of
@@ -74,7 +74,7 @@ def load_images(data_path: str, imgsz: int, imgc: int) -> Classes:
             print(f"{source.path}: built anew, since {changed.path} has changed", flush=True)
             source = changed
         source = unpacked(source)
-        return with_ink_high(_read_and_write(source, imgsz, imgc), source.root / FILE_NAME)
+        return data_set_with_ink_high(_read_and_write(source, imgsz, imgc), source.root / FILE_NAME)
     except OSError as error:
         raise InputError(f"--data_path {data_path}: not readable ({error})") from error
 

@@ -37,6 +37,16 @@ def test_an_answer_depends_on_no_other_image(fitted):
         np.testing.assert_allclose(fitted.predict_proba([images[place]]), together[[place]], atol=1e-5)
 
 
+def test_a_fit_that_fails_changes_nothing(trained_path):
+    images, labels = shapes(3, 1, seed=1)
+    model = FewShotClassifier(trained_path).fit(images, labels)
+    before = model.predict_proba(images)
+    with pytest.raises(InputError, match="missing.png"):
+        model.fit([*images[:1], "missing.png"], ["other", "labels"])
+    assert model.classes_.tolist() == sorted(labels)
+    assert np.array_equal(model.predict_proba(images), before)
+
+
 def test_with_the_statistics_of_the_images_asked_about_it_does(trained_path):
     images, labels = shapes(2, 2, seed=1)
     model = FewShotClassifier(trained_path, statistics="query").fit(images, labels)

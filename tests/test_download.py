@@ -1,10 +1,12 @@
 """Omniglot fetched from a mirror, which is a server on this machine."""
+import contextlib
 import functools
 import hashlib
 import http.server
 import os
 import threading
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +50,14 @@ def test_download_fetches_and_checks(tmp_path, mirror, monkeypatch):
         monkeypatch.setitem(archives.OFFICIAL, name, md5)
     preprocess(monkeypatch, "--download", "--url", address + "/", "--data_path", data)
     assert np.load(data / "omniglot.npy").shape[:2] == (6, DRAWINGS)
+
+
+def test_a_full_disk_is_not_the_mirrors_fault(tmp_path, mirror, monkeypatch):
+    folder, address = mirror
+    (folder / "images_background.zip").write_bytes(b"anything")
+    monkeypatch.setattr(archives, "replacing", lambda path: contextlib.nullcontext(Path("/dev/full")))
+    with pytest.raises(OSError, match="No space left"):
+        archives.download(address, tmp_path)
 
 
 def test_download_goes_on_with_the_missing_archive(tmp_path, mirror, monkeypatch):

@@ -242,7 +242,7 @@ OPTIONS = (
     Option("output_dir", "./ckpt_outputs", "folder for checkpoints, metrics.jsonl and maml-accs.png",
            programs=(TRAIN,)),
     Option("log_file", "", "file that all lines go to as well, appended under a head with the date",
-           programs=(TRAIN, EVAL)),
+           programs=(*RUNNING, DATA, PLOT)),
     Option("overwrite", False, "where output_dir holds another run: move that aside, whole, and start", bool,
            (TRAIN,)),
     Option("save_every", 1000, "epochs between checkpoints", int, (TRAIN,), low=1),

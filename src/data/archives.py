@@ -52,18 +52,25 @@ def download(base: str, raw: Path) -> None:
 def _fetch(address, path):
     """Write what lies at `address` to `path`; return its md5."""
     digest = hashlib.md5(usedforsecurity=False)
+    with path.open("wb") as file:
+        for chunk in _received(address, path.name):
+            file.write(chunk)
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _received(address, name):
+    """What lies at `address`, a part at a time, with a bar that says how much has come."""
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer, path.open("wb") as file:
+        with urllib.request.urlopen(address, timeout=TIMEOUT) as answer:
             size = int(answer.headers.get("Content-Length") or 0)
-            with tqdm(total=size or None, unit="B", unit_scale=True, desc=path.name, disable=None) as bar:
+            with tqdm(total=size or None, unit="B", unit_scale=True, desc=name, disable=None) as bar:
                 while chunk := answer.read(CHUNK):
-                    file.write(chunk)
-                    digest.update(chunk)
+                    yield chunk
                     bar.update(len(chunk))
     except (OSError, ValueError, urllib.error.URLError, http.client.HTTPException) as error:
         raise InputError(f"--download: {address} cannot be fetched ({error}); expected the archive there "
                          f"(--url names a mirror)") from error
-    return digest.hexdigest()
 
 
 def unpack(archives: list[Path], folder: Path) -> None:
