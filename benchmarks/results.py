@@ -273,14 +273,16 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
               f"{results[protocol]['update_step_test']} inner steps)" for protocol in cell.protocols]
     protocol = "" if OWN in cell.protocols else f" --protocol {cell.protocols[0]}"
     n_way, k_spt = (cell.judged.get(name, cell.setting(name)) for name in ("n_way", "k_spt"))
+    val_classes = cell.setting("val_classes")
+    held_out = f" ({val_classes} of them held out to choose the epoch)" if val_classes else ""
     trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if cell.judged else ""
     return "\n".join([
         f"# {cell.title}", "",
         f"MAML for MindSpore, preset `{cell.flags['preset']}`, "
         f"{n_way}-way {k_spt}-shot{trained}; batch normalisation takes statistics of the {cell.setting('statistics')} "
         f"images.", "",
-        f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, 1200 characters to train on "
-        f"({cell.setting('val_classes')} of them held out to choose the epoch), 423 to test.", "",
+        f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, 1200 characters to train on"
+        f"{held_out}, 423 to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
         f"Trained: `python benchmarks/results.py run {cell.name} --data_path D`, {trained_for(path)} epochs of "
         f"{cell.setting('task_num')} tasks; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} minutes.",
