@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from benchmarks.judging import judge_checkpoints
-from benchmarks.results import with_section
+from benchmarks.pages import write_sections
 from benchmarks.runs import FOLDER, as_arguments, machine
 from src.cli.atomic_files import make_folder, replacing, write_json
 from src.cli.errors import InputError
@@ -221,9 +221,7 @@ def main() -> None:
                     print(f"{name}, seed {seed}: {found}", flush=True)
     else:
         draw(results, PICTURE)
-        page = PAGE.read_text(encoding="utf-8")
-        with replacing(PAGE) as temporary:
-            temporary.write_text(with_section(page, SECTION, table(results)), encoding="utf-8")
+        write_sections(PAGE, {SECTION: table(results)})
 
 
 if __name__ == "__main__":

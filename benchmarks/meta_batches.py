@@ -11,9 +11,10 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from benchmarks.results import newest, percent, with_section
+from benchmarks.pages import write_sections
+from benchmarks.results import newest, percent
 from benchmarks.runs import FOLDER, as_arguments, machine
-from src.cli.atomic_files import make_folder, replacing, write_json
+from src.cli.atomic_files import make_folder, write_json
 from src.cli.command_line import parse
 from src.cli.errors import InputError
 from src.cli.options import TRAIN, Option
@@ -81,9 +82,7 @@ def main() -> None:
                {"machine": machine("mindspore", "numpy"), "flags": {"epoch": options.epoch} | given,
                 "passes": figures})
     if not options.json:
-        page = PAGE.read_text(encoding="utf-8")
-        with replacing(PAGE) as temporary:
-            temporary.write_text(with_section(page, SECTION, text), encoding="utf-8")
+        write_sections(PAGE, {SECTION: text})
 
 
 if __name__ == "__main__":

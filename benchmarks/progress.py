@@ -20,7 +20,8 @@ from matplotlib.ticker import PercentFormatter
 
 from benchmarks.cells import CELLS, Cell
 from benchmarks.judging import judge_checkpoints
-from benchmarks.results import WORDS, percent, with_section
+from benchmarks.pages import write_sections
+from benchmarks.results import WORDS, percent
 from benchmarks.runs import FOLDER, as_arguments, machine
 from src.cli.atomic_files import replacing, write_json
 from src.cli.errors import InputError
@@ -137,9 +138,7 @@ def main() -> None:
         write_json(RESULTS, results)
     else:
         draw(results, PICTURE)
-        page = PAGE.read_text(encoding="utf-8")
-        with replacing(PAGE) as temporary:
-            temporary.write_text(with_section(page, SECTION, table(results)), encoding="utf-8")
+        write_sections(PAGE, {SECTION: table(results)})
 
 
 if __name__ == "__main__":

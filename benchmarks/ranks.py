@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.pages import write_sections
 from benchmarks.rank_step import OPTIONS
-from benchmarks.results import with_section
 from benchmarks.runs import FOLDER, ROUNDS, as_arguments, machine
-from src.cli.atomic_files import replacing, write_json
+from src.cli.atomic_files import write_json
 from src.cli.command_line import parse
 from src.cli.errors import InputError
 from src.cli.options import BENCH, Option
@@ -211,11 +211,7 @@ def main() -> None:
                 "many ranks": many_table(model)}
     print("\n\n".join(sections.values()))
     if not options.json:
-        page = PAGE.read_text(encoding="utf-8")
-        for name, text in sections.items():
-            page = with_section(page, name, text)
-        with replacing(PAGE) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        write_sections(PAGE, sections)
     if not options.earlier:
         write_json(options.json or FOLDER / "ranks.json", content)
 

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import CELLS, OWN, Cell
+from benchmarks.pages import write_sections, write_text
 from benchmarks.runs import as_arguments
-from src.cli.atomic_files import make_folder, replacing, write_json
+from src.cli.atomic_files import make_folder, write_json
 from src.cli.errors import InputError
 from src.cli.presets import as_yaml
 from src.cli.program import run_program
@@ -143,22 +144,13 @@ def table(options: argparse.Namespace) -> None:
         path, _ = newest(CHECKPOINTS / cell.name)
         if path:
             results = evaluated(cell, path, options.data_path)
-            _write(path.parent / CARD, model_card(cell, path, results))
+            write_text(path.parent / CARD, model_card(cell, path, results))
     compared = [cell for cell in CELLS.values() if cell.published]
     sections = {"results": results_table(CELLS.values()), "main results": results_table(compared),
                 "seeds": over_seeds(), "unfinished runs": ledger()}
     for name in PAGES:
-        page = ROOT / name
-        text = page.read_text(encoding="utf-8")
-        for section, content in sections.items():
-            text = with_section(text, section, content.replace("](", "](" + "../" * name.count("/")))
-        _write(page, text)
-
-
-def with_section(text: str, section: str, content: str) -> str:
-    """`text` with `content` between the marks of a section, where it has them."""
-    return re.sub(f"(<!-- {section} -->\n).*?(<!-- end of {section} -->)",
-                  lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
+        up = "../" * name.count("/")
+        write_sections(ROOT / name, {section: text.replace("](", f"]({up}") for section, text in sections.items()})
 
 
 def evaluated(cell: Cell, path: Path, data_path: str) -> dict:
@@ -289,11 +281,6 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
         f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name}{protocol} "
         f"--test_batches {TEST_BATCHES}`",
         "Licence: Apache 2.0, as the project; Omniglot is under the MIT licence.", ""])
-
-
-def _write(path, text):
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
