@@ -55,7 +55,7 @@ def test_a_change_is_trained_and_judged(data_path, tmp_path, monkeypatch):
     monkeypatch.setattr(controlled, "EPOCHS", 4)
     monkeypatch.setattr(controlled, "BATCHES", 1)
     small = Change("small", "", "", {"n_way": 2, "k_qry": 1, "task_num": 2, "update_step_test": 1},
-                   first={"filters": 4})
+                   layers={"conv2d": {"filters": 4}})
     found = controlled.run(small, 1, tmp_path, str(data_path))
     assert list(found["curve"]) == ["2", "4", "8"]
     assert all(0 <= judged["mean"] <= 1 for judged in found["curve"].values())
