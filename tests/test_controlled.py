@@ -54,6 +54,7 @@ def test_the_picture_is_drawn(tmp_path):
 def test_a_change_is_trained_and_judged(data_path, tmp_path, monkeypatch):
     monkeypatch.setattr(controlled, "EPOCHS", 4)
     monkeypatch.setattr(controlled, "BATCHES", 1)
+    monkeypatch.setattr(controlled, "TRAINED", 300)   # of the glyphs too
     small = Change("small", "", "", {"n_way": 2, "k_qry": 1, "task_num": 2, "update_step_test": 1},
                    layers={"conv2d": {"filters": 4}})
     found = controlled.run(small, 1, tmp_path, str(data_path))
