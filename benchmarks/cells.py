@@ -78,8 +78,6 @@ CELLS = {cell.name: cell for cell in (
          training="5way-1shot-shuffled", judged=FIVE_WAYS | FIVE_SHOTS | {"update_lr": 0.1}),
     Cell("20way-1shot-shuffled", "20-way 1-shot, half as long, shuffled split", SHUFFLED,
          training="5way-1shot-shuffled"),
-    Cell("20way-5shot-shuffled", "20-way 5-shot, half as long, shuffled split", SHUFFLED,
-         training="5way-1shot-shuffled", judged=FIVE_SHOTS | {"update_lr": 0.2}),
     Cell("5way-1shot-support", "5-way 1-shot, half as long", SUPPORT, training="20way-1shot-support",
          judged=FIVE_WAYS),
     Cell("20way-1shot-support", "20-way 1-shot, half as long", SUPPORT),
