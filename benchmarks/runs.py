@@ -50,6 +50,15 @@ def run(program: str, flags: dict) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def run_silently(program: str, flags: dict) -> None:
+    """Run a program of the project, by its path in it, to its end, and show none of its lines."""
+    command = [sys.executable, str(FOLDER.parent / program), *as_arguments(flags)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FOLDER.parent)}, stdout=subprocess.DEVNULL,
+                          check=False)
+    if done.returncode:
+        raise InputError(f"{program} ended with {done.returncode}; expected it to end well")
+
+
 def in_turn(runs: Mapping[Any, Callable[[], dict]], rounds: int) -> dict[Any, dict]:
     """Medians over the rounds.
 
