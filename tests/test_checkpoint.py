@@ -9,8 +9,9 @@ from networks import NETWORKS
 
 from src.cli.command_line import parse
 from src.cli.errors import InputError
-from src.cli.options import EVAL
+from src.cli.options import EVAL, TRAIN
 from src.training import checkpoint, saving
+from src.training.continuing import adopt_options
 from src.training.from_options import make_meta
 from src.training.optimizer import clipped
 
@@ -160,6 +161,18 @@ def test_flags_by_hand_win_over_a_preset_by_hand_over_the_checkpoint(tmp_path):
     assert (options.n_way, options.update_lr, options.update_step_test, options.imgsz) == (2, 0.7, 6, 12)
     assert options.network == STORED["network"]
     assert options.k_qry == 15   # not asked for: the program's own default
+
+
+def test_an_option_newer_than_a_run_has_no_effect_on_it(tmp_path):
+    """A run of before there was --augment is not begun to be augmented because the default preset is."""
+    path, *_ = write(tmp_path)
+    loaded = checkpoint.load(path)
+    for name in ("augment", "ema_decay"):
+        del loaded.options[name]
+    options = parse(TRAIN, "", ["--data_path", "x", "--ema_decay", "0.9"])
+    assert options.augment > 0
+    adopt_options(options, loaded)
+    assert (options.augment, options.ema_decay) == (0, 0.9)
 
 
 def test_stored_value_out_of_range_is_refused(tmp_path):

@@ -14,6 +14,8 @@ OF_THIS_CALL = ("device_target", "device_id", "mode", "workers", "data_path", "c
 def adopt_options(options: Namespace, checkpoint: Checkpoint) -> None:
     """Complete the options of a training by those of the run that wrote `checkpoint`.
 
+    An option newer than that run has its own default, as it had no effect there: not what the default preset says.
+
     Raises
     ------
     InputError
@@ -21,8 +23,11 @@ def adopt_options(options: Namespace, checkpoint: Checkpoint) -> None:
     """
     if checkpoint.episodes is not None:
         refuse_changes(options, checkpoint)
-    names = [option.name for option in options_of(TRAIN) if option.name not in OF_THIS_CALL]
-    checkpoint.adopt_options(options, [*names, "network"])
+    adopted = [option for option in options_of(TRAIN) if option.name not in OF_THIS_CALL]
+    checkpoint.adopt_options(options, [*(option.name for option in adopted), "network"])
+    if checkpoint.options:   # another program's file has none
+        known = given_by_hand(options) | checkpoint.options.keys()
+        vars(options).update({option.name: option.default_for(TRAIN) for option in adopted if option.name not in known})
 
 
 def refuse_changes(options: Namespace, checkpoint: Checkpoint) -> None:
