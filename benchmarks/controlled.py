@@ -77,8 +77,8 @@ class Change:
         return [round(part * self.epochs) for part in PARTS]
 
 
-BATCH, INNER, ALGORITHM, NETWORK, IMAGES = ("tasks and query images", "inner steps", "algorithm", "network and loss",
-                                            "training images")
+BATCH, INNER, ALGORITHM, NETWORK, IMAGES, TOGETHER = ("tasks and query images", "inner steps", "algorithm",
+                                                      "network and loss", "training images", "several together")
 STEPS = "{} inner steps of {}, in training and judging"
 CHANGES = {change.name: change for change in (
     Change(BASE, "the recipe", ""),
@@ -87,6 +87,7 @@ CHANGES = {change.name: change for change in (
     Change("tasks-2", "2 tasks a step instead of 4", BATCH, {"task_num": 2}),
     Change("tasks-8", "8 tasks a step", BATCH, {"task_num": 8}),
     Change("rate-0.8", "an inner rate of 0.8 instead of 1.6", INNER, {"update_lr": 0.8}),
+    Change("rate-0.4", "an inner rate of 0.4", INNER, {"update_lr": 0.4}),
     Change("rate-3.2", "an inner rate of 3.2", INNER, {"update_lr": 3.2}),
     Change("steps-2", STEPS.format("two", "1.6"), INNER, {"update_step": 2}),
     Change("steps-4", STEPS.format("four", "0.8"), INNER, {"update_step": 4, "update_step_test": 4, "update_lr": 0.8}),
@@ -104,6 +105,8 @@ CHANGES = {change.name: change for change in (
     Change("elastic-1", "elastic changes of 1 besides", IMAGES, {"elastic": 1}),
     Change("turned-classes", "turned characters as classes of their own", IMAGES, {"rotate": False},
            turned_classes=True),
+    Change("combined", "2 tasks a step, an inner rate of 0.8, equal rows of the head", TOGETHER,
+           {"task_num": 2, "update_lr": 0.8}, {"linear": {"init_scale": 0}}),
 )}
 
 
