@@ -23,11 +23,12 @@ def adopt_options(options: Namespace, checkpoint: Checkpoint) -> None:
     """
     if checkpoint.episodes is not None:
         refuse_changes(options, checkpoint)
-    adopted = [option for option in options_of(TRAIN) if option.name not in OF_THIS_CALL]
-    checkpoint.adopt_options(options, [*(option.name for option in adopted), "network"])
+    defaults = {option.name: option.default_for(TRAIN) for option in options_of(TRAIN)
+                if option.name not in OF_THIS_CALL}
     if checkpoint.options:   # another program's file has none
-        known = given_by_hand(options) | checkpoint.options.keys()
-        vars(options).update({option.name: option.default_for(TRAIN) for option in adopted if option.name not in known})
+        by_hand = given_by_hand(options)
+        vars(options).update({name: value for name, value in defaults.items() if name not in by_hand})
+    checkpoint.adopt_options(options, [*defaults, "network"])
 
 
 def refuse_changes(options: Namespace, checkpoint: Checkpoint) -> None:
