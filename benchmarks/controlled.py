@@ -18,7 +18,7 @@ from matplotlib.ticker import PercentFormatter
 
 from benchmarks.judging import judge_checkpoints
 from benchmarks.pages import write_sections, write_text
-from benchmarks.runs import FOLDER, machine, run_silently
+from benchmarks.runs import FOLDER, machine, run_to_end
 from src.cli.atomic_files import make_folder, replacing, write_json
 from src.cli.errors import InputError
 from src.cli.presets import as_yaml, read_preset
@@ -136,7 +136,7 @@ def train(change: Change, seed: int, folder: Path, data_path: str) -> float:
         np.save(Path(data_path) / "omniglot.npy", images)
         flags["n_train_classes"] = 4 * (TRAINED - HELD_OUT) + HELD_OUT
     before = _processor_minutes()
-    run_silently("omniglot_train.py", flags | {"data_path": data_path, "output_dir": folder, "overwrite": True})
+    run_to_end("omniglot_train.py", flags | {"data_path": data_path, "output_dir": folder, "overwrite": True})
     return _processor_minutes() - before
 
 

@@ -5,18 +5,14 @@
 Trainings are in --output_dir, one folder a size. One that was stopped goes on from its newest checkpoint, one that is
 finished is only read. The table goes to the screen and into docs/scaling.md, the figures to meta_batches.json.
 """
-import os
-import subprocess
-import sys
 from argparse import Namespace
 from pathlib import Path
 
 from benchmarks.pages import write_sections
 from benchmarks.results import newest, percent
-from benchmarks.runs import FOLDER, as_arguments, machine
+from benchmarks.runs import FOLDER, machine, run_to_end
 from src.cli.atomic_files import make_folder, write_json
 from src.cli.command_line import parse
-from src.cli.errors import InputError
 from src.cli.options import TRAIN, Option
 from src.cli.program import run_program
 from src.training.run_log import FILE_NAME, TEST, read_metrics
@@ -38,16 +34,13 @@ def train(tasks: int, options: Namespace) -> list[dict]:
     Raises
     ------
     InputError
-        Where the training ends with an error, which it has said itself by then.
+        Where the training ends with an error.
     """
     folder = make_folder(Path(options.output_dir) / str(tasks), "--output_dir")
     path, done = newest(folder)
     if done < options.epoch:
         start = {"ckpt": path} if path else {"overwrite": True}
-        flags = _flags(tasks, options) | {"output_dir": folder} | start
-        command = [sys.executable, str(ROOT / "omniglot_train.py"), *as_arguments(flags)]
-        if subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode:
-            raise InputError(f"the training with --task_num {tasks} ended with an error; expected it to end well")
+        run_to_end("omniglot_train.py", _flags(tasks, options) | {"output_dir": folder} | start, shown=True)
     return [record for record in read_metrics(folder / FILE_NAME) if f"{TEST}accuracy" in record]
 
 

@@ -19,7 +19,7 @@ from benchmarks.cells import CELLS, Cell
 from benchmarks.judging import judge_checkpoints
 from benchmarks.pages import write_sections
 from benchmarks.results import WORDS, percent
-from benchmarks.runs import FOLDER, machine, run_silently
+from benchmarks.runs import FOLDER, machine, run_to_end
 from src.cli.atomic_files import replacing, write_json
 from src.cli.errors import InputError
 from src.cli.program import run_program
@@ -61,7 +61,7 @@ def step_ms(program: str, data_path: str) -> float:
     epochs = TIMED_EPOCHS[program]
     flags = {name: value for name, value in CELLS[RUN].flags.items() if not name.startswith(("val_", "eval_"))}
     with tempfile.TemporaryDirectory() as folder:
-        run_silently(program, flags | {"epoch": epochs, "log_every": 1, "data_path": data_path, "output_dir": folder})
+        run_to_end(program, flags | {"epoch": epochs, "log_every": 1, "data_path": data_path, "output_dir": folder})
         records = read_metrics(Path(folder) / "metrics.jsonl")
     return statistics.median(record["milliseconds"] for record in records[epochs // 2:])
 

@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -25,7 +24,7 @@ from typing import Any
 
 from benchmarks.cells import CELLS, OWN, Cell
 from benchmarks.pages import write_sections, write_text
-from benchmarks.runs import as_arguments
+from benchmarks.runs import as_arguments, run_to_end
 from src.cli.atomic_files import make_folder, write_json
 from src.cli.errors import InputError
 from src.cli.presets import as_yaml
@@ -169,10 +168,8 @@ def _evaluate(cell, path, protocol, data_path):
     print(f"{cell.name}, {protocol}:", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / RESULTS
-        command = [sys.executable, str(ROOT / "eval.py"), *_evaluation_flags(cell, protocol), "--data_path", data_path,
-                   "--ckpt", str(path), "--json", str(out)]
-        if subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False).returncode:
-            raise InputError(f"{path}: its evaluation ended with an error; expected a network that eval.py takes")
+        flags = _evaluation_flags(cell, protocol) | {"data_path": data_path, "ckpt": path, "json": out}
+        run_to_end("eval.py", flags, shown=True)
         results = json.loads(out.read_text(encoding="utf-8"))
     names = ("mean", "interval_95", "tasks", "k_qry", "rotate", "update_step_test")
     return {name: results[name] for name in names} | {"first_batches": results["batches"][:FIRST_BATCHES]}
@@ -180,7 +177,7 @@ def _evaluate(cell, path, protocol, data_path):
 
 def _evaluation_flags(cell, protocol):
     own = {"k_qry": cell.setting("k_qry"), "rotate": cell.setting("rotate")}
-    return as_arguments((own if protocol == OWN else {"protocol": protocol}) | {"test_batches": TEST_BATCHES})
+    return (own if protocol == OWN else {"protocol": protocol}) | {"test_batches": TEST_BATCHES}
 
 
 def _results(folder):

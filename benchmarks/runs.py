@@ -50,13 +50,20 @@ def run(program: str, flags: dict) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_silently(program: str, flags: dict) -> None:
-    """Run a program of the project, by its path in it, to its end, and show none of its lines."""
-    command = [sys.executable, str(FOLDER.parent / program), *as_arguments(flags)]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(FOLDER.parent)}, stdout=subprocess.DEVNULL,
-                          check=False)
+def run_to_end(program: str, flags: dict, shown: bool = False) -> None:
+    """Run a program of the project, by its path in it, to its end; its lines are shown or not, its errors always.
+
+    Raises
+    ------
+    InputError
+        Where its exit status is not 0.
+    """
+    arguments = as_arguments(flags)
+    done = subprocess.run([sys.executable, str(FOLDER.parent / program), *arguments], check=False,
+                          env=os.environ | {"PYTHONPATH": str(FOLDER.parent)},
+                          stdout=None if shown else subprocess.DEVNULL)
     if done.returncode:
-        raise InputError(f"{program} ended with {done.returncode}; expected it to end well")
+        raise InputError(f"{program} {' '.join(arguments)}: it ended with {done.returncode}; expected 0")
 
 
 def in_turn(runs: Mapping[Any, Callable[[], dict]], rounds: int) -> dict[Any, dict]:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from benchmarks import meta_batches, nearest_pixel, page
+from benchmarks import meta_batches, nearest_pixel, page, runs
 from benchmarks.growth import by_steps, by_tasks
 from benchmarks.ranks import Model, fitted, many_table, measured_table, medians, stops_paying
 from benchmarks.runs import as_arguments, in_turn
@@ -116,7 +116,7 @@ def test_meta_batches_are_tested_on_as_many_tasks_and_finished_trainings_are_onl
         folder.joinpath(f"maml-{last}_1.ckpt").touch()
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(meta_batches, "subprocess", SimpleNamespace(run=train))
+    monkeypatch.setattr(runs, "subprocess", SimpleNamespace(run=train))
     monkeypatch.setattr(sys, "argv", ["meta_batches.py", "--data_path", "D", "--tasks", "32,64", "--epoch", "8",
                                       "--k_qry", "3", "--output_dir", str(tmp_path),
                                       "--json", str(tmp_path / "of.json")])
@@ -130,10 +130,10 @@ def test_meta_batches_are_tested_on_as_many_tasks_and_finished_trainings_are_onl
 
 
 def test_meta_batches_end_where_a_training_does(monkeypatch, tmp_path):
-    monkeypatch.setattr(meta_batches, "subprocess", SimpleNamespace(
+    monkeypatch.setattr(runs, "subprocess", SimpleNamespace(
         run=lambda command, **_: subprocess.CompletedProcess(command, 2)))
     monkeypatch.setattr(sys, "argv", ["meta_batches.py", "--data_path", "D", "--output_dir", str(tmp_path)])
-    with pytest.raises(InputError, match="--task_num 32 ended with an error"):
+    with pytest.raises(InputError, match="omniglot_train.py .*--task_num 32 .*: it ended with 2; expected 0"):
         meta_batches.main()
 
 
