@@ -8,7 +8,8 @@ from src.training.protocols import PAPER, STRICT
 
 OWN = "own"   # the protocol of a source system: query images and rotation as it trains
 VALIDATION = {"val_classes": 86, "eval_every": 500, "eval_batches": 50, "save_every": 250}   # the last two alphabets
-TWENTY_WAYS = {"preset": "pooling-20way", "epoch": 12000} | VALIDATION
+TWENTY_WAYS = {"preset": "pooling-20way-4tasks", "epoch": 12000} | VALIDATION
+TWO_TASKS = {"preset": "pooling-20way", "epoch": 24000} | VALIDATION | {"eval_every": 1000, "eval_batches": 100}
 SEEDS = TWENTY_WAYS | {"epoch": 6000}   # half the length: what another seed or split changes shows there as well
 SHUFFLED = SEEDS | {"split": "shuffled"}   # the papers' split
 SUPPORT = SEEDS | {"statistics": "support"}   # what predict.py asks for
@@ -90,6 +91,9 @@ CELLS = {cell.name: cell for cell in (
     Cell("20way-1shot", "20-way 1-shot", TWENTY_WAYS, published=FINN.format("95.8 %")),
     Cell("20way-5shot", "20-way 5-shot", TWENTY_WAYS, published=FINN.format("98.9 %"), training="20way-1shot",
          judged=FIVE_SHOTS | {"update_lr": 0.2}),
+    Cell("5way-1shot-2tasks", "5-way 1-shot, 2 tasks a step", TWO_TASKS, training="20way-1shot-2tasks",
+         judged={"n_way": 5, "update_lr": 0.2}),
+    Cell("20way-1shot-2tasks", "20-way 1-shot, 2 tasks a step", TWO_TASKS),
     Cell("modelzoo", "preset `modelzoo`", SOURCE | {"preset": "modelzoo", "epoch": 20000, "eval_every": 1000}, (OWN,),
          "94.9 % (its README)"),
     Cell("notebook", "preset `notebook`", SOURCE | {"preset": "notebook", "epoch": 3000}, (OWN,)),
