@@ -221,15 +221,17 @@ def trained_for(path: Path) -> int:
 
 
 def ledger() -> str:
-    """A row for each unfinished run that is kept: how far it is, what that took, and its latest accuracy."""
-    lines = ["| run | epochs done | of | minutes | accuracy on characters not trained on | epoch of that |",
-             "| --- | --- | --- | --- | --- | --- |"]
+    """A row for each unfinished run that is kept, if any: how far it is, what that took, and its latest accuracy."""
+    lines = []
     for cell in CELLS.values():
         path, epoch = newest(UNFINISHED / cell.name)
         if path:
             lines.append(f"| `{cell.name}` | {epoch} | {cell.flags['epoch']} | {minutes(path.parent, epoch):.0f} | "
                          f"{_latest_pass(path.parent)} |")
-    return "\n".join(lines)
+    if not lines:
+        return "None is kept now."
+    return "\n".join(["| run | epochs done | of | minutes | accuracy on characters not trained on | epoch of that |",
+                      "| --- | --- | --- | --- | --- | --- |", *lines])
 
 
 def _latest_pass(folder):
