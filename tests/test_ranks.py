@@ -226,6 +226,9 @@ def test_who_failed_is_named_and_not_whom_the_launcher_ended_for_it(capsys, monk
     assert (watch._conclude(), capsys.readouterr().err) == (2, "")   # rank 0's own line was shown already
     watch.forced = set()
     assert (watch._conclude(), capsys.readouterr().err[:36]) == (2, "error: rank 1 was killed by SIGKILL;")
+    (tmp_path / "rank_logs" / "rank_1.log").write_text("error: --workers 2: worker 2 was killed by SIGKILL\n")
+    watch.codes = {1: 2, 0: -signal.SIGSEGV}   # which had said why it ends
+    assert (watch._conclude(), capsys.readouterr().err) == (2, "")
 
 
 def test_a_rank_that_never_comes_is_not_waited_for_long(flags, data_path, tmp_path):

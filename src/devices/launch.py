@@ -212,7 +212,8 @@ class Watch:
             return self.codes.get(0, 0) if self.codes.get(0, 0) >= 0 else 1
         if not failed:
             return 0
-        killed = [rank for rank in failed if self.codes[rank] < 0]
+        # MindSpore may crash while a process ends that has said what went wrong: then that is the cause
+        killed = [rank for rank in failed if self.codes[rank] < 0 and not _complaint_of(rank)]
         rank = (killed or failed)[0]
         complaint = _complaint_of(rank)
         if killed:
