@@ -262,7 +262,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
               f"{results[protocol]['k_qry']} query images a class, "
               f"{'rotated' if results[protocol]['rotate'] else 'not rotated'}, "
               f"{results[protocol]['update_step_test']} inner steps)" for protocol in cell.protocols]
-    protocol = "" if OWN in cell.protocols else f" --protocol {cell.protocols[0]}"
+    flags = " ".join(as_arguments(_evaluation_flags(cell, cell.protocols[0])))
     n_way, k_spt = (cell.judged.get(name, cell.setting(name)) for name in ("n_way", "k_spt"))
     val_classes = cell.setting("val_classes")
     held_out = f" ({val_classes} of them held out to choose the epoch)" if val_classes else ""
@@ -277,8 +277,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
         f"Trained: `python benchmarks/results.py run {cell.name} --data_path D`, {trained_for(path)} epochs of "
         f"{cell.setting('task_num')} tasks; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} minutes.",
-        f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name}{protocol} "
-        f"--test_batches {TEST_BATCHES}`",
+        f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name} {flags}`",
         "Licence: Apache 2.0, as the project; Omniglot is under the MIT licence.", ""])
 
 

@@ -1,6 +1,8 @@
 """The published results: runs that start and go on, what is kept of them, and the tables made from that."""
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ from benchmarks.cells import CELLS, OWN, Cell
 from benchmarks.runs import as_arguments
 from src.cli.command_line import parse
 from src.cli.errors import InputError
-from src.cli.options import TRAIN
+from src.cli.options import EVAL, TRAIN
 from src.training import checkpoint
 from src.training.run_log import read_metrics
 
@@ -58,6 +60,16 @@ def test_a_published_network_repeats_its_results(name, data_path, tmp_path):
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["batches"] == pytest.approx(known, abs=0.002)   # a few query images more or less are rounding
+
+
+@pytest.mark.parametrize("name", [name for name, cell in CELLS.items() if cell.protocols == (OWN,)])
+def test_a_card_names_the_query_images_that_were_judged(name, monkeypatch):
+    folder = results.CHECKPOINTS / name
+    command = re.search("`python eval.py (.*)`", (folder / "README.md").read_text(encoding="utf-8"))[1]
+    monkeypatch.chdir(ROOT)
+    options = parse(EVAL, "", shlex.split(command))
+    judged = json.loads((folder / "results.json").read_text())[OWN]
+    assert (options.k_qry, options.rotate) == (judged["k_qry"], judged["rotate"])
 
 
 @pytest.fixture
