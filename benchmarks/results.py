@@ -266,7 +266,8 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
     n_way, k_spt = (cell.judged.get(name, cell.setting(name)) for name in ("n_way", "k_spt"))
     val_classes = cell.setting("val_classes")
     held_out = f" ({val_classes} of them held out to choose the epoch)" if val_classes else ""
-    trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if cell.judged else ""
+    other_task = {"n_way", "k_spt"} & cell.judged.keys()
+    trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if other_task else ""
     return "\n".join([
         f"# {cell.title}", "",
         f"MAML for MindSpore, preset `{cell.flags['preset']}`, "
