@@ -53,8 +53,8 @@ class Change:
         Of omniglot_train.py.
     layers : dict
         By kind of layer, properties that all layers of it have instead of the recipe's.
-    first : dict
-        Properties of the first layer.
+    filters : tuple of int
+        Of the convolutions, in order; empty: the recipe's.
     turned_classes : bool
         Whether a turned character is a class of its own.
     """
@@ -64,7 +64,7 @@ class Change:
     group: str
     flags: dict = field(default_factory=dict)
     layers: dict = field(default_factory=dict)
-    first: dict = field(default_factory=dict)
+    filters: tuple = ()
     turned_classes: bool = False
 
     @property
@@ -81,6 +81,8 @@ class Change:
 BATCH, INNER, ALGORITHM, NETWORK, IMAGES, TOGETHER = ("tasks and query images", "inner steps", "algorithm",
                                                       "network and loss", "training images", "several together")
 STEPS = "{} inner steps of {}, in training and judging"
+WIDE = (32, 64, 128, 128)
+COMBINED = {"flags": {"task_num": 2, "update_lr": 0.8}, "layers": {"linear": {"init_scale": 0}}}
 CHANGES = {change.name: change for change in (
     Change(BASE, "the recipe", ""),
     Change("k_qry-1", "1 query image a class instead of 3", BATCH, {"k_qry": 1}),
@@ -98,7 +100,8 @@ CHANGES = {change.name: change for change in (
     Change("meta-sgd", "Meta-SGD", ALGORITHM, {"algorithm": "meta-sgd", "update_step_test": 1}),
     Change("gamma", "gamma in every normalisation", NETWORK, layers={"bn": {"gamma": True}}),
     Change("equal-head", "rows of the head that start equal, at 0", NETWORK, layers={"linear": {"init_scale": 0}}),
-    Change("filters-64", "64 filters in the first convolution instead of 32", NETWORK, first={"filters": 64}),
+    Change("filters-64", "64 filters in the first convolution instead of 32", NETWORK, filters=(64, 64, 64, 64)),
+    Change("filters-128", "128 filters in the last two convolutions instead of 64", NETWORK, filters=WIDE),
     Change("smoothing", "label smoothing of 0.1", NETWORK, {"label_smoothing": 0.1}),
     Change("augment-0", "no affine changes", IMAGES, {"augment": 0}),
     Change("augment-2", "affine changes twice as strong", IMAGES, {"augment": 2}),
@@ -106,8 +109,9 @@ CHANGES = {change.name: change for change in (
     Change("elastic-1", "elastic changes of 1 besides", IMAGES, {"elastic": 1}),
     Change("turned-classes", "turned characters as classes of their own", IMAGES, {"rotate": False},
            turned_classes=True),
-    Change("combined", "2 tasks a step, an inner rate of 0.8, equal rows of the head", TOGETHER,
-           {"task_num": 2, "update_lr": 0.8}, {"linear": {"init_scale": 0}}),
+    Change("combined", "2 tasks a step, an inner rate of 0.8, equal rows of the head", TOGETHER, **COMBINED),
+    Change("combined-128", "the same, and 128 filters in the last two convolutions", TOGETHER, **COMBINED,
+           filters=WIDE),
 )}
 
 
@@ -115,7 +119,10 @@ def changed_preset(change: Change) -> dict:
     """The options and the network of the recipe with this change to its layers."""
     preset = read_preset(RECIPE)
     layers = [layer | change.layers.get(layer["layer"], {}) for layer in preset["network"]]
-    return preset | {"network": [layers[0] | change.first, *layers[1:]]}
+    convolutions = [layer for layer in layers if layer["layer"] == "conv2d"]
+    for layer, filters in zip(convolutions, change.filters):
+        layer["filters"] = filters
+    return preset | {"network": layers}
 
 
 def turned(images: np.ndarray) -> np.ndarray:
