@@ -82,7 +82,7 @@ BATCH, INNER, ALGORITHM, NETWORK, IMAGES, TOGETHER = ("tasks and query images", 
                                                       "network and loss", "training images", "several together")
 STEPS = "{} inner steps of {}, in training and judging"
 WIDE = (32, 64, 128, 128)
-COMBINED = {"flags": {"task_num": 2, "update_lr": 0.8}, "layers": {"linear": {"init_scale": 0}}}
+SMALL_STEPS, EQUAL_HEAD = {"task_num": 2, "update_lr": 0.8}, {"linear": {"init_scale": 0}}
 CHANGES = {change.name: change for change in (
     Change(BASE, "the recipe", ""),
     Change("k_qry-1", "1 query image a class instead of 3", BATCH, {"k_qry": 1}),
@@ -99,7 +99,7 @@ CHANGES = {change.name: change for change in (
            {"algorithm": "maml++", "update_step": 2, "multi_step_epochs": EPOCHS // 5}),
     Change("meta-sgd", "Meta-SGD", ALGORITHM, {"algorithm": "meta-sgd", "update_step_test": 1}),
     Change("gamma", "gamma in every normalisation", NETWORK, layers={"bn": {"gamma": True}}),
-    Change("equal-head", "rows of the head that start equal, at 0", NETWORK, layers={"linear": {"init_scale": 0}}),
+    Change("equal-head", "rows of the head that start equal, at 0", NETWORK, layers=EQUAL_HEAD),
     Change("filters-64", "64 filters in the first convolution instead of 32", NETWORK, filters=(64, 64, 64, 64)),
     Change("filters-128", "128 filters in the last two convolutions instead of 64", NETWORK, filters=WIDE),
     Change("smoothing", "label smoothing of 0.1", NETWORK, {"label_smoothing": 0.1}),
@@ -109,9 +109,10 @@ CHANGES = {change.name: change for change in (
     Change("elastic-1", "elastic changes of 1 besides", IMAGES, {"elastic": 1}),
     Change("turned-classes", "turned characters as classes of their own", IMAGES, {"rotate": False},
            turned_classes=True),
-    Change("combined", "2 tasks a step, an inner rate of 0.8, equal rows of the head", TOGETHER, **COMBINED),
-    Change("combined-128", "the same, and 128 filters in the last two convolutions", TOGETHER, **COMBINED,
-           filters=WIDE),
+    Change("combined", "2 tasks a step, an inner rate of 0.8, equal rows of the head", TOGETHER, SMALL_STEPS,
+           EQUAL_HEAD),
+    Change("combined-128", "the same, and 128 filters in the last two convolutions", TOGETHER, SMALL_STEPS,
+           EQUAL_HEAD, filters=WIDE),
 )}
 
 
