@@ -212,15 +212,15 @@ class Watch:
             return self.codes.get(0, 0) if self.codes.get(0, 0) >= 0 else 1
         if not failed:
             return 0
+        complaints = {rank: _complaint_of(rank) for rank in {0, *failed}}
         # MindSpore may crash while a process ends that has said what went wrong: then that is the cause
-        killed = [rank for rank in failed if self.codes[rank] < 0 and not _complaint_of(rank)]
+        killed = [rank for rank in failed if self.codes[rank] < 0 and not complaints[rank]]
         rank = (killed or failed)[0]
-        complaint = _complaint_of(rank)
         if killed:
             print(f"error: rank {rank} was killed by {signal.Signals(-self.codes[rank]).name}; the others were ended, "
                   f"and {_log_of(rank)} holds what it printed", file=sys.stderr)
-        elif complaint != _complaint_of(0) or not complaint:
-            print(f"error: rank {rank} ended with exit code {self.codes[rank]}: {complaint or _log_of(rank)}",
+        elif complaints[rank] != complaints[0] or not complaints[rank]:
+            print(f"error: rank {rank} ended with exit code {self.codes[rank]}: {complaints[rank] or _log_of(rank)}",
                   file=sys.stderr)
         return 2
 
