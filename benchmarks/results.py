@@ -64,7 +64,10 @@ def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
     if done >= cell.flags["epoch"]:
         print(f"{cell.name} is finished: {own}")
         return
-    flags = {"ckpt": own} if own else cell.flags | {"overwrite": True}   # where one was killed before it saved
+    begun = cell.flags | {"overwrite": True}   # where one was killed before it saved
+    if cell.after:
+        begun["ckpt"], _ = newest(CHECKPOINTS / cell.after)
+    flags = {"ckpt": own} if own else begun
     command = [sys.executable, str(ROOT / "omniglot_train.py"), *as_arguments(flags), "--data_path", options.data_path,
                "--output_dir", str(folder), *more]
     os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)})   # signals reach the training itself
@@ -190,15 +193,22 @@ def results_table(cells: Iterable[Cell]) -> str:
     lines = ["| network | statistics of | strict | papers' protocol | its source's own | published | epochs | tasks "
              "| minutes |", "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for cell in cells:
-        path, epoch = newest(CHECKPOINTS / cell.name)
+        path, _ = newest(CHECKPOINTS / cell.name)
         if path:
             results = _results(path.parent)
             figures = [percent(results[name]) if name in results else "" for name in ("strict", "paper", OWN)]
+            epochs, tasks, took = cost(cell)
             lines.append(f"| [{cell.title}](checkpoints/{cell.name}/{CARD}) | {cell.setting('statistics')} | "
-                         f"{' | '.join(figures)} | {cell.published} "
-                         f"| {trained_for(path)} | {epoch * cell.setting('task_num')} | "
-                         f"{minutes(path.parent, epoch):.0f} |")
+                         f"{' | '.join(figures)} | {cell.published} | {epochs} | {tasks} | {took:.0f} |")
     return "\n".join(lines)
+
+
+def cost(cell: Cell) -> tuple[int, int, float]:
+    """The epochs, tasks and minutes of a published network's training and, if any, of the one that it started from."""
+    path, epoch = newest(CHECKPOINTS / cell.name)
+    own = trained_for(path), epoch * cell.setting("task_num"), minutes(path.parent, epoch)
+    before = cost(CELLS[cell.after]) if cell.after else (0, 0, 0)
+    return own[0] + before[0], own[1] + before[1], own[2] + before[2]
 
 
 def over_seeds() -> str:
@@ -268,6 +278,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
     held_out = f" ({val_classes} of them held out to choose the epoch)" if val_classes else ""
     other_task = {"n_way", "k_spt"} & cell.judged.keys()
     trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if other_task else ""
+    start = f", from the network in checkpoints/{cell.after}" if cell.after else ""
     return "\n".join([
         f"# {cell.title}", "",
         f"MAML for MindSpore, preset `{cell.flags['preset']}`, "
@@ -277,7 +288,8 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
         f"{held_out}, 423 to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
         f"Trained: `python benchmarks/results.py run {cell.name} --data_path D`, {trained_for(path)} epochs of "
-        f"{cell.setting('task_num')} tasks; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} minutes.",
+        f"{cell.setting('task_num')} tasks{start}; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} "
+        f"minutes.",
         f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name} {flags}`",
         "Licence: Apache 2.0, as the project; Omniglot is under the MIT licence.", ""])
 

@@ -45,7 +45,7 @@ def test_characters_held_out_are_whole_alphabets(data_path):
         pytest.skip("prepared without folders of images")
     counts = [len(list(alphabet.iterdir())) for top in tops for alphabet in sorted(top.iterdir())]
     starts = {sum(counts[:number]) for number in range(len(counts))}
-    assert {1200 - cell.flags["val_classes"] for cell in CELLS.values() if "val_classes" in cell.flags} <= starts
+    assert {1200 - held_out for cell in CELLS.values() if (held_out := cell.flags.get("val_classes"))} <= starts
 
 
 @pytest.mark.skipif("OMNIGLOT_PATH" not in os.environ, reason="real Omniglot only")
@@ -169,6 +169,28 @@ def test_seeds_have_a_mean_and_a_spread(tmp_path, monkeypatch):
     *_, strict, paper = results.over_seeds().splitlines()
     assert strict == "| strict | 97.00 % | 98.00 % | 97.50 % | 0.71 |"
     assert paper == "| papers' protocol | 99.00 % | 99.00 % | 99.00 % | 0.00 |"
+
+
+def test_a_training_starts_from_the_published_network_that_it_comes_after(tmp_path, monkeypatch):
+    cells = {"one": Cell("one", "", {"preset": "maml", "epoch": 9}),
+             "two": Cell("two", "", {"preset": "maml", "epoch": 5, "task_num": 2}, after="one")}
+    commands = []
+    monkeypatch.setattr(results, "CELLS", cells)
+    monkeypatch.setattr(results, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(results, "trained_for", lambda path: 10 if path.parent.name == "one" else 5)
+    monkeypatch.setattr(results, "minutes", lambda _folder, epoch: float(epoch))
+    monkeypatch.setattr(os, "execve", lambda _program, command, _environment: commands.append(command))
+    for name, epoch in (("one", 9), ("two", 5)):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+        (tmp_path / "checkpoints" / name / f"maml-{epoch}_1.ckpt").touch()
+    arguments(monkeypatch, "run", "two", "--data_path", "D", "--runs", tmp_path / "runs")
+    results.main()
+    (tmp_path / "runs" / "two" / "maml-3_1.ckpt").touch()   # as if it had been stopped there
+    results.main()
+    started, gone_on = (command[command.index("--ckpt") + 1] for command in commands)
+    assert started == str(tmp_path / "checkpoints" / "one" / "maml-9_1.ckpt")
+    assert gone_on == str(tmp_path / "runs" / "two" / "maml-3_1.ckpt")
+    assert results.cost(cells["two"]) == (15, 9 * 32 + 5 * 2, 14.0)
 
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch):
