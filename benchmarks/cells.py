@@ -10,7 +10,8 @@ OWN = "own"   # the protocol of a source system: query images and rotation as it
 VALIDATION = {"val_classes": 86, "eval_every": 500, "eval_batches": 50, "save_every": 250}   # the last two alphabets
 # Trained at 20 ways for the cells of 5 ways too, for that teaches more in the same time
 TWENTY_WAYS = {"preset": "pooling-20way", "epoch": 24000} | VALIDATION | {"eval_every": 1000, "eval_batches": 100}
-# From the network of that training, on all characters: nothing is chosen by those held out any more, the last is taken
+# From the network of that training, on all characters: nothing is chosen by those held out any more, the last is taken.
+# Inner rate and steps are named, for the published network has those that it is judged with
 TRAINED_ON = {"preset": "pooling-20way", "epoch": 20000, "seed": 2, "meta_lr": 0.002, "update_lr": 0.8,
               "update_step_test": 2, "val_classes": 0, "eval_every": 0, "save_every": 250}
 SHORT = TWENTY_WAYS | {"epoch": 4000, "save_every": 50}   # a quarter of an hour, for benchmarks/progress.py

@@ -64,10 +64,8 @@ def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
     if done >= cell.flags["epoch"]:
         print(f"{cell.name} is finished: {own}")
         return
-    begun = cell.flags | {"overwrite": True}   # where one was killed before it saved
-    if cell.after:
-        begun["ckpt"], _ = newest(CHECKPOINTS / cell.after)
-    flags = {"ckpt": own} if own else begun
+    start = {"ckpt": newest(CHECKPOINTS / cell.after)[0]} if cell.after else {}
+    flags = {"ckpt": own} if own else cell.flags | start | {"overwrite": True}   # where one was killed before it saved
     command = [sys.executable, str(ROOT / "omniglot_train.py"), *as_arguments(flags), "--data_path", options.data_path,
                "--output_dir", str(folder), *more]
     os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)})   # signals reach the training itself
