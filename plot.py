@@ -1,29 +1,5 @@
-"""Draw trainings together: their accuracies over the epochs, and over the inner steps where those were measured.
-
-Each RUN is the --output_dir of a training. Accuracies by inner step come from --per_step in training, and from the
-files in RUN that eval.py --per_step --json wrote.
-"""
-from src.cli.signals import end_while_importing
+"""Draw trainings together: `python plot.py RUN RUN`; the program is src/programs/plot.py."""
+from mindspore_maml.commands import plot
 
 if __name__ == "__main__":
-    end_while_importing()
-
-from src.cli.command_line import parse
-from src.cli.options import PLOT
-from src.cli.program import run_program
-from src.pictures.curves import draw_runs, read_runs
-from src.pictures.files import checked_path, drawing
-
-
-def main() -> int:
-    options = parse(PLOT, __doc__)
-    checked_path(options.out, "--out")
-    runs = read_runs(options.operands)
-    with drawing(options.out, "--out") as path:
-        draw_runs(runs, path)
-    print(path)
-    return 0
-
-
-if __name__ == "__main__":
-    run_program(main)
+    plot()

@@ -2,10 +2,10 @@
 import sys
 import tempfile
 
-import omniglot_train
 from benchmarks.measure import Stopwatch
-from src.cli.program import run_program
-from src.training.step import TrainingStep
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.programs import train
+from mindspore_maml.training.step import TrainingStep
 
 EPOCHS, WARM_UP = 300, 50
 
@@ -16,7 +16,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sys.argv = [*sys.argv, "--epoch", str(EPOCHS), "--save_every", "100", "--log_every", "1",
                     "--eval_every", "0", "--output_dir", folder]
-        omniglot_train.main()
+        train.main()
     whole = steps.ends[-1] - steps.ends[WARM_UP - 1]
     inside = sum(steps.spent[WARM_UP:])
     print(f"{1000 * inside / (EPOCHS - WARM_UP):.1f} ms a step, {1000 * (whole - inside) / (EPOCHS - WARM_UP):.1f} ms "

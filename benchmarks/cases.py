@@ -3,9 +3,9 @@ from argparse import Namespace
 
 import numpy as np
 
-from src.cli.atomic_files import refuse_unwritable
-from src.cli.command_line import parse
-from src.cli.options import BENCH, Option
+from mindspore_maml.cli.atomic_files import refuse_unwritable
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import BENCH, Option
 
 EXTRA = (
     Option("order", "second", "meta-gradient of first or second order; none: evaluation",

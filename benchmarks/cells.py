@@ -2,9 +2,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from src.cli.options import BY_NAME, TRAIN
-from src.cli.presets import read_preset
-from src.training.protocols import PAPER, STRICT
+from mindspore_maml.cli.options import BY_NAME, TRAIN
+from mindspore_maml.cli.presets import read_preset
+from mindspore_maml.training.protocols import PAPER, STRICT
 
 OWN = "own"   # the protocol of a source system: query images and rotation as it trains
 VALIDATION = {"val_classes": 86, "eval_every": 500, "eval_batches": 50, "save_every": 250}   # the last two alphabets

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.runs import machine
-from src.cli.command_line import parse
-from src.cli.errors import one_line
-from src.cli.options import BY_NAME, TRAIN, Option
-from src.cli.presets import read_preset
-from src.cli.program import run_program
-from src.data.glyphs import draw_glyphs
-from src.devices import missing
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import one_line
+from mindspore_maml.cli.options import BY_NAME, TRAIN, Option
+from mindspore_maml.cli.presets import read_preset
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.data.glyphs import draw_glyphs
+from mindspore_maml.devices import missing
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1e-3        # relative, of gradients and steps: a wrong result differs by far more

@@ -4,8 +4,8 @@ import json
 from functools import partial
 
 from benchmarks.runs import COMMON, FOLDER, OURS, PEER, in_turn, machine, run
-from src.cli.atomic_files import refuse_unwritable, write_json
-from src.cli.program import run_program
+from mindspore_maml.cli.atomic_files import refuse_unwritable, write_json
+from mindspore_maml.cli.program import run_program
 
 CASES: dict[str, tuple[dict, float]] = {   # name -> flags, and the ratio to stay under
     "1-shot, 5 steps, first order": ({"order": "first"}, 0.45),

@@ -1,7 +1,7 @@
 """Controlled runs: what one change to the published recipe is worth, on characters held out of training.
 
-    python benchmarks/controlled.py run --data_path D     train and judge whatever controlled.json has no result of
-    python benchmarks/controlled.py draw                  docs/controlled.png, and the table in docs/accuracy.md
+    python -m benchmarks controlled run --data_path D     train and judge whatever controlled.json has no result of
+    python -m benchmarks controlled draw                  docs/controlled.png, and the table in docs/accuracy.md
 
 Every change is trained for as many tasks as the recipe, once for each seed, and judged on its way by the same tasks.
 """
@@ -19,12 +19,12 @@ from matplotlib.ticker import PercentFormatter
 from benchmarks.judging import judge_checkpoints
 from benchmarks.pages import write_sections, write_text
 from benchmarks.runs import FOLDER, machine, run_to_end
-from src.cli.atomic_files import make_folder, replacing, write_json
-from src.cli.errors import InputError
-from src.cli.presets import as_yaml, read_preset
-from src.cli.program import run_program
-from src.data_preprocess import load_images
-from src.training import checkpoint
+from mindspore_maml.cli.atomic_files import make_folder, replacing, write_json
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.presets import as_yaml, read_preset
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.training import checkpoint
 
 ROOT = FOLDER.parent
 RESULTS, PICTURE, PAGE = FOLDER / "controlled.json", ROOT / "docs" / "controlled.png", ROOT / "docs" / "accuracy.md"

@@ -1,12 +1,12 @@
 """The layers that have closed forms, with their derivatives derived by automatic differentiation instead."""
 from mindspore import Tensor
 
-from src.layers.batch_norm import BatchNorm
-from src.layers.conv2d import Conv2D
-from src.layers.layer import Layer
-from src.layers.linear import Linear
-from src.layers.max_pool2d import MaxPool2D
-from src.layers.relu import ReLU
+from mindspore_maml.layers.batch_norm import BatchNorm
+from mindspore_maml.layers.conv2d import Conv2D
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.linear import Linear
+from mindspore_maml.layers.max_pool2d import MaxPool2D
+from mindspore_maml.layers.relu import ReLU
 
 
 class Derived(Layer):

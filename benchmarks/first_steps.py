@@ -7,14 +7,14 @@ import numpy as np
 from mindspore import Tensor
 
 from benchmarks.measure import peak_memory
-from src.cli.command_line import parse
-from src.cli.options import REQUIRED, TRAIN, Option
-from src.cli.program import run_program
-from src.devices import device
-from src.devices.shares import share_out
-from src.training.from_options import load_split, make_episodes, make_meta
-from src.training.optimizer import outer_optimizer
-from src.training.step import TrainingStep
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import REQUIRED, TRAIN, Option
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.devices import device
+from mindspore_maml.devices.shares import share_out
+from mindspore_maml.training.from_options import load_split, make_episodes, make_meta
+from mindspore_maml.training.optimizer import outer_optimizer
+from mindspore_maml.training.step import TrainingStep
 
 EXTRA = (
     Option("compare", 20, "steps whose weights, losses and gradients are written", int, low=1),

@@ -10,12 +10,12 @@ from mindspore import nn, ops
 from benchmarks.cases import EXTRA
 from benchmarks.compare import CASES
 from benchmarks.runs import COMMON, as_arguments
-from src.cli.command_line import parse
-from src.cli.options import BENCH
-from src.cli.program import run_program
-from src.devices import device
-from src.layers.description import describe, every_layer
-from src.layers.spec import Spec
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import BENCH
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.devices import device
+from mindspore_maml.layers.description import describe, every_layer
+from mindspore_maml.layers.spec import Spec
 
 # Products of a layer's size: one forward and two back; along a tangent, twice that
 PASSES = {"gradient": 3, "curvature": 6}

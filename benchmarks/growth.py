@@ -9,10 +9,10 @@ from matplotlib.ticker import ScalarFormatter
 
 from benchmarks.cases import EXTRA
 from benchmarks.runs import FOLDER, OURS, ROUNDS, in_turn, machine, read_options, run
-from src.cli.atomic_files import make_folder, replacing, write_json
-from src.cli.errors import InputError
-from src.cli.options import Option
-from src.cli.program import run_program
+from mindspore_maml.cli.atomic_files import make_folder, replacing, write_json
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import Option
+from mindspore_maml.cli.program import run_program
 
 OWN = (
     Option("order", "first,second", "orders of the meta-gradient, separated by commas", choices=("first", "second"),

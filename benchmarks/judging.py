@@ -3,13 +3,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.runs import as_arguments
-from src.cli.command_line import parse
-from src.cli.options import EVAL
-from src.devices import device
-from src.training import checkpoint, protocols
-from src.training.evaluation import evaluate_batches, mean_and_interval
-from src.training.from_options import load_split, load_trained, make_episodes
-from src.training.head import with_ways
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import EVAL
+from mindspore_maml.devices import device
+from mindspore_maml.training import checkpoint, protocols
+from mindspore_maml.training.evaluation import evaluate_batches, mean_and_interval
+from mindspore_maml.training.from_options import load_split, load_trained, make_episodes
+from mindspore_maml.training.head import with_ways
 
 
 def judge_checkpoints(paths: Mapping[int, Path], flags: dict, batches: int,

@@ -10,12 +10,12 @@ from pathlib import Path
 from benchmarks.cases import EXTRA, random_batch, result
 from benchmarks.measure import measure, peak_memory
 from benchmarks.runs import FOLDER, PASSED_ON, ROUNDS, in_turn, machine, read_options, run
-from src.cli.atomic_files import write_json
-from src.cli.options import Option
-from src.cli.program import run_program
-from src.devices import device
-from src.devices.shares import share_out
-from src.training.from_options import make_meta
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.options import Option
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.devices import device
+from mindspore_maml.devices.shares import share_out
+from mindspore_maml.training.from_options import make_meta
 
 FIRST = 2   # layers that stay
 CLOSED = {"relu": "ReLU", "max_pool2d": "MaxPool2D", "bn": "BatchNorm", "conv2d": "Conv2D", "linear": "Linear"}

@@ -1,6 +1,6 @@
 """What larger meta-batches do to accuracy a step: the same training with 32, 64 and 128 tasks, tested on its way.
 
-    python benchmarks/meta_batches.py --data_path D [flags of omniglot_train.py]
+    python -m benchmarks meta_batches --data_path D [flags of omniglot_train.py]
 
 Trainings are in --output_dir, one folder a size. One that was stopped goes on from its newest checkpoint, one that is
 finished is only read. The table goes to the screen and into docs/scaling.md, the figures to meta_batches.json.
@@ -11,11 +11,11 @@ from pathlib import Path
 from benchmarks.pages import write_sections
 from benchmarks.results import newest, percent
 from benchmarks.runs import FOLDER, machine, run_to_end
-from src.cli.atomic_files import make_folder, write_json
-from src.cli.command_line import parse
-from src.cli.options import TRAIN, Option
-from src.cli.program import run_program
-from src.training.run_log import FILE_NAME, TEST, read_metrics
+from mindspore_maml.cli.atomic_files import make_folder, write_json
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import TRAIN, Option
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.training.run_log import FILE_NAME, TEST, read_metrics
 
 ROOT = FOLDER.parent
 PAGE, SECTION = ROOT / "docs" / "scaling.md", "meta-batches"

@@ -2,11 +2,11 @@
 
 from benchmarks.cases import random_batch, read_options, result
 from benchmarks.measure import measure, peak_memory
-from src.cli.atomic_files import write_json
-from src.cli.program import run_program
-from src.devices import device
-from src.devices.shares import share_out
-from src.training.from_options import make_meta
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.devices import device
+from mindspore_maml.devices.shares import share_out
+from mindspore_maml.training.from_options import make_meta
 
 
 def main() -> None:

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from src.cli.command_line import parse
-from src.cli.options import EVAL
-from src.cli.program import run_program
-from src.training import protocols
-from src.training.evaluation import summarize, summary_line
-from src.training.from_options import load_split, make_episodes
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import EVAL
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.training import protocols
+from mindspore_maml.training.evaluation import summarize, summary_line
+from mindspore_maml.training.from_options import load_split, make_episodes
 
 
 def nearest_labels(x_spt: np.ndarray, y_spt: np.ndarray, x_qry: np.ndarray) -> np.ndarray:

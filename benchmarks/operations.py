@@ -7,12 +7,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from src.cli.atomic_files import write_json
-from src.cli.command_line import parse
-from src.cli.errors import one_line
-from src.cli.options import BY_NAME
-from src.cli.program import run_program
-from src.devices import device
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import one_line
+from mindspore_maml.cli.options import BY_NAME
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.devices import device
 
 
 @dataclass(frozen=True)

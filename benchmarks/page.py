@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from src.classifier import FewShotClassifier
-from src.demo.app import make_app
-from src.demo.characters import glyphs
-from src.demo.limits import MOST_EXAMPLES
-from src.demo.one_thread import OneThread
-from src.demo.teacher import Teacher
+from mindspore_maml.classifier import FewShotClassifier
+from mindspore_maml.demo.app import make_app
+from mindspore_maml.demo.characters import glyphs
+from mindspore_maml.demo.limits import MOST_EXAMPLES
+from mindspore_maml.demo.one_thread import OneThread
+from mindspore_maml.demo.teacher import Teacher
 
 CKPT = Path(__file__).resolve().parent.parent / "checkpoints" / "5way-1shot"
 CLASSES, TIMES = 5, 20

@@ -3,7 +3,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from src.cli.atomic_files import replacing
+from mindspore_maml.cli.atomic_files import replacing
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,10 +1,10 @@
 """What a training has learned by when: checkpoints judged on test characters, as a picture and a table of minutes.
 
-    python benchmarks/progress.py judge --data_path D      the checkpoints in --runs that progress.json has no result of
-    python benchmarks/progress.py time --data_path D       a step of the same trainings, ours and PyTorch's, in turn
-    python benchmarks/progress.py draw                     docs/progress.png, and the table in docs/accuracy.md
+    python -m benchmarks progress judge --data_path D      the checkpoints in --runs that progress.json has no result of
+    python -m benchmarks progress time --data_path D       a step of the same trainings, ours and PyTorch's, in turn
+    python -m benchmarks progress draw                     docs/progress.png, and the table in docs/accuracy.md
 
-A training to be judged keeps all its checkpoints: `python benchmarks/results.py run CELL --data_path D --keep 100`.
+A training to be judged keeps all its checkpoints: `python -m benchmarks results run CELL --data_path D --keep 100`.
 """
 import argparse
 import json
@@ -20,12 +20,12 @@ from benchmarks.judging import judge_checkpoints
 from benchmarks.pages import write_sections
 from benchmarks.results import WORDS, percent
 from benchmarks.runs import FOLDER, machine, run_to_end
-from src.cli.atomic_files import replacing, write_json
-from src.cli.errors import InputError
-from src.cli.program import run_program
-from src.training import checkpoint
-from src.training.protocols import PAPER, STRICT
-from src.training.run_log import read_metrics
+from mindspore_maml.cli.atomic_files import replacing, write_json
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.training import checkpoint
+from mindspore_maml.training.protocols import PAPER, STRICT
+from mindspore_maml.training.run_log import read_metrics
 
 ROOT = FOLDER.parent
 RESULTS, PICTURE, PAGE = FOLDER / "progress.json", ROOT / "docs" / "progress.png", ROOT / "docs" / "accuracy.md"

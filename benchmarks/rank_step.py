@@ -13,19 +13,19 @@ from mindspore import Tensor, nn, ops
 
 from benchmarks.cases import EXTRA
 from benchmarks.measure import Stopwatch
-from src.cli.atomic_files import write_json
-from src.cli.command_line import parse
-from src.cli.options import BENCH, Option
-from src.cli.program import run_program
-from src.devices import cluster, device
-from src.devices.batch_share import Shared
-from src.devices.ranks import Ranks, SumOverRanks
-from src.devices.shares import share_out
-from src.meta import Meta
-from src.OmniglotIter import OmniglotIter
-from src.training.from_options import make_meta
-from src.training.optimizer import OuterAdam
-from src.training.step import TrainingStep
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import BENCH, Option
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.devices import cluster, device
+from mindspore_maml.devices.batch_share import Shared
+from mindspore_maml.devices.ranks import Ranks, SumOverRanks
+from mindspore_maml.devices.shares import share_out
+from mindspore_maml.meta import Meta
+from mindspore_maml.OmniglotIter import OmniglotIter
+from mindspore_maml.training.from_options import make_meta
+from mindspore_maml.training.optimizer import OuterAdam
+from mindspore_maml.training.step import TrainingStep
 
 OPTIONS = (
     *(option for option in EXTRA if option.name != "order"),

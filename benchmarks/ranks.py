@@ -1,7 +1,7 @@
 """Time of a step, bytes sent and time waited on 1 and 2 ranks of this machine, and what a model makes of more.
 
-    python benchmarks/ranks.py                 measure; writes ranks.json and the tables of docs/scaling.md
-    python benchmarks/ranks.py --earlier benchmarks/ranks.json     the tables again, from what was measured
+    python -m benchmarks ranks                 measure; writes ranks.json and the tables of docs/scaling.md
+    python -m benchmarks ranks --earlier benchmarks/ranks.json     the tables again, from what was measured
 
 Every rank is one process with one thread. The model's four times come from one process alone and from sums over ranks
 and nothing else; the steps of several ranks are not used, but held against it.
@@ -26,11 +26,11 @@ from tqdm import tqdm
 from benchmarks.pages import write_sections
 from benchmarks.rank_step import OPTIONS
 from benchmarks.runs import FOLDER, ROUNDS, as_arguments, machine
-from src.cli.atomic_files import write_json
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import BENCH, Option
-from src.cli.program import run_program
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import BENCH, Option
+from mindspore_maml.cli.program import run_program
 
 ROOT = FOLDER.parent
 PAGE = ROOT / "docs" / "scaling.md"

@@ -11,11 +11,11 @@ from networks import NETWORKS, network  # noqa: E402
 from reference import directional_derivative, first_order_gradient  # noqa: E402
 
 from benchmarks.check_device import OF_NETWORKS  # noqa: E402
-from src.cli.atomic_files import write_json  # noqa: E402
-from src.cli.command_line import parse  # noqa: E402
-from src.cli.options import BY_NAME  # noqa: E402
-from src.cli.program import run_program  # noqa: E402
-from src.devices import device  # noqa: E402
+from mindspore_maml.cli.atomic_files import write_json  # noqa: E402
+from mindspore_maml.cli.command_line import parse  # noqa: E402
+from mindspore_maml.cli.options import BY_NAME  # noqa: E402
+from mindspore_maml.cli.program import run_program  # noqa: E402
+from mindspore_maml.devices import device  # noqa: E402
 
 
 def first_order_error(name: str) -> float:

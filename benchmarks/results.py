@@ -1,9 +1,9 @@
 """The published results: `run CELL` trains, or goes on; `keep`, `publish` put a network under checkpoints/; `table`.
 
-    python benchmarks/results.py run CELL --data_path D [flags of omniglot_train.py]    train, or go on
-    python benchmarks/results.py keep CELL       the newest checkpoint of an unfinished run, into checkpoints/unfinished
-    python benchmarks/results.py publish CELL    the best network of a finished run, into checkpoints/
-    python benchmarks/results.py table --data_path D     evaluate what is in checkpoints/, and write all tables
+    python -m benchmarks results run CELL --data_path D [flags of omniglot_train.py]    train, or go on
+    python -m benchmarks results keep CELL       the newest checkpoint of an unfinished run, into checkpoints/unfinished
+    python -m benchmarks results publish CELL    the best network of a finished run, into checkpoints/
+    python -m benchmarks results table --data_path D     evaluate what is in checkpoints/, and write all tables
 
 Runs are in --runs (results/). A run may be stopped at any moment; where there is none of its own, it goes on from what
 `keep` left, on another machine too. The cells are in benchmarks/cells.py.
@@ -25,14 +25,14 @@ from typing import Any
 from benchmarks.cells import CELLS, OWN, Cell
 from benchmarks.pages import write_sections, write_text
 from benchmarks.runs import as_arguments, run_to_end
-from src.cli.atomic_files import make_folder, write_json
-from src.cli.errors import InputError
-from src.cli.presets import as_yaml
-from src.cli.program import run_program
-from src.training import checkpoint, saving
-from src.training.head import with_ways
-from src.training.protocols import PAPER, STRICT
-from src.training.run_log import read_metrics
+from mindspore_maml.cli.atomic_files import make_folder, write_json
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.presets import as_yaml
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.training import checkpoint, saving
+from mindspore_maml.training.head import with_ways
+from mindspore_maml.training.protocols import PAPER, STRICT
+from mindspore_maml.training.run_log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = ROOT / "checkpoints"
@@ -285,7 +285,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
         f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, 1200 characters to train on"
         f"{held_out}, 423 to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
-        f"Trained: `python benchmarks/results.py run {cell.name} --data_path D`, {trained_for(path)} epochs of "
+        f"Trained: `python -m benchmarks results run {cell.name} --data_path D`, {trained_for(path)} epochs of "
         f"{cell.setting('task_num')} tasks{start}; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} "
         f"minutes.",
         f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name} {flags}`",

@@ -1,6 +1,6 @@
 """How far rounding carries a training: the same steps with tasks summed in another order, and from nudged weights.
 
-    python benchmarks/rounding.py --data_path D [flags of omniglot_train.py]
+    python -m benchmarks rounding --data_path D [flags of omniglot_train.py]
 
 Three trainings of one process: each batch as a whole; in two halves whose gradients are added, as two ranks do; and as
 a whole again, from weights that differ in the last bit or so. Where the halves part no faster than the nudged one, it
@@ -11,17 +11,17 @@ from argparse import Namespace
 import numpy as np
 from mindspore import Parameter, Tensor
 
-from src.cli.atomic_files import write_json
-from src.cli.command_line import parse
-from src.cli.options import TRAIN, Option
-from src.cli.program import run_program
-from src.data.class_images import Classes
-from src.devices import device
-from src.devices.batch_share import Call, Share, contribution
-from src.meta import Meta
-from src.OmniglotIter import Batch
-from src.training.from_options import load_split, make_episodes, make_meta
-from src.training.optimizer import outer_optimizer
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import TRAIN, Option
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.data.class_images import Classes
+from mindspore_maml.devices import device
+from mindspore_maml.devices.batch_share import Call, Share, contribution
+from mindspore_maml.meta import Meta
+from mindspore_maml.OmniglotIter import Batch
+from mindspore_maml.training.from_options import load_split, make_episodes, make_meta
+from mindspore_maml.training.optimizer import outer_optimizer
 
 EXTRA = (
     Option("steps", [1, 5, 10, 20, 30, 40, 50], "after which steps to compare the weights", list, low=1),

@@ -14,12 +14,13 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.cases import EXTRA
-from src.cli.atomic_files import refuse_unwritable
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import BENCH, Option, options_of
+from mindspore_maml.cli.atomic_files import refuse_unwritable
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import BENCH, Option, options_of
 
 FOLDER = Path(__file__).resolve().parent
+HERE = {"PYTHONPATH": str(FOLDER.parent)}   # for a program started by its path: the checkout it finds its imports in
 OURS, PEER = "meta_step.py", "torch_meta_step.py"
 COMMON = {"task_num": 32, "n_way": 5, "k_spt": 1, "k_qry": 5, "update_step": 5, "warmup": 20, "repeats": 10}
 ROUNDS = Option("rounds", 3, "how often each point is measured, all points in turn", int, low=1)
@@ -44,7 +45,7 @@ def as_arguments(flags: dict) -> list[str]:
 def run(program: str, flags: dict) -> dict:
     """The figures one program prints for one case."""
     command = [sys.executable, str(FOLDER / program), "--json", "-", *as_arguments(flags)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=os.environ | HERE, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"{program} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -60,7 +61,7 @@ def run_to_end(program: str, flags: dict, shown: bool = False) -> None:
     """
     arguments = as_arguments(flags)
     done = subprocess.run([sys.executable, str(FOLDER.parent / program), *arguments], check=False,
-                          env=os.environ | {"PYTHONPATH": str(FOLDER.parent)},
+                          env=os.environ | HERE,
                           stdout=None if shown else subprocess.DEVNULL)
     if done.returncode:
         raise InputError(f"{program} {' '.join(arguments)}: it ended with {done.returncode}; expected 0")

@@ -4,8 +4,8 @@ from functools import partial
 
 from benchmarks.cases import EXTRA
 from benchmarks.runs import FOLDER, OURS, ROUNDS, in_turn, machine, read_options, run
-from src.cli.atomic_files import write_json
-from src.cli.program import run_program
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.program import run_program
 
 WAYS = {   # how the cores are used -> flags
     "one process, 25 threads": {"workers": 1, "threads": 25},

@@ -10,11 +10,11 @@ from torch.func import grad, vmap
 
 from benchmarks.cases import random_batch, read_options, result
 from benchmarks.measure import measure, peak_memory
-from src.cli.atomic_files import write_json
-from src.cli.errors import InputError
-from src.cli.program import run_program
-from src.layers.description import describe
-from src.layers.spec import Spec
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.layers.description import describe
+from mindspore_maml.layers.spec import Spec
 
 
 def _batch_norm(spec, x, gamma=None, beta=None):

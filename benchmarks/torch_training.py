@@ -1,6 +1,6 @@
 """A training of second order in PyTorch, with the episodes and initial weights (or a checkpoint's) of ours beside it.
 
-    python benchmarks/torch_training.py --data_path D --preset higher --epoch 200 --output_dir torch_outputs
+    python -m benchmarks torch_training --data_path D --preset higher --epoch 200 --output_dir torch_outputs
 
 It takes the flags of omniglot_train.py, writes a metrics.jsonl of the same form, so that plot.py draws both, and leaves
 its weights in a checkpoint that eval.py takes. Adam is PyTorch's own; normalisation is composed of simple operations,
@@ -18,23 +18,23 @@ from mindspore import Parameter
 from torch.func import vmap
 
 from benchmarks.torch_meta_step import LAYERS, logits, task_functions, tensors_of
-from src.cli.atomic_files import make_folder
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import TRAIN
-from src.cli.program import run_program
-from src.devices import device
-from src.layers.description import describe
-from src.layers.spec import Spec
-from src.OmniglotIter import Batch, OmniglotIter
-from src.training import saving
-from src.training.checkpoint import FILE_NAME, WEIGHT_PREFIX, Checkpoint, load
-from src.training.continuing import adopt_options
-from src.training.evaluation import mean_and_interval
-from src.training.from_options import hold_out, load_split, make_episodes, make_meta
-from src.training.run_log import TEST, VALIDATION, Reporter
-from src.training.schedule import learning_rates
-from src.training.validation import ValidationPass
+from mindspore_maml.cli.atomic_files import make_folder
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.devices import device
+from mindspore_maml.layers.description import describe
+from mindspore_maml.layers.spec import Spec
+from mindspore_maml.OmniglotIter import Batch, OmniglotIter
+from mindspore_maml.training import saving
+from mindspore_maml.training.checkpoint import FILE_NAME, WEIGHT_PREFIX, Checkpoint, load
+from mindspore_maml.training.continuing import adopt_options
+from mindspore_maml.training.evaluation import mean_and_interval
+from mindspore_maml.training.from_options import hold_out, load_split, make_episodes, make_meta
+from mindspore_maml.training.run_log import TEST, VALIDATION, Reporter
+from mindspore_maml.training.schedule import learning_rates
+from mindspore_maml.training.validation import ValidationPass
 
 
 def composed_norm(spec: Spec, x: torch.Tensor, gamma: torch.Tensor | None = None, beta: Any = None) -> torch.Tensor:

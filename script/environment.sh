@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# What quickstart.sh and run_tests.sh share: a virtual environment with the packages of a requirements file.
+# What quickstart.sh and run_tests.sh share: a virtual environment with the project in it, and the packages it needs.
 # Sourced after common.sh. PYTHON names the Python to make it with, VENV its folder (default: the project's .venv).
 
-# make_environment REQUIREMENTS - make or complete the environment; then PYTHON is its interpreter
+# make_environment [EXTRA] - make or complete the environment, with an extra of pyproject.toml or without; then PYTHON
+# is its interpreter
 make_environment() {
     local folder=${VENV:-$project/.venv} base stamp
     [[ -z ${PYTHON:-} ]] || suits "$PYTHON" || wrong_python "$PYTHON"
@@ -16,24 +17,13 @@ make_environment() {
     PYTHON=$(CDPATH='' cd -- "$folder" && pwd)/bin/python
     export PYTHON
 
-    stamp=$folder/installed-$1
-    if ! wanted "$1" | cmp -s - "$stamp"; then
-        echo "== environment: installing $1 (the first time about a gigabyte)"
-        "$PYTHON" -m pip install --disable-pip-version-check --no-input -r "$project/$1" \
-            || fail "installing $1 failed; pip says why above"
-        "$PYTHON" -m pip install --disable-pip-version-check --no-input --quiet --no-deps -e "$project" \
-            || fail "installing the project itself failed; pip says why above"
-        wanted "$1" >"$stamp"
+    stamp=$folder/installed${1:+-$1}
+    if ! cat "$project/requirements.txt" "$project/pyproject.toml" | cmp -s - "$stamp"; then
+        echo "== environment: installing the project${1:+ with [$1]} (the first time about a gigabyte)"
+        "$PYTHON" -m pip install --disable-pip-version-check --no-input -e "$project${1:+[$1]}" \
+            || fail "installing $project${1:+[$1]} failed; pip says why above"
+        cat "$project/requirements.txt" "$project/pyproject.toml" >"$stamp"
     fi
-}
-
-# wanted REQUIREMENTS - what the environment must hold: the files that this one refers to, and its own lines
-wanted() {
-    local other
-    while read -r _ other; do
-        cat "$project/$other"
-    done < <(grep '^-r ' "$project/$1")
-    cat "$project/$1"
 }
 
 # find_python - the first Python that MindSpore runs on: $PYTHON, or one on the PATH

@@ -28,7 +28,7 @@ if (($# == 1)); then
     data=$(CDPATH='' cd -- "$1" && pwd) glyphs=
 fi
 
-make_environment requirements.txt
+make_environment
 mkdir -p "$out"
 cd "$out"
 SECONDS=0
@@ -78,6 +78,6 @@ fi
 
 if [[ ! -f learning_curve.png || ! -f test_task.png ]]; then
     echo "== pictures"
-    pass_signals "$PYTHON" "$project/src/pictures/task.py" --device_target CPU --data_path "$data" --ckpt "$checkpoint" --pictures "$out"
+    pass_signals "$PYTHON" -m mindspore_maml.pictures.task --device_target CPU --data_path "$data" --ckpt "$checkpoint" --pictures "$out"
 fi
 echo "== ready after $SECONDS s: accuracy.json, learning_curve.png and test_task.png are in $out"

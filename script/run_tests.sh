@@ -4,7 +4,7 @@
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 . "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 
-make_environment requirements-dev.txt
+make_environment dev
 cd "$project" || exit
 tools=$(dirname -- "$PYTHON")
 status=0

@@ -13,13 +13,13 @@ if (($# > 0)); then
     echo "usage: bash $0" >&2
     exit 2
 fi
-make_environment requirements-gpu.txt
+make_environment gpu
 environment=$(dirname -- "$(dirname -- "$PYTHON")")
 cuda=$environment/cuda
 
 libraries=("$environment"/lib/python*/site-packages/nvidia/*/lib/*.so*)
-[[ -e ${libraries[0]} ]] || fail "$environment holds no libraries of CUDA; expected what requirements-gpu.txt installs;" \
-    "remove $environment/installed-requirements-gpu.txt and run this again"
+[[ -e ${libraries[0]} ]] || fail "$environment holds no libraries of CUDA; expected what the extra [gpu] installs;" \
+    "remove $environment/installed-gpu and run this again"
 rm -rf -- "$cuda" "$cuda.new"
 mkdir -p -- "$cuda.new/bin" "$cuda.new/lib64"
 ln -s -- "${libraries[@]}" "$cuda.new/lib64/"
@@ -38,4 +38,4 @@ mv -T -- "$cuda.new" "$cuda"
 echo "== the libraries are in $cuda; for programs run by hand:"
 echo "export CUDA_HOME=$cuda LD_LIBRARY_PATH=$cuda/lib64"
 cd -- "$project"
-CUDA_HOME=$cuda LD_LIBRARY_PATH=$cuda/lib64 "$PYTHON" -m src.devices.missing
+CUDA_HOME=$cuda LD_LIBRARY_PATH=$cuda/lib64 "$PYTHON" -m mindspore_maml.devices.missing

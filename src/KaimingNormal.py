@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore.common.initializer import Initializer
 
-from src.cli.errors import InputError
+from mindspore_maml.cli.errors import InputError
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src.cli.errors import InputError
-from src.cli.memory import refuse_beyond_memory
-from src.cli.reading import is_file, is_folder
-from src.data import own_classes
-from src.data.archives import OFFICIAL, TOP_FOLDERS
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.memory import refuse_beyond_memory
+from mindspore_maml.cli.reading import is_file, is_folder
+from mindspore_maml.data import own_classes
+from mindspore_maml.data.archives import OFFICIAL, TOP_FOLDERS
 
 FILE_NAME = "omniglot.npy"
 NPY, CLASSES, FOLDERS, ARCHIVES = "npy", "classes", "folders", "archives"

@@ -3,9 +3,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.cli.errors import InputError
-from src.data.augmentation import augment
-from src.data.class_images import Classes, ClassImages, counts_of, in_a_row
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data.augmentation import augment
+from mindspore_maml.data.class_images import Classes, ClassImages, counts_of, in_a_row
 
 OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES = 1623, 1200   # the split of the MAML paper (Finn et al., 2017, section 5.2)
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]   # x_spt, y_spt, x_qry, y_qry

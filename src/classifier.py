@@ -12,16 +12,16 @@ import numpy as np
 from mindspore import Tensor
 from PIL import Image
 
-from src.cli.command_line import options_of_call
-from src.cli.errors import InputError
-from src.cli.options import BY_NAME, EVAL
-from src.data.images import Picture, read_images
-from src.data.own_classes import class_folders, pictures_in
-from src.devices import device
-from src.meta import SUPPORT, Meta, changing
-from src.OmniglotIter import to_values
-from src.training import checkpoint
-from src.training.from_options import load_trained
+from mindspore_maml.cli.command_line import options_of_call
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import BY_NAME, EVAL
+from mindspore_maml.data.images import Picture, read_images
+from mindspore_maml.data.own_classes import class_folders, pictures_in
+from mindspore_maml.devices import device
+from mindspore_maml.meta import SUPPORT, Meta, changing
+from mindspore_maml.OmniglotIter import to_values
+from mindspore_maml.training import checkpoint
+from mindspore_maml.training.from_options import load_trained
 
 STEPS = BY_NAME["update_step_test"]
 Images = Sequence[Picture] | np.ndarray   # files, or what was read from them
@@ -37,7 +37,7 @@ class FewShotClassifier:
     over, for all classes to weigh the same: else the larger ones win.
 
     Images are a sequence of paths, Pillow images or arrays, mixed as they come, or one array of them (see
-    `src.data.images.read_picture`): of any size, grey or in colour, ink dark or light.
+    `mindspore_maml.data.images.read_picture`): of any size, grey or in colour, ink dark or light.
 
     Parameters
     ----------

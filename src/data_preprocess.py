@@ -11,31 +11,28 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # for `python src/data_preprocess.py`
-
-from src.cli.signals import end_while_importing
-
-if __name__ == "__main__":
-    end_while_importing()
+if __name__ == "__main__":   # as `python src/data_preprocess.py`: the package's folder is on the path, not its name
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from mindspore_maml.cli.program import run_module
+    run_module("mindspore_maml.data_preprocess")
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from src.cli.atomic_files import filling, make_folder, replacing
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.memory import refuse_beyond_memory
-from src.cli.options import DATA
-from src.cli.program import run_program
-from src.cli.reading import is_file, is_folder, parse_json, read_text
-from src.data import own_classes
-from src.data.archives import OFFICIAL, download, unpack
-from src.data.class_images import Classes
-from src.data.glyphs import ALPHABET, draw_glyphs
-from src.data.images import read_picture
-from src.data.origin import fingerprint, state_of
-from src.Omniglot import (
+from mindspore_maml.cli.atomic_files import filling, make_folder, replacing
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.memory import refuse_beyond_memory
+from mindspore_maml.cli.options import DATA
+from mindspore_maml.cli.reading import is_file, is_folder, parse_json, read_text
+from mindspore_maml.data import own_classes
+from mindspore_maml.data.archives import OFFICIAL, download, unpack
+from mindspore_maml.data.class_images import Classes
+from mindspore_maml.data.glyphs import ALPHABET, draw_glyphs
+from mindspore_maml.data.images import read_picture
+from mindspore_maml.data.origin import fingerprint, state_of
+from mindspore_maml.Omniglot import (
     ARCHIVES,
     CLASSES,
     FILE_NAME,
@@ -313,6 +310,3 @@ def main() -> int:
     build(options)
     return 0
 
-
-if __name__ == "__main__":
-    run_program(main)

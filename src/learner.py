@@ -2,12 +2,12 @@
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.crossentropy import CrossEntropy
-from src.layers.build import build
-from src.layers.image_rows import Prepared
-from src.layers.masks import Masks, NoMasks
-from src.layers.network import Network
-from src.layers.primitives import cut, join_rows
+from mindspore_maml.crossentropy import CrossEntropy
+from mindspore_maml.layers.build import build
+from mindspore_maml.layers.image_rows import Prepared
+from mindspore_maml.layers.masks import Masks, NoMasks
+from mindspore_maml.layers.network import Network
+from mindspore_maml.layers.primitives import cut, join_rows
 
 
 class Learner(nn.Cell):

@@ -16,10 +16,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.layers.image_rows import Prepared
-from src.layers.network import Network
-from src.layers.spec import PARAMETERS
-from src.passes import AddScaled, JoinTasks, Passes
+from mindspore_maml.layers.image_rows import Prepared
+from mindspore_maml.layers.network import Network
+from mindspore_maml.layers.spec import PARAMETERS
+from mindspore_maml.passes import AddScaled, JoinTasks, Passes
 
 Array: TypeAlias = Tensor | np.ndarray
 QUERY, SUPPORT = "query", "support"   # whose statistics

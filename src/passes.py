@@ -8,9 +8,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.layers.image_rows import Prepared
-from src.layers.network import Network, to_parameter, to_rows
-from src.learner import Learner
+from mindspore_maml.layers.image_rows import Prepared
+from mindspore_maml.layers.network import Network, to_parameter, to_rows
+from mindspore_maml.learner import Learner
 
 each = ops.HyperMap()   # a function of each of a tuple's tensors, compiled faster than a loop
 _matmul, _reshape, _sub, _mean = ops.MatMul(), ops.Reshape(), ops.Sub(), ops.ReduceMean()

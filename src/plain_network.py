@@ -3,10 +3,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.classifier import FewShotClassifier, image_values
-from src.cli.errors import InputError
-from src.layers.network import to_parameter
-from src.layers.spec import Spec
+from mindspore_maml.classifier import FewShotClassifier, image_values
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.layers.network import to_parameter
+from mindspore_maml.layers.spec import Spec
 
 
 class SpatialMean(nn.Cell):

@@ -2,11 +2,11 @@
 import mindspore as ms
 from networks import NETWORKS
 
-from src.cli.command_line import parse
-from src.cli.options import TRAIN
-from src.training import checkpoint, saving
-from src.training.from_options import make_meta
-from src.training.optimizer import outer_optimizer
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.training import checkpoint, saving
+from mindspore_maml.training.from_options import make_meta
+from mindspore_maml.training.optimizer import outer_optimizer
 
 EPISODES, RUN = {"seed": 1, "drawn": 3}, "20260101-120000-abcdef"
 STORED = {"n_way": 3, "update_lr": 0.3, "k_qry": 2, "network": NETWORKS["strided"]}

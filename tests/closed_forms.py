@@ -6,12 +6,12 @@ import numpy as np
 from mindspore import Tensor
 from networks import CONV, NETWORKS, SIZE, STRIDED, network
 
-from src.layers.build import build
-from src.layers.dropout import MASK
-from src.layers.fused_first import FirstConvNorm
-from src.layers.layer import Layer
-from src.layers.network import to_rows
-from src.layers.primitives import matmul, relu, rsqrt, total
+from mindspore_maml.layers.build import build
+from mindspore_maml.layers.dropout import MASK
+from mindspore_maml.layers.fused_first import FirstConvNorm
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.network import to_rows
+from mindspore_maml.layers.primitives import matmul, relu, rsqrt, total
 
 TASKS, IMAGES = 2, 4
 DERIVED = ("forward_pass", "backward", "forward_tangent", "backward_tangent")

@@ -13,16 +13,16 @@ import pytest
 from mindspore import Tensor
 from networks import NETWORKS
 
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import TRAIN
-from src.cli.program import run_program
-from src.devices import cluster, device
-from src.devices.shares import share_out
-from src.training.agreement import check_same_on_all_ranks
-from src.training.from_options import load_split, make_episodes, make_meta
-from src.training.optimizer import outer_optimizer
-from src.training.step import TrainingStep
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.devices import cluster, device
+from mindspore_maml.devices.shares import share_out
+from mindspore_maml.training.agreement import check_same_on_all_ranks
+from mindspore_maml.training.from_options import load_split, make_episodes, make_meta
+from mindspore_maml.training.optimizer import outer_optimizer
+from mindspore_maml.training.step import TrainingStep
 
 CASES = {   # of 5 tasks, which no number of processes here divides
     "second order": ("--order", "second"),

@@ -10,7 +10,7 @@ from checkpoints import write
 from hypothesis import HealthCheck, settings
 from networks import STRIDED
 
-from src.devices import device
+from mindspore_maml.devices import device
 
 BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))   # processes that run tests at the same time
 DEVICE = device.set_up(os.environ.get("MAML_DEVICE", "CPU"), int(os.environ.get("MAML_DEVICE_ID", "0")),

@@ -3,7 +3,7 @@ import numpy as np
 from mindspore import Tensor
 from networks import SIZE, WAYS, inner
 
-from src.meta import Meta
+from mindspore_maml.meta import Meta
 
 TASKS = 2
 

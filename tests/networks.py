@@ -2,8 +2,8 @@
 import numpy as np
 from mindspore import Tensor
 
-from src.layers.network import Network
-from src.meta import InnerLoop
+from mindspore_maml.layers.network import Network
+from mindspore_maml.meta import InnerLoop
 
 WAYS, SIZE = 3, 12
 

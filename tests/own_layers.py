@@ -1,8 +1,8 @@
 """A layer of a user's own, as docs/extending.md shows it."""
 from mindspore import ops
 
-from src.layers.layer import Layer
-from src.layers.spec import Property
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.spec import Property
 
 
 class Softplus(Layer):

@@ -3,8 +3,8 @@ import zipfile
 
 from PIL import Image
 
-from src import data_preprocess
-from src.Omniglot import TOP_FOLDERS
+from mindspore_maml import data_preprocess
+from mindspore_maml.Omniglot import TOP_FOLDERS
 
 DRAWINGS = 3
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from checkpoints import EPISODES, RUN, fresh, training_options
 
-from src.cli.errors import InputError
-from src.cli.screen import Log
-from src.pictures.curves import PICTURE, RunPicture
-from src.training.run_folder import RunFolder
-from src.training.run_log import Reporter
-from src.training.saving import save
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.screen import Log
+from mindspore_maml.pictures.curves import PICTURE, RunPicture
+from mindspore_maml.training.run_folder import RunFolder
+from mindspore_maml.training.run_log import Reporter
+from mindspore_maml.training.saving import save
 
 RECORD = {"step": 1, "loss": 1.0, "accuracy": 0.5, "milliseconds": 1.0, "learning_rate": 1.0}
 PAGE, MANY = 4096, 10_000

@@ -6,11 +6,11 @@ from gradients import TASKS, batch_of, in_double, relative_error, weights_of
 from mindspore import Tensor
 from networks import NETWORKS, inner, network
 
-from src.algorithms.maml_plus_plus import MAMLPlusPlus, loss_weights
-from src.algorithms.meta_sgd import MetaSGD
-from src.algorithms.reptile import Reptile
-from src.crossentropy import CrossEntropy
-from src.meta import Meta
+from mindspore_maml.algorithms.maml_plus_plus import MAMLPlusPlus, loss_weights
+from mindspore_maml.algorithms.meta_sgd import MetaSGD
+from mindspore_maml.algorithms.reptile import Reptile
+from mindspore_maml.crossentropy import CrossEntropy
+from mindspore_maml.meta import Meta
 
 STEPS, EPOCH, ANNEALED = 2, 3, 10
 LAYERS = NETWORKS["strided"]

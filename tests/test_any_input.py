@@ -27,19 +27,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import BENCH, DATA, DEMO, EVAL, EXPORT, OPTIONS, PLOT, PREDICT, TRAIN, options_of
-from src.cli.presets import PRESET_FOLDER, check_values, read_preset
-from src.data import own_classes
-from src.data.archives import unpack
-from src.data.images import read_images
-from src.data_preprocess import load_images
-from src.Omniglot import find, load_npy
-from src.pictures.curves import draw_learning_curve, draw_runs, read_runs
-from src.training.checkpoint import load
-from src.training.run_log import FILE_NAME, read_metrics
-from src.training.sizes import refuse_impossible
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import BENCH, DATA, DEMO, EVAL, EXPORT, OPTIONS, PLOT, PREDICT, TRAIN, options_of
+from mindspore_maml.cli.presets import PRESET_FOLDER, check_values, read_preset
+from mindspore_maml.data import own_classes
+from mindspore_maml.data.archives import unpack
+from mindspore_maml.data.images import read_images
+from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.Omniglot import find, load_npy
+from mindspore_maml.pictures.curves import draw_learning_curve, draw_runs, read_runs
+from mindspore_maml.training.checkpoint import load
+from mindspore_maml.training.run_log import FILE_NAME, read_metrics
+from mindspore_maml.training.sizes import refuse_impossible
 from tests.networks import NETWORKS
 
 SECONDS, GIGABYTE = 10, 10**6   # kB

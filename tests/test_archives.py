@@ -6,10 +6,10 @@ import zipfile
 import pytest
 from small_omniglot import EXPECTED_LEVELS, levels_of, make_folders, zip_of
 
-from src.cli.errors import InputError
-from src.data import archives
-from src.data_preprocess import load_images
-from src.Omniglot import TOP_FOLDERS, archives_in, find
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data import archives
+from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.Omniglot import TOP_FOLDERS, archives_in, find
 
 
 def test_archives_are_unpacked(tmp_path):

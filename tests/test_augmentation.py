@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from src.data.augmentation import (
+from mindspore_maml.data.augmentation import (
     BEND,
     SHIFT,
     TURN,
@@ -14,7 +14,7 @@ from src.data.augmentation import (
     random_bends,
     sample,
 )
-from src.OmniglotIter import OmniglotIter
+from mindspore_maml.OmniglotIter import OmniglotIter
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (6, 2, 9, 8), np.uint8)   # [image, channel, height, width]
 

@@ -15,8 +15,8 @@ from benchmarks import meta_batches, nearest_pixel, page, runs
 from benchmarks.growth import by_steps, by_tasks
 from benchmarks.ranks import Model, fitted, many_table, measured_table, medians, stops_paying
 from benchmarks.runs import as_arguments, in_turn
-from src.cli.errors import InputError
-from src.cli.presets import read_preset
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.presets import read_preset
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--task_num", "2", "--n_way", "3", "--k_qry", "2", "--update_step", "2", "--warmup", "0", "--repeats", "2"]

@@ -7,13 +7,13 @@ import pytest
 from checkpoints import EPISODES, RUN, STORED, fresh, training_options, write
 from networks import NETWORKS
 
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import EVAL, TRAIN
-from src.training import checkpoint, saving
-from src.training.continuing import adopt_options
-from src.training.from_options import make_meta
-from src.training.optimizer import clipped
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import EVAL, TRAIN
+from mindspore_maml.training import checkpoint, saving
+from mindspore_maml.training.continuing import adopt_options
+from mindspore_maml.training.from_options import make_meta
+from mindspore_maml.training.optimizer import clipped
 
 
 def values(cell):

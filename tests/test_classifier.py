@@ -7,8 +7,8 @@ from own_images import shapes
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from src.classifier import FewShotClassifier, even
-from src.cli.errors import InputError
+from mindspore_maml.classifier import FewShotClassifier, even
+from mindspore_maml.cli.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 from benchmarks import controlled
 from benchmarks.controlled import CHANGES, Change
 from benchmarks.runs import as_arguments
-from src.cli.command_line import parse
-from src.cli.options import TRAIN
-from src.cli.presets import as_yaml
-from src.layers.network import Network
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.cli.presets import as_yaml
+from mindspore_maml.layers.network import Network
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)

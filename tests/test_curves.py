@@ -5,10 +5,18 @@ import sys
 import numpy as np
 import pytest
 
-import plot
-from src.cli.errors import InputError
-from src.pictures.curves import MOST_POINTS, PAUSE, PICTURE, RunPicture, draw_learning_curve, draw_runs, read_runs
-from src.training.run_log import FILE_NAME
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.pictures.curves import (
+    MOST_POINTS,
+    PAUSE,
+    PICTURE,
+    RunPicture,
+    draw_learning_curve,
+    draw_runs,
+    read_runs,
+)
+from mindspore_maml.programs import plot
+from mindspore_maml.training.run_log import FILE_NAME
 
 
 def is_picture(path):
@@ -114,7 +122,7 @@ def test_a_long_curve_is_averaged(tmp_path):
 
 def test_the_picture_of_a_training_is_refreshed_now_and_then(tested, monkeypatch, capsys):
     now = 100.0
-    monkeypatch.setattr("src.pictures.curves.time.monotonic", lambda: now)
+    monkeypatch.setattr("mindspore_maml.pictures.curves.time.monotonic", lambda: now)
     path, picture = tested / PICTURE, RunPicture(tested)
     picture.refresh()
     assert is_picture(path)

@@ -16,17 +16,17 @@ import pytest
 from own_images import CLASSES, shape
 from PIL import Image
 
-import demo
-from src.classifier import FewShotClassifier
-from src.cli.errors import InputError
-from src.data.glyphs import draw_glyphs, drawings_of
-from src.data.images import read_image
-from src.data_preprocess import load_images
-from src.demo import characters, limits
-from src.demo.app import PREFIX, as_url, make_app
-from src.demo.one_thread import BusyError, OneThread
-from src.demo.teacher import ForgottenError, Teacher
-from src.OmniglotIter import split_classes
+from mindspore_maml.classifier import FewShotClassifier
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data.glyphs import draw_glyphs, drawings_of
+from mindspore_maml.data.images import read_image
+from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.demo import characters, limits
+from mindspore_maml.demo.app import PREFIX, as_url, make_app
+from mindspore_maml.demo.one_thread import BusyError, OneThread
+from mindspore_maml.demo.teacher import ForgottenError, Teacher
+from mindspore_maml.OmniglotIter import split_classes
+from mindspore_maml.programs import demo
 
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = 3
@@ -228,7 +228,7 @@ def test_errors_come_back_to_their_caller():
 def test_missing_packages_are_one_line(monkeypatch):
     monkeypatch.setattr("sys.argv", ["demo.py"])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"^flask and waitress not installed; .*requirements-demo\.txt"):
+    with pytest.raises(InputError, match=r"^flask and waitress not installed; .*mindspore-maml\[demo\]"):
         demo.main()
 
 

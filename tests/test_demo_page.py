@@ -18,11 +18,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from src.classifier import FewShotClassifier
-from src.demo import characters
-from src.demo.app import make_app
-from src.demo.one_thread import OneThread
-from src.demo.teacher import Teacher
+from mindspore_maml.classifier import FewShotClassifier
+from mindspore_maml.demo import characters
+from mindspore_maml.demo.app import make_app
+from mindspore_maml.demo.one_thread import OneThread
+from mindspore_maml.demo.teacher import Teacher
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

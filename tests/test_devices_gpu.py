@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from test_launchers import bash, make_program
 
-from src.cli.errors import InputError
-from src.devices import device, missing
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.devices import device, missing
 
 CUDA = Path(os.environ.get("GPU_LIBRARIES", Path(sys.prefix) / "cuda"))   # what setup_gpu.sh makes
 SYSTEMS = Path("/usr/local").glob("cuda*")
@@ -177,7 +177,7 @@ def test_the_real_plugin_misses_the_driver_alone_beside_libraries_of_the_right_n
 def test_with_the_libraries_of_setup_gpu_only_the_driver_is_missing():
     environment = {**os.environ, "CUDA_HOME": str(CUDA), "LD_LIBRARY_PATH": str(CUDA / "lib64"),
                    "PYTHONPATH": str(Path(__file__).parent.parent)}
-    program = ("from src.devices import device, missing\n"
+    program = ("from mindspore_maml.devices import device, missing\n"
                "print(missing.missing_libraries(missing.gpu_plugins()[11, 6]), missing.reasons('GPU', 0))\n"
                "from mindspore._c_expression import MSContext\n"
                "print(MSContext.get_instance().load_plugin_error())\n")
@@ -197,8 +197,8 @@ def environment(tmp_path):
     library = folder / "lib" / "python3.11" / "site-packages" / "nvidia" / "cuda_runtime" / "lib" / "libcudart.so.11.0"
     library.parent.mkdir(parents=True)
     library.write_text("a library")
-    wanted = [root / "requirements.txt", root / "requirements-gpu.txt"]
-    (folder / "installed-requirements-gpu.txt").write_text("".join(file.read_text() for file in wanted))
+    wanted = [root / "requirements.txt", root / "pyproject.toml"]
+    (folder / "installed-gpu").write_text("".join(file.read_text() for file in wanted))
     return folder
 
 
@@ -222,7 +222,7 @@ def test_setup_refuses(environment, tmp_path):
     shutil.rmtree(environment / "lib")
     done = bash("setup_gpu.sh", folder=tmp_path, PYTHON=None, VENV=environment)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "holds no libraries of CUDA; expected what requirements-gpu.txt installs" in done.stderr
+    assert "holds no libraries of CUDA; expected what the extra [gpu] installs" in done.stderr
 
 
 def launched(environment, tmp_path, **variables):

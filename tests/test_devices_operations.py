@@ -10,15 +10,15 @@ from mindspore import Tensor, nn, ops
 
 from benchmarks.cases import random_batch
 from benchmarks.operations import CASES, error_of, graph_of
-from src.algorithms import ALGORITHMS
-from src.cli.command_line import parse
-from src.cli.options import TRAIN
-from src.cli.presets import PRESET_FOLDER
-from src.layers import fused_first
-from src.layers.fused_first import RectifiedProduct, product_takes_relu
-from src.layers.network import Network
-from src.training.from_options import inner_loop
-from src.training.optimizer import outer_optimizer
+from mindspore_maml.algorithms import ALGORITHMS
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.cli.presets import PRESET_FOLDER
+from mindspore_maml.layers import fused_first
+from mindspore_maml.layers.fused_first import RectifiedProduct, product_takes_relu
+from mindspore_maml.layers.network import Network
+from mindspore_maml.training.from_options import inner_loop
+from mindspore_maml.training.optimizer import outer_optimizer
 
 PRESETS = sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml"))
 SMALL = {"task_num": 2, "n_way": 2, "k_spt": 1, "k_qry": 1, "update_step": 1, "epoch": 1}   # graphs hold as much

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from small_omniglot import DRAWINGS, make_folders, preprocess, zip_of
 
-from src.cli.errors import InputError
-from src.data import archives
-from src.Omniglot import TOP_FOLDERS
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data import archives
+from mindspore_maml.Omniglot import TOP_FOLDERS
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import json
 import numpy as np
 import pytest
 
-from src.cli.errors import InputError
-from src.OmniglotIter import OmniglotIter, split_classes
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.OmniglotIter import OmniglotIter, split_classes
 
 N_WAY, K_SPT, K_QRY, TASKS = 5, 2, 3, 16
 CLASSES, DRAWINGS = 12, 6

@@ -11,11 +11,11 @@ from checkpoints import write
 from networks import NETWORKS
 from own_images import CLASSES, shape, shapes, write_folders
 
-import export
-from src.classifier import FewShotClassifier
-from src.cli.errors import InputError
-from src.cli.presets import PRESET_FOLDER, read_preset
-from src.plain_network import PlainNetwork
+from mindspore_maml.classifier import FewShotClassifier
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.presets import PRESET_FOLDER, read_preset
+from mindspore_maml.plain_network import PlainNetwork
+from mindspore_maml.programs import export
 
 WAYS, FILTERS, TOLERANCE = 3, 8, 1e-4
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from src.data.glyphs import DRAWERS, SIDE, draw_glyphs
+from mindspore_maml.data.glyphs import DRAWERS, SIDE, draw_glyphs
 
 
 def files_of(folder):

@@ -7,10 +7,10 @@ from mindspore import Tensor, nn, ops
 from networks import NETWORKS, STRIDED, WAYS, inner, network
 from reference import directional_derivative, first_order_gradient, logits, outer_loss
 
-from src.layers.description import every_layer
-from src.layers.network import to_parameter, to_rows
-from src.learner import Learner
-from src.meta import Meta
+from mindspore_maml.layers.description import every_layer
+from mindspore_maml.layers.network import to_parameter, to_rows
+from mindspore_maml.learner import Learner
+from mindspore_maml.meta import Meta
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

@@ -5,7 +5,7 @@ from graphs import operations
 from mindspore import Tensor
 from networks import NETWORKS, SIZE, WAYS, inner, network
 
-from src.meta import Meta
+from mindspore_maml.meta import Meta
 
 
 def sizes(task_num, steps):

@@ -6,11 +6,11 @@ import pytest
 from checkpoints import write
 from mindspore import Parameter, Tensor
 
-from src.cli.command_line import parse
-from src.cli.options import EVAL
-from src.training.checkpoint import Checkpoint
-from src.training.from_options import load_trained
-from src.training.head import with_ways
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import EVAL
+from mindspore_maml.training.checkpoint import Checkpoint
+from mindspore_maml.training.from_options import load_trained
+from mindspore_maml.training.head import with_ways
 
 TRAINED = 3
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from src.cli.errors import InputError
-from src.data.images import paper_and_ink, read_image, read_images, read_picture
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data.images import paper_and_ink, read_image, read_images, read_picture
 
 SUFFIXES = ("jpg", "png", "webp", "bmp", "tiff")
 ORIENTATION, TURNED_RIGHT = 274, 6   # of EXIF: to be turned by 90 degrees clockwise

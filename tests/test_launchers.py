@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from src.devices import device
+from mindspore_maml.devices import device
 from tests.stress.programs import COMPILED_SOON
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -7,11 +7,11 @@ from mindspore import Tensor
 from mutations import MUTATIONS, TOLERANCE, survivors
 from networks import NETWORKS, network
 
-from src.cli.errors import InputError
-from src.layers.description import describe
-from src.layers.network import Network
-from src.layers.row_constants import RowConstants
-from src.learner import Learner
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.layers.description import describe
+from mindspore_maml.layers.network import Network
+from mindspore_maml.layers.row_constants import RowConstants
+from mindspore_maml.learner import Learner
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_what_does_not_fit_is_refused_with_the_layer_named(layers, words):
 
 
 def test_a_layer_from_the_working_directory(tmp_path, monkeypatch):
-    (tmp_path / "mine.py").write_text("from src.layers.layer import Layer\n\n\nclass Double(Layer):\n"
+    (tmp_path / "mine.py").write_text("from mindspore_maml.layers.layer import Layer\n\n\nclass Double(Layer):\n"
                                       "    def forward(self, w, x):\n        return 2 * x\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path / "elsewhere"))   # so that what is appended to the path is undone

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from checkpoints import RUN
 
-from src.cli.errors import InputError
-from src.training.evaluation import bracketed, mean_and_interval
-from src.training.run_log import Reporter, begin_metrics, log_lines, read_metrics, read_run, remaining_line
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.training.evaluation import bracketed, mean_and_interval
+from mindspore_maml.training.run_log import Reporter, begin_metrics, log_lines, read_metrics, read_run, remaining_line
 
 
 def record(step, loss=1.5):

@@ -3,9 +3,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.cli.command_line import parse
-from src.cli.options import TRAIN
-from src.training.from_options import load_split, make_episodes, make_meta
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.training.from_options import load_split, make_episodes, make_meta
 
 # Small, and several batches: a ReLU on its edge falls to either side by the rounding of correct arithmetic, and the
 # inner steps carry that on, to a tenth of the gradient and more. Of 24 tasks 2 had one; a wrong formula moves all.

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-import eval as evaluation
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import EVAL, TRAIN
-from src.training import checkpoint
-from src.training.from_options import make_meta
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import EVAL, TRAIN
+from mindspore_maml.programs import evaluate as evaluation
+from mindspore_maml.training import checkpoint
+from mindspore_maml.training.from_options import make_meta
 
 FILTERS = 64
 TEST = ("--preset", "modelzoo", "--test_batches", "2", "--task_num", "2")

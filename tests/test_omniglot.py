@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from small_omniglot import DRAWINGS, EXPECTED_LEVELS, draw, levels_of, make_folders, preprocess
 
-from src import data_preprocess
-from src.cli.errors import InputError
-from src.data_preprocess import load_images
-from src.Omniglot import TOP_FOLDERS, find
+from mindspore_maml import data_preprocess
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.Omniglot import TOP_FOLDERS, find
 
 
 @pytest.mark.parametrize("below", ["processed", "", "omniglot/processed", "omniglot"])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small_omniglot import make_folders, preprocess
 
-from src.cli.errors import InputError
-from src.data_preprocess import load_images
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data_preprocess import load_images
 
 
 @pytest.mark.parametrize("layout", ["c d 1 h w", "c d h w", "c d h w 1"])
@@ -80,7 +80,7 @@ def test_other_arrays_are_refused(tmp_path, monkeypatch, kind):
 def test_what_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
     make_folders(tmp_path / "folders")
     np.save(tmp_path / "omniglot.npy", np.zeros((4, 3, 1, 8, 8), np.uint8))
-    monkeypatch.setattr("src.cli.memory.machine_memory", lambda: 700)
+    monkeypatch.setattr("mindspore_maml.cli.memory.machine_memory", lambda: 700)
     with pytest.raises(InputError, match="4 characters would take 768 bytes of memory; this machine has 700 bytes"):
         load_images(tmp_path, 8, 1)
     with pytest.raises(InputError, match="images of 8 x 8 x 1 would take 1.15 kB"):

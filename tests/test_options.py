@@ -4,12 +4,12 @@ import os
 import pytest
 import yaml
 
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import EVAL, OPTIONS, TRAIN, options_of
-from src.cli.presets import PRESET_FOLDER, as_yaml, read_preset
-from src.cli.program import run_program
-from src.cli.reading import read_text
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import EVAL, OPTIONS, TRAIN, options_of
+from mindspore_maml.cli.presets import PRESET_FOLDER, as_yaml, read_preset
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.reading import read_text
 
 DATA = ["--data_path", "data"]
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from src import data_preprocess
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import EVAL, TRAIN
-from src.data import own_classes
-from src.data.class_images import ClassImages, counts_of
-from src.data_preprocess import load_images
-from src.OmniglotIter import OmniglotIter
-from src.training.from_options import load_split, make_episodes
+from mindspore_maml import data_preprocess
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import EVAL, TRAIN
+from mindspore_maml.data import own_classes
+from mindspore_maml.data.class_images import ClassImages, counts_of
+from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.OmniglotIter import OmniglotIter
+from mindspore_maml.training.from_options import load_split, make_episodes
 from tests.small_omniglot import make_folders
 
 ROOT = Path(__file__).parent.parent

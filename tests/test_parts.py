@@ -5,14 +5,14 @@ import pytest
 from mindspore import Tensor, nn, ops
 from mindspore.common.initializer import initializer
 
-from src.cli.errors import InputError
-from src.cli.presets import PRESET_FOLDER, read_preset
-from src.crossentropy import CrossEntropy
-from src.KaimingNormal import KaimingNormal
-from src.layers.description import describe
-from src.layers.fused_first import RectifiedProduct, product_takes_relu
-from src.layers.geometry import Grid, Window, adjoint_index
-from src.layers.network import Network, to_parameter, to_rows
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.presets import PRESET_FOLDER, read_preset
+from mindspore_maml.crossentropy import CrossEntropy
+from mindspore_maml.KaimingNormal import KaimingNormal
+from mindspore_maml.layers.description import describe
+from mindspore_maml.layers.fused_first import RectifiedProduct, product_takes_relu
+from mindspore_maml.layers.geometry import Grid, Window, adjoint_index
+from mindspore_maml.layers.network import Network, to_parameter, to_rows
 
 
 @pytest.mark.parametrize("mode, nonlinearity, slope, expected", [

@@ -5,9 +5,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-from src.pictures.curves import save_figure
-from src.pictures.fonts import families_for
-from src.pictures.task import RIGHT, WRONG, draw_task
+from mindspore_maml.pictures.curves import save_figure
+from mindspore_maml.pictures.fonts import families_for
+from mindspore_maml.pictures.task import RIGHT, WRONG, draw_task
 
 N_WAY, K_SPT, K_QRY = 3, 1, 2
 

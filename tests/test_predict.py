@@ -11,9 +11,9 @@ import pytest
 from own_images import CLASSES, shape, write_folders
 from PIL import Image
 
-import eval as eval_program
-import predict
-from src.cli.errors import InputError
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.programs import evaluate as eval_program
+from mindspore_maml.programs import predict
 
 ROOT = Path(__file__).resolve().parent.parent
 WAYS = 4

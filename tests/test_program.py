@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from src.cli.atomic_files import filling, refuse_unwritable, replacing, write_json
-from src.cli.errors import InputError
-from src.cli.screen import Log
+from mindspore_maml.cli.atomic_files import filling, refuse_unwritable, replacing, write_json
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.screen import Log
 
 ROOT = Path(__file__).parent.parent
 
 
 def run(body, *arguments, folder, **options):
-    code = f"import sys\nfrom src.cli.errors import InputError\nfrom src.cli.program import run_program\n" \
+    code = "import sys\nfrom mindspore_maml.cli.errors import InputError\n" \
+           "from mindspore_maml.cli.program import run_program\n" \
            f"def main():\n    {body}\nrun_program(main)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, env=environment, text=True, check=False,
@@ -107,7 +108,8 @@ def test_only_regular_files_are_replaced(tmp_path):
 
 
 def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(tmp_path):
-    code = f"from src.cli.atomic_files import replacing\nimport time\nwith replacing({str(tmp_path / 'x.json')!r}):\n" \
+    code = "from mindspore_maml.cli.atomic_files import replacing\nimport time\n" \
+           f"with replacing({str(tmp_path / 'x.json')!r}):\n" \
            "    print('ready', flush=True)\n    time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
@@ -235,7 +237,7 @@ def test_a_place_that_can_be_written_is_left_as_it_is(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("program", "flags", "flag"), [
-    ("eval", ["--data_path", "missing"], "--json"), ("plot", ["missing"], "--out"),
+    ("evaluate", ["--data_path", "missing"], "--json"), ("plot", ["missing"], "--out"),
     ("predict", ["--support", "missing", "--query", "missing"], "--json"),
     ("predict", ["--support", "missing", "--query", "missing"], "--csv"),
     ("export", ["--support", "missing", "--file_format", "ONNX"], "--file_name")])
@@ -243,4 +245,4 @@ def test_programs_look_at_the_places_of_their_results_first(program, flags, flag
     more = [] if program == "plot" else ["--ckpt", "missing"]
     monkeypatch.setattr(sys, "argv", [f"{program}.py", *flags, *more, flag, "/proc/no.png"])
     with pytest.raises(InputError, match=f"^{flag} /proc/no.png.*: cannot write this file"):
-        importlib.import_module(program).main()
+        importlib.import_module(f"mindspore_maml.programs.{program}").main()

@@ -1,6 +1,6 @@
 """The table of times to an accuracy, and the picture beside it, from made-up results."""
 from benchmarks import progress
-from src.training.protocols import PAPER, STRICT
+from mindspore_maml.training.protocols import PAPER, STRICT
 
 
 def results():

@@ -1,9 +1,9 @@
 """Evaluation protocols: what each one sets, and that flags by hand win."""
 import pytest
 
-from src.cli.command_line import parse
-from src.cli.options import EVAL
-from src.training import protocols
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import EVAL
+from mindspore_maml.training import protocols
 
 
 @pytest.mark.parametrize(("protocol", "n_way", "k_spt", "expected"), [

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from benchmarks.ranks import free_port
-from src.cli.errors import InputError
-from src.devices import launch, orphans
-from src.devices.launch import Watch, read_place
-from src.training import checkpoint
-from src.training.run_log import read_metrics
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.devices import launch, orphans
+from mindspore_maml.devices.launch import Watch, read_place
+from mindspore_maml.training import checkpoint
+from mindspore_maml.training.run_log import read_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCH, COMPARE = ROOT / "src" / "devices" / "launch.py", ROOT / "tests" / "compare_shares.py"

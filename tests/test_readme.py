@@ -10,12 +10,11 @@ import yaml
 from gradients import batch_of
 from networks import NETWORKS, inner, network
 
-from src.cli import option_tables
-from src.cli.command_line import parse
-from src.cli.options import DATA, DEMO, EVAL, EXPORT, PLOT, PREDICT, TRAIN
-from src.cli.presets import PRESET_FOLDER, read_preset
-from src.layers.description import describe
-from src.layers.registry import KINDS
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import DATA, DEMO, EVAL, EXPORT, PLOT, PREDICT, TRAIN
+from mindspore_maml.cli.presets import PRESET_FOLDER, read_preset
+from mindspore_maml.layers.description import describe
+from mindspore_maml.layers.registry import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = ("README.md", "README_CN.md")
@@ -23,6 +22,8 @@ PAGES = (*READMES, "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / 
 LONGEST_README = 250   # lines
 PROGRAMS = {"omniglot_train.py": TRAIN, "eval.py": EVAL, "src/data_preprocess.py": DATA, "plot.py": PLOT,
             "predict.py": PREDICT, "export.py": EXPORT, "demo.py": DEMO}
+COMMANDS = {"maml-train": TRAIN, "maml-eval": EVAL, "maml-data": DATA, "maml-plot": PLOT, "maml-predict": PREDICT,
+            "maml-export": EXPORT, "maml-demo": DEMO}
 LAUNCHERS = {"train": (TRAIN, ["--device_id", "--epoch", "--data_path"]),   # or a number of devices, a number too
              "eval": (EVAL, ["--device_id", "--data_path", "--ckpt"])}
 FILE = r"(?:src|script|config|benchmarks|tests|docs|examples)/[\w./+-]*\w\.\w+"
@@ -43,9 +44,9 @@ def commands(text):
     return lines + re.findall(r"`((?:python|bash) [^`]*)`", text)
 
 
-def file_tables():
-    """The program docs/file_tables.py, which is in no package."""
-    spec = importlib.util.spec_from_file_location("file_tables", ROOT / "docs" / "file_tables.py")
+def option_tables():
+    """The program docs/option_tables.py, which is in no package."""
+    spec = importlib.util.spec_from_file_location("option_tables", ROOT / "docs" / "option_tables.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -54,24 +55,15 @@ def file_tables():
 # ---- tables written by programs
 
 def test_tables_of_options_are_those_of_the_options():
-    text = read("docs/options.md")
-    assert option_tables.with_tables(text) == text, "run python -m src.cli.option_tables"
+    tables, text = option_tables(), read("docs/options.md")
+    assert tables.with_tables(text) == text, "run python docs/option_tables.py"
     for program in PROGRAMS.values():
-        assert text.count(option_tables.markdown_table(program)) == 1
+        assert text.count(tables.markdown_table(program)) == 1
 
 
-def test_tables_of_files_hold_every_file_in_its_own_words():
-    tables, text = file_tables(), read("docs/architecture.md")
-    assert tables.with_tables(text) == text, "run python docs/file_tables.py"
-    folders = {".", "config", "script", "benchmarks", "examples", "docs",
-               *(path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("src/**/__init__.py"))}
-    assert set(re.findall(r"<!-- files of (\S+) -->", text)) == folders
-
-
-@pytest.mark.parametrize(("tables", "marker"), [(option_tables, "options of eval"), (file_tables(), "files of config")])
-def test_table_writers_replace_what_is_between_their_marks(tables, marker):
-    end = f"<!-- end of {marker.split()[0]} -->"
-    new = tables.with_tables(f"before\n<!-- {marker} -->\n\n| gone |\n\n{end}\nafter\n")
+def test_the_table_writer_replaces_what_is_between_its_marks():
+    tables = option_tables()
+    new = tables.with_tables("before\n<!-- options of eval -->\n\n| gone |\n\n<!-- end of options -->\nafter\n")
     assert "| gone |" not in new
     assert new.count("\n| ") > 5
     assert (new.splitlines()[0], new.splitlines()[-1]) == ("before", "after")
@@ -91,6 +83,8 @@ def test_commands_are_accepted(page):
             arguments = [text for pair in zip(names, arguments) for text in pair] + arguments[len(names):]
         elif program in PROGRAMS:
             kind = PROGRAMS[program]
+        elif words[0] in COMMANDS:
+            kind, arguments = COMMANDS[words[0]], words[1:]
         else:
             continue
         if {"...", "--list_presets"} & set(arguments):
@@ -104,7 +98,7 @@ def test_commands_are_accepted(page):
 def test_python_imports_what_there_is(page):
     for block in blocks(read(page), "python"):
         compile(block, page, "exec")
-        for line in re.findall(r"^from src\S* import .*", block, re.MULTILINE):
+        for line in re.findall(r"^from mindspore_maml\S* import .*", block, re.MULTILINE):
             exec(line, {})
 
 

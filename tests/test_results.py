@@ -12,11 +12,11 @@ import pytest
 from benchmarks import pages, results
 from benchmarks.cells import CELLS, OWN, Cell
 from benchmarks.runs import as_arguments
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import EVAL, TRAIN
-from src.training import checkpoint
-from src.training.run_log import read_metrics
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import EVAL, TRAIN
+from mindspore_maml.training import checkpoint
+from mindspore_maml.training.run_log import read_metrics
 
 ROOT = Path(__file__).parent.parent
 NETWORK = """

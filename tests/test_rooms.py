@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From top to bottom. A room is a folder or some files. Those of one floor stand beside each other: columns with stairs
 # of their own, which know nothing of one another.
 FLOORS = (
-    [["*.py", "benchmarks/*.py", "docs/*.py"]],
+    [["*.py", "benchmarks/*.py", "docs/*.py"], ["src/commands.py"], ["src/programs/*.py"]],
     {"pictures": [["src/pictures/*.py"]],
      "library": [["src/demo/*.py", "src/plain_network.py"], ["src/classifier.py"]]},
     [["src/training/*.py"]],
@@ -44,7 +44,7 @@ def may_import(above, below):
 
 def file_of(module):
     """The project's file that holds a module, or None."""
-    path = module.replace(".", "/")
+    path = module.replace("mindspore_maml", "src").replace(".", "/")
     return next((name for name in (f"{path}.py", f"{path}/__init__.py") if (ROOT / name).is_file()), None)
 
 

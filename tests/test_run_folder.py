@@ -9,13 +9,13 @@ import pytest
 import yaml
 from checkpoints import RUN, training_options, write
 
-from src.cli.errors import InputError
-from src.cli.locks import HeldError, is_free, locked
-from src.training.checkpoint import BEST_NAME, load
-from src.training.continuing import changed_options, refuse_changes
-from src.training.from_options import refuse_other_run
-from src.training.run_folder import CONFIG, LOCK, claim, home_of, run_of
-from src.training.run_log import FILE_NAME, begin_metrics, read_metrics
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.locks import HeldError, is_free, locked
+from mindspore_maml.training.checkpoint import BEST_NAME, load
+from mindspore_maml.training.continuing import changed_options, refuse_changes
+from mindspore_maml.training.from_options import refuse_other_run
+from mindspore_maml.training.run_folder import CONFIG, LOCK, claim, home_of, run_of
+from mindspore_maml.training.run_log import FILE_NAME, begin_metrics, read_metrics
 
 OTHER = "20270101-120000-fedcba"
 
@@ -87,7 +87,7 @@ def test_a_second_process_is_refused_and_the_first_is_named(options, tmp_path):
 
 
 def test_a_lock_dies_with_its_process(tmp_path):
-    code = f"from src.cli.locks import locked\nimport time\nwith locked({str(tmp_path / LOCK)!r}, 'me'):\n" \
+    code = f"from mindspore_maml.cli.locks import locked\nimport time\nwith locked({str(tmp_path / LOCK)!r}, 'me'):\n" \
            "    print('held', flush=True)\n    time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from src.cli.command_line import parse
-from src.cli.options import TRAIN
-from src.training.optimizer import OuterAdam, outer_optimizer
-from src.training.schedule import learning_rates
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.training.optimizer import OuterAdam, outer_optimizer
+from mindspore_maml.training.schedule import learning_rates
 
 
 def rates(*arguments):

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 IMPORTING = """
-from src.cli.signals import end_while_importing
+from mindspore_maml.cli.signals import end_while_importing
 end_while_importing()
 print("ready", flush=True)
 import mindspore
@@ -18,12 +18,12 @@ import time
 time.sleep(30)
 """
 WORKING = """
-from src.cli.signals import end_while_importing
+from mindspore_maml.cli.signals import end_while_importing
 end_while_importing()
 import sys, time
 from pathlib import Path
-from src.cli.atomic_files import replacing
-from src.cli.program import run_program
+from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.program import run_program
 
 def main():
     with replacing(Path(sys.argv[1]) / "never.txt"):
@@ -32,13 +32,13 @@ def main():
 run_program(main)
 """
 TRAINING = """
-from src.cli.signals import end_while_importing
+from mindspore_maml.cli.signals import end_while_importing
 end_while_importing()
 import sys, time
 from pathlib import Path
-from src.cli.atomic_files import replacing
-from src.cli.program import run_program
-from src.cli.signals import INTERRUPTED, Interruption
+from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.signals import INTERRUPTED, Interruption
 
 def main():
     with replacing(Path(sys.argv[1]) / "never.txt"), Interruption() as interruption:
@@ -50,13 +50,13 @@ run_program(main)
 """
 
 COMPILING = """
-from src.cli.signals import end_while_importing
+from mindspore_maml.cli.signals import end_while_importing
 end_while_importing()
 import sys, time
 from mindspore import Tensor, nn
 from mindspore.ops import constexpr
-from src.cli.program import run_program
-from src.cli.signals import INTERRUPTED, Interruption
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.signals import INTERRUPTED, Interruption
 
 @constexpr
 def slow():

@@ -12,13 +12,13 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-import eval as evaluation
-import omniglot_train
-from src import data_preprocess
-from src.cli.errors import InputError
-from src.training import checkpoint
-from src.training.evaluation import summary_line
-from src.training.run_log import read_metrics
+from mindspore_maml import data_preprocess
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.programs import evaluate as evaluation
+from mindspore_maml.programs import train as omniglot_train
+from mindspore_maml.training import checkpoint
+from mindspore_maml.training.evaluation import summary_line
+from mindspore_maml.training.run_log import read_metrics
 
 ROOT = Path(__file__).parent.parent
 EPOCHS, SAVE_EVERY, LOG_EVERY = 200, 190, 4

@@ -4,12 +4,12 @@ import json
 import numpy as np
 import pytest
 
-from src.cli.command_line import parse
-from src.cli.errors import InputError
-from src.cli.options import TRAIN
-from src.training.from_options import hold_out
-from src.training.run_log import FILE_NAME, VALIDATION
-from src.training.validation import ValidationPass
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.training.from_options import hold_out
+from mindspore_maml.training.run_log import FILE_NAME, VALIDATION
+from mindspore_maml.training.validation import ValidationPass
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (12, 20, 1, 4, 4), np.uint8)
 

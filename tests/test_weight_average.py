@@ -2,7 +2,7 @@
 import numpy as np
 from mindspore import Parameter, Tensor
 
-from src.training.weight_average import WeightAverage
+from mindspore_maml.training.weight_average import WeightAverage
 
 
 def parameters(value=0.0):

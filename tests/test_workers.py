@@ -12,13 +12,13 @@ import pytest
 from mindspore import Tensor
 from networks import SIZE, STRIDED, WAYS, inner, network
 
-from src.devices import device
-from src.devices.batch_share import Call, Share, contribution
-from src.layers.masks import Masks
-from src.learner import Learner
-from src.meta import Meta
-from src.training import checkpoint
-from src.training.run_log import read_metrics
+from mindspore_maml.devices import device
+from mindspore_maml.devices.batch_share import Call, Share, contribution
+from mindspore_maml.layers.masks import Masks
+from mindspore_maml.learner import Learner
+from mindspore_maml.meta import Meta
+from mindspore_maml.training import checkpoint
+from mindspore_maml.training.run_log import read_metrics
 from tests.stress.programs import COMPILED_SOON
 
 ROOT = Path(__file__).parent.parent
@@ -85,8 +85,8 @@ def test_a_worker_that_dies_is_named_and_what_was_learned_is_saved(data_path, tm
 STALLING = """
 import os, signal, socket, sys
 from mindspore import nn
-from src.devices import forked
-from src.devices.batch_share import Call, LostProcessError, Share
+from mindspore_maml.devices import forked
+from mindspore_maml.devices.batch_share import Call, LostProcessError, Share
 forked.LOOK_EVERY, forked.LONGEST_IDLE, forked.LONGEST_CALL, forked.TO_END = 0.1, 1, 3, 0.5
 forked.device.use_large_pages = lambda: None
 

@@ -1,7 +1,7 @@
 """Algorithms beside MAML that share its inner loop; `ALGORITHMS` names them all."""
-from src.algorithms.maml_plus_plus import MAMLPlusPlus
-from src.algorithms.meta_sgd import MetaSGD
-from src.algorithms.reptile import Reptile
-from src.meta import Meta
+from mindspore_maml.algorithms.maml_plus_plus import MAMLPlusPlus
+from mindspore_maml.algorithms.meta_sgd import MetaSGD
+from mindspore_maml.algorithms.reptile import Reptile
+from mindspore_maml.meta import Meta
 
 ALGORITHMS = {"maml": Meta, "maml++": MAMLPlusPlus, "meta-sgd": MetaSGD, "reptile": Reptile}

@@ -7,12 +7,12 @@ What MAML++ and Meta-SGD share. They say which values there are and how a step r
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
-from src.layers.image_rows import Prepared
-from src.layers.network import Network
-from src.layers.primitives import sum_of_all
-from src.learner import Learner
-from src.meta import Array, InnerLoop, Meta, Step, SupportSet
-from src.passes import Passes, SumOverTasks, each, masked
+from mindspore_maml.layers.image_rows import Prepared
+from mindspore_maml.layers.network import Network
+from mindspore_maml.layers.primitives import sum_of_all
+from mindspore_maml.learner import Learner
+from mindspore_maml.meta import Array, InnerLoop, Meta, Step, SupportSet
+from mindspore_maml.passes import Passes, SumOverTasks, each, masked
 
 _sub, _mul = ops.Sub(), ops.Mul()
 

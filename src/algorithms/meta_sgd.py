@@ -5,10 +5,10 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor
 
-from src.algorithms.learned_steps import LearnedSteps
-from src.layers.network import Network
-from src.meta import InnerLoop
-from src.passes import Passes
+from mindspore_maml.algorithms.learned_steps import LearnedSteps
+from mindspore_maml.layers.network import Network
+from mindspore_maml.meta import InnerLoop
+from mindspore_maml.passes import Passes
 
 
 class MetaSGD(LearnedSteps):

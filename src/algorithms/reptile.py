@@ -3,7 +3,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
 
-from src.meta import Meta
+from mindspore_maml.meta import Meta
 
 
 class Reptile(Meta):

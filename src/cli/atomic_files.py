@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from src.cli.errors import InputError
-from src.cli.locks import held, is_free
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.locks import held, is_free
 
 SOME = 4096   # bytes; a disk that has no more room than that is full
 _temporaries: set[Path] = set()   # of this process, to be removed where it ends in the middle

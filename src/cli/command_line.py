@@ -4,9 +4,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from src.cli.errors import InputError
-from src.cli.options import BY_NAME, OPERANDS, REQUIRED, RUNNING, TRAIN, Option, options_of
-from src.cli.presets import PRESET_FOLDER, read_preset
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import BY_NAME, OPERANDS, REQUIRED, RUNNING, TRAIN, Option, options_of
+from mindspore_maml.cli.presets import PRESET_FOLDER, read_preset
 
 PLAIN = "maml"   # the preset that is the options' own defaults and a network they fit
 

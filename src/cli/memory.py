@@ -3,7 +3,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from src.cli.errors import InputError
+from mindspore_maml.cli.errors import InputError
 
 CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")

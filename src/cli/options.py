@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from src.cli.errors import InputError, shown
+from mindspore_maml.cli.errors import InputError, shown
 
 TRAIN, EVAL, DATA, BENCH, PLOT, PREDICT = "train", "eval", "preprocess", "bench", "plot", "predict"
 EXPORT, DEMO = "export", "demo"

@@ -1,14 +1,15 @@
 """Presets: the options and the network of a YAML file, in `config/` or of the user's own, checked against `OPTIONS`."""
+import importlib.resources
 from argparse import Namespace
 from pathlib import Path
 
 import yaml
 
-from src.cli.errors import InputError, shown
-from src.cli.options import BY_NAME, LARGEST
-from src.cli.reading import is_file, parse_yaml, read_text
+from mindspore_maml.cli.errors import InputError, shown
+from mindspore_maml.cli.options import BY_NAME, LARGEST
+from mindspore_maml.cli.reading import is_file, parse_yaml, read_text
 
-PRESET_FOLDER = Path(__file__).resolve().parents[2] / "config"
+PRESET_FOLDER = Path(str(importlib.resources.files("mindspore_maml") / "config"))
 PRESET_ONLY = ("description", "network")   # what a preset holds beside options
 OF_A_RUN = ("run", "history")   # what the config.yaml of a run says of it, and no program takes from a preset
 NEVER_KEPT = ("given", "overwrite", "log_file")   # what is meant for one start only

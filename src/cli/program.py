@@ -1,6 +1,7 @@
 """How every program runs: one line and a status for whatever ends it, never a bare traceback."""
 import contextlib
 import datetime
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -12,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from src.cli.errors import InputError, one_line
-from src.cli.screen import screens
-from src.cli.signals import StoppedError, StopsByException, discard_output
+from mindspore_maml.cli.errors import InputError, one_line
+from mindspore_maml.cli.screen import screens
+from mindspore_maml.cli.signals import StoppedError, StopsByException, discard_output, end_while_importing
 
 BAD_INPUT, UNFORESEEN, READER_GONE = 2, 1, 128 + 13   # the last one is a shell's for a broken pipe
 
@@ -24,6 +25,13 @@ def show_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):   # not so where a test or notebook put something else in its place
             stream.reconfigure(errors="backslashreplace")
+
+
+def run_module(name: str) -> NoReturn:
+    """Run `main` of a module as a program; it is imported when signals are seen to, for MindSpore takes seconds."""
+    end_while_importing()
+    os.environ.setdefault("GLOG_v", "3")   # MindSpore, not imported yet: errors only, no warnings on the screen
+    run_program(importlib.import_module(name).main)
 
 
 def run_program(main: Callable[[], int | None]) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import yaml
 
-from src.cli.errors import InputError
+from mindspore_maml.cli.errors import InputError
 
 LARGEST_TEXT = 100_000   # bytes of a preset or of a file of options; a long one has some 3,000
 LARGEST_JSON = 1_000_000   # bytes of a file of results

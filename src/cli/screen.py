@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from src.cli.errors import InputError
+from mindspore_maml.cli.errors import InputError
 
 
 class Screen:

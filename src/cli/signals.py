@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from src.cli.atomic_files import remove_temporaries
+from mindspore_maml.cli.atomic_files import remove_temporaries
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 128   # a shell's exit status for a signal, to which its number is added

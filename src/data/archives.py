@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from src.cli.atomic_files import filling, make_folder, replacing
-from src.cli.errors import InputError
-from src.cli.memory import readable
-from src.cli.reading import open_regular
+from mindspore_maml.cli.atomic_files import filling, make_folder, replacing
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.memory import readable
+from mindspore_maml.cli.reading import open_regular
 
 # Archives of github.com/brendenlake/omniglot (python/) and their md5, as published there
 OFFICIAL = {

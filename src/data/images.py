@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from src.cli.errors import InputError, shown
-from src.cli.reading import open_regular
+from mindspore_maml.cli.errors import InputError, shown
+from mindspore_maml.cli.reading import open_regular
 
 Picture = str | Path | Image.Image | np.ndarray   # a file, or what was read from one
 

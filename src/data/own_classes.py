@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from src.cli.atomic_files import replacing
-from src.cli.errors import InputError
-from src.cli.memory import refuse_beyond_memory
-from src.cli.reading import is_folder, open_regular, parse_json
-from src.data.class_images import ClassImages
-from src.data.images import is_picture, read_images
-from src.data.origin import fingerprint
+from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.memory import refuse_beyond_memory
+from mindspore_maml.cli.reading import is_folder, open_regular, parse_json
+from mindspore_maml.data.class_images import ClassImages
+from mindspore_maml.data.images import is_picture, read_images
+from mindspore_maml.data.origin import fingerprint
 
 FILE_NAME = "classes.npz"
 LARGEST_NOTES = 10_000_000   # bytes

@@ -10,9 +10,9 @@ from flask import Flask, Response, jsonify, render_template, request
 from PIL import Image
 from werkzeug.exceptions import BadRequest, Gone, HTTPException, ServiceUnavailable
 
-from src.cli.errors import InputError
-from src.demo.characters import Characters
-from src.demo.limits import (
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.demo.characters import Characters
+from mindspore_maml.demo.limits import (
     FEWEST_CLASSES,
     LONGEST_WAIT,
     MOST_BYTES,
@@ -21,8 +21,8 @@ from src.demo.limits import (
     MOST_IMAGE_BYTES,
     MOST_SIDE,
 )
-from src.demo.one_thread import BusyError, OneThread
-from src.demo.teacher import ForgottenError, Teacher
+from mindspore_maml.demo.one_thread import BusyError, OneThread
+from mindspore_maml.demo.teacher import ForgottenError, Teacher
 
 PREFIX = "data:image/png;base64,"
 # Nothing of the page comes from elsewhere, and none of it is code in the text of the page.

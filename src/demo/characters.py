@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from src.cli.errors import InputError
-from src.data.class_images import Classes, counts_of, in_a_row
-from src.data.glyphs import DRAWERS, drawings_of
-from src.data.images import with_ink_high
-from src.data_preprocess import load_images
-from src.OmniglotIter import split_classes
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data.class_images import Classes, counts_of, in_a_row
+from mindspore_maml.data.glyphs import DRAWERS, drawings_of
+from mindspore_maml.data.images import with_ink_high
+from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.OmniglotIter import split_classes
 
 OTHERS = 5   # drawings of each character beside the examples, at most
 GLYPHS = range(331, 451)   # numbers of the built-in characters in the test alphabets, as `draw_glyphs` has them

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from src.classifier import FewShotClassifier
-from src.demo.limits import MOST_LEARNED
+from mindspore_maml.classifier import FewShotClassifier
+from mindspore_maml.demo.limits import MOST_LEARNED
 
 
 class ForgottenError(Exception):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.cli.errors import InputError
+from mindspore_maml.cli.errors import InputError
 
 
 class LostProcessError(InputError):

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import mindspore as ms
 
-from src.cli.errors import InputError
-from src.devices import cluster, missing, scheduler
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.devices import cluster, missing, scheduler
 
 ACCELERATORS = ("Ascend", "GPU")
 POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from

@@ -22,10 +22,10 @@ import mindspore.multiprocessing as processes  # with what MindSpore needs aroun
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.cli.signals import SIGNALS
-from src.devices import device
-from src.devices.batch_share import Call, LostProcessError, Share, Shared, contribution
-from src.devices.channel import Channel
+from mindspore_maml.cli.signals import SIGNALS
+from mindspore_maml.devices import device
+from mindspore_maml.devices.batch_share import Call, LostProcessError, Share, Shared, contribution
+from mindspore_maml.devices.channel import Channel
 
 ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
 TO_END = 5   # seconds that a process whose connection is closed may take to end

@@ -22,10 +22,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.cli.errors import InputError
-from src.cli.program import run_program
-from src.cli.screen import split_log_file
-from src.cli.signals import answered
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.screen import split_log_file
+from mindspore_maml.cli.signals import answered
 
 LOGS = Path("rank_logs")
 TO_NOTICE = 50    # seconds that the others have to end by themselves; MindSpore misses a rank after about 30

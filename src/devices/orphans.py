@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 
-from src.devices import cluster
+from mindspore_maml.devices import cluster
 
 TO_START = 15   # seconds that msrun may take to start all ranks and leave them to the launcher
 TO_SAVE = 40    # seconds that the first rank may take to finish its epoch and save it; the others have to help

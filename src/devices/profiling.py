@@ -9,9 +9,9 @@ from pathlib import Path
 
 import mindspore as ms
 
-from src.cli.atomic_files import replacing
-from src.cli.errors import InputError
-from src.devices.device import silenced
+from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.devices.device import silenced
 
 FILE_NAME = "kernels.csv"
 WARM_UP = 20   # steps; MindSpore tries thread counts in the first 15 or so

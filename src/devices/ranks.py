@@ -6,10 +6,10 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.communication import GlobalComm, init
 
-from src.cli.errors import InputError
-from src.devices import cluster
-from src.devices.batch_share import Call, LostProcessError, Share, Shared
-from src.devices.device import silenced, threads_in_turn
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.devices import cluster
+from mindspore_maml.devices.batch_share import Call, LostProcessError, Share, Shared
+from mindspore_maml.devices.device import silenced, threads_in_turn
 
 ROOM = 1 << 14   # bytes for what the ranks must agree on, or for one line about it
 

@@ -4,7 +4,7 @@ from typing import NoReturn
 import mindspore as ms
 from mindspore.communication import init
 
-from src.devices.orphans import end_with_launcher
+from mindspore_maml.devices.orphans import end_with_launcher
 
 
 def serve() -> NoReturn:

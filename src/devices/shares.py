@@ -2,10 +2,10 @@
 import mindspore as ms
 from mindspore import nn
 
-from src.devices import cluster, device, ranks
-from src.devices.batch_share import Alone, Shared
-from src.devices.forked import Forked
-from src.devices.orphans import end_with_launcher
+from mindspore_maml.devices import cluster, device, ranks
+from mindspore_maml.devices.batch_share import Alone, Shared
+from mindspore_maml.devices.forked import Forked
+from mindspore_maml.devices.orphans import end_with_launcher
 
 
 def share_out(meta: nn.Cell, workers: int) -> Shared:

@@ -1,10 +1,10 @@
 """The product with a weight, and a bias: what a convolution and a dense layer share."""
 from mindspore import Tensor
 
-from src.layers.layer import Layer
-from src.layers.patches import AsGiven, Patches, PerImage
-from src.layers.primitives import add, join_channels, matmul, matmul_nt, matmul_tn
-from src.layers.row_constants import RowConstants
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.patches import AsGiven, Patches, PerImage
+from mindspore_maml.layers.primitives import add, join_channels, matmul, matmul_nt, matmul_tn
+from mindspore_maml.layers.row_constants import RowConstants
 
 
 class Affine(Layer):

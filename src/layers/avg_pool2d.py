@@ -1,11 +1,11 @@
 """Average-pooling."""
 from mindspore import Tensor
 
-from src.layers.conv2d import shape_under_window
-from src.layers.layer import LinearLayer
-from src.layers.primitives import mul
-from src.layers.row_maps import sum_under_window
-from src.layers.spec import Property, Spec
+from mindspore_maml.layers.conv2d import shape_under_window
+from mindspore_maml.layers.layer import LinearLayer
+from mindspore_maml.layers.primitives import mul
+from mindspore_maml.layers.row_maps import sum_under_window
+from mindspore_maml.layers.spec import Property, Spec
 
 
 class AvgPool2D(LinearLayer):

@@ -1,10 +1,10 @@
 """Batch normalisation with the statistics of the images at hand, or of the support images among them."""
 from mindspore import Tensor
 
-from src.layers.layer import Layer
-from src.layers.primitives import add, mul, rsqrt, sub, zeros_like
-from src.layers.row_constants import RowConstants
-from src.layers.spec import Property, Spec
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.primitives import add, mul, rsqrt, sub, zeros_like
+from mindspore_maml.layers.row_constants import RowConstants
+from mindspore_maml.layers.spec import Property, Spec
 
 
 class BatchNorm(Layer):

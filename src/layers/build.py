@@ -1,14 +1,14 @@
 """A described network as what prepares its images, and its layers."""
 from mindspore import nn
 
-from src.layers.batch_norm import BatchNorm
-from src.layers.chain import Chain
-from src.layers.conv2d import Conv2D
-from src.layers.fused_first import CentredPatches, FirstConvNorm
-from src.layers.image_rows import ImageRows
-from src.layers.layer import Layer
-from src.layers.network import Network
-from src.layers.relu import ReLU
+from mindspore_maml.layers.batch_norm import BatchNorm
+from mindspore_maml.layers.chain import Chain
+from mindspore_maml.layers.conv2d import Conv2D
+from mindspore_maml.layers.fused_first import CentredPatches, FirstConvNorm
+from mindspore_maml.layers.image_rows import ImageRows
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.network import Network
+from mindspore_maml.layers.relu import ReLU
 
 
 def build(network: Network, task_num: int, images: int) -> tuple[nn.Cell, Chain]:

@@ -1,7 +1,7 @@
 """Layers one after the other, run as if they were one layer."""
 from mindspore import Tensor, jit_class
 
-from src.layers.layer import Layer
+from mindspore_maml.layers.layer import Layer
 
 
 @jit_class

@@ -1,9 +1,9 @@
 """Convolution, as a product of each window position's patch with the weight."""
-from src.layers.affine import Affine
-from src.layers.initial_values import INIT
-from src.layers.patches import AsGiven, Patches
-from src.layers.row_constants import RowConstants
-from src.layers.spec import Property, Spec
+from mindspore_maml.layers.affine import Affine
+from mindspore_maml.layers.initial_values import INIT
+from mindspore_maml.layers.patches import AsGiven, Patches
+from mindspore_maml.layers.row_constants import RowConstants
+from mindspore_maml.layers.spec import Property, Spec
 
 
 def shape_under_window(spec: Spec, channels: int) -> tuple:

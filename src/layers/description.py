@@ -1,9 +1,9 @@
 """The language in which a preset describes a network: a list of layers, checked layer by layer."""
 from collections.abc import Iterator
 
-from src.cli.errors import InputError
-from src.layers.registry import find_kind
-from src.layers.spec import N_WAY, PARAMETERS, Spec
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.layers.registry import find_kind
+from mindspore_maml.layers.spec import N_WAY, PARAMETERS, Spec
 
 SHAPES = {1: "vector", 3: "image"}   # numbers of a shape -> as `Layer.takes` calls it
 

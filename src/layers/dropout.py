@@ -2,9 +2,9 @@
 import numpy as np
 from mindspore import Tensor
 
-from src.layers.layer import Layer
-from src.layers.primitives import mul, zeros_like
-from src.layers.spec import Property, Spec
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.primitives import mul, zeros_like
+from mindspore_maml.layers.spec import Property, Spec
 
 MASK = "mask"   # the kind under which a layer takes its mask among its weights
 

@@ -3,9 +3,9 @@ import math
 
 from mindspore import Tensor
 
-from src.layers.layer import LinearLayer
-from src.layers.primitives import reshape, transpose
-from src.layers.spec import Spec
+from mindspore_maml.layers.layer import LinearLayer
+from mindspore_maml.layers.primitives import reshape, transpose
+from mindspore_maml.layers.spec import Spec
 
 
 class Flatten(LinearLayer):

@@ -15,11 +15,11 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from src.layers.geometry import Grid, Window
-from src.layers.image_rows import ImageRows
-from src.layers.layer import Layer
-from src.layers.patches import Patches
-from src.layers.primitives import (
+from mindspore_maml.layers.geometry import Grid, Window
+from mindspore_maml.layers.image_rows import ImageRows
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.patches import Patches
+from mindspore_maml.layers.primitives import (
     cut,
     gather,
     join_channels,
@@ -32,8 +32,8 @@ from src.layers.primitives import (
     total,
     zeros_like,
 )
-from src.layers.row_constants import RowConstants
-from src.layers.spec import Spec
+from mindspore_maml.layers.row_constants import RowConstants
+from mindspore_maml.layers.spec import Spec
 
 matmul_relu = ops.BatchMatMul().add_prim_attr("with_relu", True)
 

@@ -3,8 +3,8 @@ import math
 
 from mindspore import Tensor
 
-from src.layers.layer import Layer
-from src.layers.primitives import add, erf, mul
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.primitives import add, erf, mul
 
 
 class GELU(Layer):

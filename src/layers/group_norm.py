@@ -2,11 +2,11 @@
 import numpy as np
 from mindspore import Tensor
 
-from src.layers.layer import Layer
-from src.layers.primitives import add, matmul, matmul_tn, mul, rsqrt, sub
-from src.layers.row_constants import RowConstants
-from src.layers.spatial_mean import averages
-from src.layers.spec import Property, Spec
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.primitives import add, matmul, matmul_tn, mul, rsqrt, sub
+from mindspore_maml.layers.row_constants import RowConstants
+from mindspore_maml.layers.spatial_mean import averages
+from mindspore_maml.layers.spec import Property, Spec
 
 
 class GroupNorm(Layer):

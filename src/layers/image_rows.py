@@ -5,8 +5,8 @@ from typing import TypeAlias
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.layers.layer import Layer
-from src.layers.primitives import join_rows, reshape, transpose
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.primitives import join_rows, reshape, transpose
 
 Prepared: TypeAlias = Tensor | tuple   # images as the first layer takes them
 

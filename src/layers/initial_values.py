@@ -4,8 +4,8 @@ import math
 import numpy as np
 from mindspore.common.initializer import initializer
 
-from src.KaimingNormal import KaimingNormal
-from src.layers.spec import Property, Spec
+from mindspore_maml.KaimingNormal import KaimingNormal
+from mindspore_maml.layers.spec import Property, Spec
 
 INITS = ("kaiming_fan_in", "kaiming_fan_out", "uniform", "ones")
 INIT = {"init": Property(str, "kaiming_fan_out", choices=INITS), "init_scale": Property(float, 1.0, low=0)}

@@ -16,11 +16,11 @@ Shapes: activations [task, rows, channel] (see `geometry`), weights [task, in, o
 import numpy as np
 from mindspore import Tensor, jit_class, ops
 
-from src.layers.geometry import Grid
-from src.layers.initial_values import initial_value
-from src.layers.primitives import add, cut, gradient_of, mul, pull_back_of, sum_of_all
-from src.layers.row_maps import without_zero_row
-from src.layers.spec import Spec
+from mindspore_maml.layers.geometry import Grid
+from mindspore_maml.layers.initial_values import initial_value
+from mindspore_maml.layers.primitives import add, cut, gradient_of, mul, pull_back_of, sum_of_all
+from mindspore_maml.layers.row_maps import without_zero_row
+from mindspore_maml.layers.spec import Spec
 
 
 @jit_class

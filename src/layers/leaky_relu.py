@@ -1,9 +1,9 @@
 """The leaky rectifier."""
 from mindspore import Tensor
 
-from src.layers.layer import PiecewiseLinear
-from src.layers.primitives import mul, relu, sub
-from src.layers.spec import Property
+from mindspore_maml.layers.layer import PiecewiseLinear
+from mindspore_maml.layers.primitives import mul, relu, sub
+from mindspore_maml.layers.spec import Property
 
 
 class LeakyReLU(PiecewiseLinear):

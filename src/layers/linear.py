@@ -1,9 +1,9 @@
 """A dense layer."""
-from src.layers.affine import Affine
-from src.layers.initial_values import INIT
-from src.layers.patches import PerImage
-from src.layers.row_constants import RowConstants
-from src.layers.spec import N_WAY, Property, Spec
+from mindspore_maml.layers.affine import Affine
+from mindspore_maml.layers.initial_values import INIT
+from mindspore_maml.layers.patches import PerImage
+from mindspore_maml.layers.row_constants import RowConstants
+from mindspore_maml.layers.spec import N_WAY, Property, Spec
 
 
 class Linear(Affine):

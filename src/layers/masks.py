@@ -4,9 +4,9 @@ import zlib
 import numpy as np
 from mindspore import Tensor, jit_class
 
-from src.layers.chain import Chain
-from src.layers.dropout import MASK
-from src.layers.image_rows import Prepared
+from mindspore_maml.layers.chain import Chain
+from mindspore_maml.layers.dropout import MASK
+from mindspore_maml.layers.image_rows import Prepared
 
 
 @jit_class

@@ -1,12 +1,12 @@
 """Max-pooling."""
 from mindspore import Tensor, float32
 
-from src.layers.conv2d import shape_under_window
-from src.layers.geometry import adjoint_index
-from src.layers.layer import Layer
-from src.layers.primitives import add, cast, equal, gather, join_rows, maximum, mul, tensors
-from src.layers.row_maps import rows_under_taps
-from src.layers.spec import Property, Spec
+from mindspore_maml.layers.conv2d import shape_under_window
+from mindspore_maml.layers.geometry import adjoint_index
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.primitives import add, cast, equal, gather, join_rows, maximum, mul, tensors
+from mindspore_maml.layers.row_maps import rows_under_taps
+from mindspore_maml.layers.spec import Property, Spec
 
 
 class MaxPool2D(Layer):

@@ -2,9 +2,9 @@
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
-from src.layers.description import describe
-from src.layers.primitives import reshape, transpose
-from src.layers.spec import Spec
+from mindspore_maml.layers.description import describe
+from mindspore_maml.layers.primitives import reshape, transpose
+from mindspore_maml.layers.spec import Spec
 
 
 class Network(nn.Cell):

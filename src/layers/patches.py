@@ -1,9 +1,9 @@
 """How a product with weights takes its inputs: the rows under a window side by side, or as they are."""
 from mindspore import Tensor, jit_class
 
-from src.layers.geometry import Grid, Window
-from src.layers.primitives import reshape
-from src.layers.row_maps import rows_side_by_side
+from mindspore_maml.layers.geometry import Grid, Window
+from mindspore_maml.layers.primitives import reshape
+from mindspore_maml.layers.row_maps import rows_side_by_side
 
 
 @jit_class

@@ -3,21 +3,21 @@ import importlib
 import sys
 from pathlib import Path
 
-from src.cli.errors import InputError
-from src.layers.avg_pool2d import AvgPool2D
-from src.layers.batch_norm import BatchNorm
-from src.layers.conv2d import Conv2D
-from src.layers.dropout import Dropout
-from src.layers.flatten import Flatten
-from src.layers.gelu import GELU
-from src.layers.group_norm import GroupNorm
-from src.layers.layer import Layer
-from src.layers.leaky_relu import LeakyReLU
-from src.layers.linear import Linear
-from src.layers.max_pool2d import MaxPool2D
-from src.layers.relu import ReLU
-from src.layers.residual import Residual
-from src.layers.spatial_mean import SpatialMean
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.layers.avg_pool2d import AvgPool2D
+from mindspore_maml.layers.batch_norm import BatchNorm
+from mindspore_maml.layers.conv2d import Conv2D
+from mindspore_maml.layers.dropout import Dropout
+from mindspore_maml.layers.flatten import Flatten
+from mindspore_maml.layers.gelu import GELU
+from mindspore_maml.layers.group_norm import GroupNorm
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.leaky_relu import LeakyReLU
+from mindspore_maml.layers.linear import Linear
+from mindspore_maml.layers.max_pool2d import MaxPool2D
+from mindspore_maml.layers.relu import ReLU
+from mindspore_maml.layers.residual import Residual
+from mindspore_maml.layers.spatial_mean import SpatialMean
 
 KINDS = {
     "conv2d": Conv2D,
@@ -60,5 +60,5 @@ def find_kind(name: str) -> type[Layer]:
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and issubclass(found, Layer)):
         raise InputError(f"{module_name} has {'no' if found is None else 'another kind of'} {class_name}; "
-                         f"expected a subclass of src.layers.layer.Layer")
+                         f"expected a subclass of mindspore_maml.layers.layer.Layer")
     return found

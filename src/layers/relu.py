@@ -1,8 +1,8 @@
 """The rectifier."""
 from mindspore import Tensor
 
-from src.layers.layer import PiecewiseLinear
-from src.layers.primitives import relu
+from mindspore_maml.layers.layer import PiecewiseLinear
+from mindspore_maml.layers.primitives import relu
 
 
 class ReLU(PiecewiseLinear):

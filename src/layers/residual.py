@@ -2,10 +2,10 @@
 import numpy as np
 from mindspore import Tensor
 
-from src.layers.chain import Chain
-from src.layers.layer import Layer
-from src.layers.primitives import add, zeros_like
-from src.layers.spec import Property, Spec
+from mindspore_maml.layers.chain import Chain
+from mindspore_maml.layers.layer import Layer
+from mindspore_maml.layers.primitives import add, zeros_like
+from mindspore_maml.layers.spec import Property, Spec
 
 
 class Residual(Layer):

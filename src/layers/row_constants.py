@@ -2,7 +2,7 @@
 import numpy as np
 from mindspore import Tensor, jit_class
 
-from src.layers.primitives import matmul
+from mindspore_maml.layers.primitives import matmul
 
 
 @jit_class

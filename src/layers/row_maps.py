@@ -4,8 +4,8 @@ from collections.abc import Iterable
 import numpy as np
 from mindspore import Tensor, nn
 
-from src.layers.geometry import Grid, Window, adjoint_index
-from src.layers.primitives import add, gather, join_rows, tensors
+from mindspore_maml.layers.geometry import Grid, Window, adjoint_index
+from mindspore_maml.layers.primitives import add, gather, join_rows, tensors
 
 
 class RowMap(nn.Cell):

@@ -2,10 +2,10 @@
 import numpy as np
 from mindspore import Tensor
 
-from src.layers.geometry import Grid
-from src.layers.layer import LinearLayer
-from src.layers.primitives import matmul
-from src.layers.spec import Spec
+from mindspore_maml.layers.geometry import Grid
+from mindspore_maml.layers.layer import LinearLayer
+from mindspore_maml.layers.primitives import matmul
+from mindspore_maml.layers.spec import Spec
 
 
 class SpatialMean(LinearLayer):

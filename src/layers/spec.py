@@ -2,8 +2,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from src.cli.errors import InputError
-from src.layers.geometry import Grid, Window
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.layers.geometry import Grid, Window
 
 PARAMETERS = ("weight", "bias", "gamma", "beta")   # the kinds that --adapt chooses from
 

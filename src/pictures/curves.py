@@ -17,13 +17,13 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.ticker import MaxNLocator, PercentFormatter  # noqa: E402
 
-from src.cli.atomic_files import replacing  # noqa: E402
-from src.cli.errors import InputError, shown  # noqa: E402
-from src.cli.options import BY_NAME  # noqa: E402
-from src.cli.reading import LARGEST_JSON, is_file, parse_json, parse_yaml, read_text  # noqa: E402
-from src.pictures.fonts import use_fonts_that_have_all  # noqa: E402
-from src.training.run_folder import run_of  # noqa: E402
-from src.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics  # noqa: E402
+from mindspore_maml.cli.atomic_files import replacing  # noqa: E402
+from mindspore_maml.cli.errors import InputError, shown  # noqa: E402
+from mindspore_maml.cli.options import BY_NAME  # noqa: E402
+from mindspore_maml.cli.reading import LARGEST_JSON, is_file, parse_json, parse_yaml, read_text  # noqa: E402
+from mindspore_maml.pictures.fonts import use_fonts_that_have_all  # noqa: E402
+from mindspore_maml.training.run_folder import run_of  # noqa: E402
+from mindspore_maml.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics  # noqa: E402
 
 PICTURE = "maml-accs.png"
 KINDS = {"": "training"} | {prefix: name.lower() for prefix, name in PASSES.items()}   # by what their keys begin with

@@ -3,8 +3,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from src.cli.atomic_files import refuse_unwritable
-from src.cli.errors import InputError
+from mindspore_maml.cli.atomic_files import refuse_unwritable
+from mindspore_maml.cli.errors import InputError
 
 FORMATS = (".png", ".jpg", ".pdf", ".svg")
 

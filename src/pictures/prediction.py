@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from src.pictures.curves import save_figure
-from src.pictures.names import shortened
+from mindspore_maml.pictures.curves import save_figure
+from mindspore_maml.pictures.names import shortened
 
 COLUMNS = 10
 LINE = 1.5      # in image heights: an image and the two lines of text below it

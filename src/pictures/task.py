@@ -3,10 +3,9 @@
 The curve is drawn from the metrics.jsonl beside the checkpoint. The task is the first that eval.py would draw with
 one task in a batch.
 """
-from src.cli.signals import end_while_importing
-
 if __name__ == "__main__":
-    end_while_importing()
+    from mindspore_maml.cli.program import run_module
+    run_module("mindspore_maml.pictures.task")
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -16,18 +15,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from src.cli.atomic_files import make_folder
-from src.cli.command_line import parse
-from src.cli.options import EVAL, Option
-from src.cli.program import run_program
-from src.data.class_images import Classes, ClassImages
-from src.devices import device
-from src.meta import Meta
-from src.pictures.curves import draw_learning_curve, save_figure
-from src.pictures.names import shortened
-from src.training import protocols
-from src.training.from_options import load_to_test, load_trained, make_episodes, refuse_other_run
-from src.training.run_log import FILE_NAME, read_metrics
+from mindspore_maml.cli.atomic_files import make_folder
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.options import EVAL, Option
+from mindspore_maml.data.class_images import Classes, ClassImages
+from mindspore_maml.devices import device
+from mindspore_maml.meta import Meta
+from mindspore_maml.pictures.curves import draw_learning_curve, save_figure
+from mindspore_maml.pictures.names import shortened
+from mindspore_maml.training import protocols
+from mindspore_maml.training.from_options import load_to_test, load_trained, make_episodes, refuse_other_run
+from mindspore_maml.training.run_log import FILE_NAME, read_metrics
 
 RIGHT, WRONG = "tab:green", "tab:red"
 ROW_HEIGHT = 1.4   # in image heights: the rest holds the predicted class
@@ -119,6 +117,3 @@ def main() -> int:
     draw_task(support, query, folder / "test_task.png", names)
     return 0
 
-
-if __name__ == "__main__":
-    run_program(main)

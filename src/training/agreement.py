@@ -2,9 +2,9 @@
 import hashlib
 from argparse import Namespace
 
-from src.data.class_images import Classes, in_a_row
-from src.devices import cluster, ranks
-from src.meta import Meta
+from mindspore_maml.data.class_images import Classes, in_a_row
+from mindspore_maml.devices import cluster, ranks
+from mindspore_maml.meta import Meta
 
 OF_A_RANK = {"data_path", "classes", "ckpt", "output_dir", "json", "device_id", "workers", "preset", "given",
              "operands"}

@@ -11,12 +11,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
-from src.cli.errors import InputError, shown
-from src.cli.memory import refuse_beyond_memory
-from src.cli.options import BY_NAME, MOST_NUMBERS, SEED_HIGH
-from src.cli.presets import check_values, read_preset
-from src.cli.reading import LARGEST_TEXT, is_file, is_folder, parse_json
-from src.training.run_id import is_run_id
+from mindspore_maml.cli.errors import InputError, shown
+from mindspore_maml.cli.memory import refuse_beyond_memory
+from mindspore_maml.cli.options import BY_NAME, MOST_NUMBERS, SEED_HIGH
+from mindspore_maml.cli.presets import check_values, read_preset
+from mindspore_maml.cli.reading import LARGEST_TEXT, is_file, is_folder, parse_json
+from mindspore_maml.training.run_id import is_run_id
 
 FILE_NAME = "maml-{}_1.ckpt"
 BEST_NAME = "maml-best.ckpt"   # of a folder's checkpoints it is taken only where it is named

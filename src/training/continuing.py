@@ -1,10 +1,10 @@
 """A run that goes on from a checkpoint: which options it takes over, and which it cannot change."""
 from argparse import Namespace
 
-from src.cli.errors import InputError
-from src.cli.options import BY_NAME, TRAIN, options_of
-from src.cli.presets import check_values
-from src.training.checkpoint import Checkpoint, given_by_hand
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import BY_NAME, TRAIN, options_of
+from mindspore_maml.cli.presets import check_values
+from mindspore_maml.training.checkpoint import Checkpoint, given_by_hand
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
 OF_THIS_CALL = ("device_target", "device_id", "mode", "workers", "data_path", "ckpt", "output_dir",

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from src.devices.batch_share import Shared
-from src.meta import Meta
-from src.OmniglotIter import Batch
+from mindspore_maml.devices.batch_share import Shared
+from mindspore_maml.meta import Meta
+from mindspore_maml.OmniglotIter import Batch
 
 NORMAL_95 = 1.96   # the standard deviations that hold 95 % of a normal distribution, on both sides of its mean
 

@@ -1,5 +1,5 @@
 """A training as a rank other than the first does it: its share of every step, with nothing printed or written."""
-from src.training.loop import Training
+from mindspore_maml.training.loop import Training
 
 
 class FollowingTraining(Training):

@@ -2,21 +2,21 @@
 from argparse import Namespace
 from pathlib import Path
 
-from src.algorithms import ALGORITHMS
-from src.algorithms.learned_steps import LearnedSteps
-from src.cli.errors import InputError
-from src.cli.options import BY_NAME, EVAL, options_of
-from src.data.class_images import Classes, ClassImages, counts_of
-from src.data.own_classes import name_some, read_to_test
-from src.data_preprocess import load_images
-from src.devices.device import tasks_at_once
-from src.layers.network import Network
-from src.meta import InnerLoop, Meta
-from src.OmniglotIter import OmniglotIter, split_classes
-from src.training.checkpoint import Checkpoint, load
-from src.training.head import with_ways
-from src.training.run_folder import run_of
-from src.training.sizes import refuse_impossible
+from mindspore_maml.algorithms import ALGORITHMS
+from mindspore_maml.algorithms.learned_steps import LearnedSteps
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import BY_NAME, EVAL, options_of
+from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
+from mindspore_maml.data.own_classes import name_some, read_to_test
+from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.devices.device import tasks_at_once
+from mindspore_maml.layers.network import Network
+from mindspore_maml.meta import InnerLoop, Meta
+from mindspore_maml.OmniglotIter import OmniglotIter, split_classes
+from mindspore_maml.training.checkpoint import Checkpoint, load
+from mindspore_maml.training.head import with_ways
+from mindspore_maml.training.run_folder import run_of
+from mindspore_maml.training.sizes import refuse_impossible
 
 
 def load_split(options: Namespace) -> tuple[Classes, Classes]:

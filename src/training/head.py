@@ -4,7 +4,7 @@ import dataclasses
 import mindspore as ms
 import numpy as np
 
-from src.training.checkpoint import Checkpoint
+from mindspore_maml.training.checkpoint import Checkpoint
 
 
 def with_ways(checkpoint: Checkpoint, layers: list, n_way: int) -> Checkpoint:

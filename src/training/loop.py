@@ -9,20 +9,20 @@ from typing import Any
 
 from mindspore import nn
 
-from src.cli.errors import InputError
-from src.cli.signals import INTERRUPTED, Interruption
-from src.devices.batch_share import Shared
-from src.devices.profiling import profile_step
-from src.meta import Meta
-from src.OmniglotIter import Batch, OmniglotIter
-from src.training.checkpoint import BEST_NAME
-from src.training.evaluation import by_step, evaluate_batch
-from src.training.run_log import Reporter
-from src.training.saving import DivergedError, last_good, prune, save
-from src.training.schedule import learning_rates
-from src.training.step import TrainingStep
-from src.training.validation import ValidationPass
-from src.training.weight_average import WeightAverage
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.signals import INTERRUPTED, Interruption
+from mindspore_maml.devices.batch_share import Shared
+from mindspore_maml.devices.profiling import profile_step
+from mindspore_maml.meta import Meta
+from mindspore_maml.OmniglotIter import Batch, OmniglotIter
+from mindspore_maml.training.checkpoint import BEST_NAME
+from mindspore_maml.training.evaluation import by_step, evaluate_batch
+from mindspore_maml.training.run_log import Reporter
+from mindspore_maml.training.saving import DivergedError, last_good, prune, save
+from mindspore_maml.training.schedule import learning_rates
+from mindspore_maml.training.step import TrainingStep
+from mindspore_maml.training.validation import ValidationPass
+from mindspore_maml.training.weight_average import WeightAverage
 
 
 class Training:

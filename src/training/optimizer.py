@@ -3,8 +3,8 @@ from argparse import Namespace
 
 from mindspore import Parameter, nn, ops
 
-from src.training.checkpoint import WEIGHT_PREFIX
-from src.training.schedule import learning_rates
+from mindspore_maml.training.checkpoint import WEIGHT_PREFIX
+from mindspore_maml.training.schedule import learning_rates
 
 
 class OuterAdam(nn.Adam):

@@ -14,16 +14,16 @@ from pathlib import Path
 import mindspore as ms
 import yaml
 
-from src.cli.atomic_files import make_folder, replacing
-from src.cli.errors import InputError
-from src.cli.locks import HeldError, locked
-from src.cli.presets import as_yaml
-from src.cli.reading import parse_yaml, read_text
-from src.training.checkpoint import BEST_NAME, Checkpoint, load, numbered
-from src.training.continuing import changed_options
-from src.training.run_id import is_run_id, new_run_id
-from src.training.run_log import FILE_NAME as METRICS
-from src.training.run_log import begin_metrics, read_metrics, read_run
+from mindspore_maml.cli.atomic_files import make_folder, replacing
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.locks import HeldError, locked
+from mindspore_maml.cli.presets import as_yaml
+from mindspore_maml.cli.reading import parse_yaml, read_text
+from mindspore_maml.training.checkpoint import BEST_NAME, Checkpoint, load, numbered
+from mindspore_maml.training.continuing import changed_options
+from mindspore_maml.training.run_id import is_run_id, new_run_id
+from mindspore_maml.training.run_log import FILE_NAME as METRICS
+from mindspore_maml.training.run_log import begin_metrics, read_metrics, read_run
 
 CONFIG, LOCK = "config.yaml", ".lock"
 LEFTOVERS = (".maml-*", ".config-*", ".metrics-*", ".kernels-*", ".profile-*")   # of a run that was killed

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from src.cli.atomic_files import replacing
-from src.cli.errors import InputError, shown
-from src.cli.options import BY_NAME
-from src.cli.reading import parse_json, read_lines
-from src.cli.screen import bare
-from src.training.run_id import is_run_id
+from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.errors import InputError, shown
+from mindspore_maml.cli.options import BY_NAME
+from mindspore_maml.cli.reading import parse_json, read_lines
+from mindspore_maml.cli.screen import bare
+from mindspore_maml.training.run_id import is_run_id
 
 FILE_NAME = "metrics.jsonl"
 TEST, VALIDATION = "test_", "val_"   # what the keys of a pass on other characters begin with

@@ -8,9 +8,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
-from src.cli.atomic_files import replacing
-from src.cli.errors import InputError
-from src.training.checkpoint import FILE_NAME, numbered, optimizer_state, unlogged
+from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.training.checkpoint import FILE_NAME, numbered, optimizer_state, unlogged
 
 LARGEST = 1e4   # magnitude of a weight; those of trainings that learn stay far below a hundred
 

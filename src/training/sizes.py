@@ -2,9 +2,9 @@
 import math
 from argparse import Namespace
 
-from src.cli.memory import refuse_beyond_memory
-from src.devices import device
-from src.layers.description import describe
+from mindspore_maml.cli.memory import refuse_beyond_memory
+from mindspore_maml.devices import device
+from mindspore_maml.layers.description import describe
 
 FLOAT = 4   # bytes
 OUTER = 4   # sets of weights: themselves, the meta-gradient, and Adam's two moments

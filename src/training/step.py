@@ -3,11 +3,11 @@ import math
 
 from mindspore import nn
 
-from src.devices.batch_share import Shared
-from src.meta import Meta
-from src.OmniglotIter import Batch
-from src.training.optimizer import clipped
-from src.training.saving import DivergedError
+from mindspore_maml.devices.batch_share import Shared
+from mindspore_maml.meta import Meta
+from mindspore_maml.OmniglotIter import Batch
+from mindspore_maml.training.optimizer import clipped
+from mindspore_maml.training.saving import DivergedError
 
 
 class TrainingStep:

@@ -2,13 +2,13 @@
 import argparse
 from pathlib import Path
 
-from src.data.class_images import Classes, counts_of
-from src.devices.batch_share import Shared
-from src.meta import Meta
-from src.training import protocols
-from src.training.evaluation import by_step, evaluate_batches, mean_and_interval
-from src.training.from_options import make_episodes
-from src.training.run_log import FILE_NAME, VALIDATION, read_metrics
+from mindspore_maml.data.class_images import Classes, counts_of
+from mindspore_maml.devices.batch_share import Shared
+from mindspore_maml.meta import Meta
+from mindspore_maml.training import protocols
+from mindspore_maml.training.evaluation import by_step, evaluate_batches, mean_and_interval
+from mindspore_maml.training.from_options import make_episodes
+from mindspore_maml.training.run_log import FILE_NAME, VALIDATION, read_metrics
 
 
 class ValidationPass:

@@ -18,9 +18,9 @@ from pathlib import Path
 import mindspore.multiprocessing as processes
 import numpy as np
 
-import omniglot_train
-from src.cli.program import run_program
-from src.training.checkpoint import load, numbered
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.programs import train
+from mindspore_maml.training.checkpoint import load, numbered
 from tests.stress.programs import COMPILED_SOON, training_flags
 
 
@@ -85,7 +85,7 @@ def _train(arguments, log):
     for stream in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), stream)
     sys.argv = ["omniglot_train.py", *arguments]
-    run_program(omniglot_train.main)
+    run_program(train.main)
 
 
 def compare_states(found, expected):

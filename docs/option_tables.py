@@ -1,12 +1,12 @@
-"""The option tables of docs/options.md, written between its marker lines: `python -m src.cli.option_tables`."""
+"""The option tables of docs/options.md, written between its marker lines: `python docs/option_tables.py`."""
 import re
 from pathlib import Path
 
-from src.cli.atomic_files import replacing
-from src.cli.command_line import starting_values
-from src.cli.options import REQUIRED, options_of
+from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.command_line import starting_values
+from mindspore_maml.cli.options import REQUIRED, options_of
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "options.md"
+PAGE = Path(__file__).resolve().parent / "options.md"
 TABLE = re.compile(r"(<!-- options of (\w+) -->\n).*?(<!-- end of options -->)", re.DOTALL)
 
 

@@ -1,0 +1,79 @@
+"""Train MAML on Omniglot: one epoch is one meta-step on --task_num tasks.
+
+--ckpt starts from a checkpoint. One that this program wrote holds the optimizer's state, the epoch and the
+options too: the run goes on behind that epoch, up to --epoch, in its own folder and with the options of the run that
+wrote it where no flag is given, and its result is that of a run never interrupted. One that holds weights only starts
+at epoch 1. Ctrl-C finishes the epoch at hand and saves it first.
+"""
+from argparse import Namespace
+
+from mindspore import nn
+
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.devices import cluster, device
+from mindspore_maml.devices.shares import share_out
+from mindspore_maml.meta import Meta
+from mindspore_maml.OmniglotIter import OmniglotIter
+from mindspore_maml.pictures.curves import RunPicture
+from mindspore_maml.training.agreement import check_same_on_all_ranks
+from mindspore_maml.training.checkpoint import Checkpoint, given_by_hand, load
+from mindspore_maml.training.continuing import adopt_options
+from mindspore_maml.training.following import FollowingTraining
+from mindspore_maml.training.from_options import hold_out, load_split, make_episodes, make_meta
+from mindspore_maml.training.loop import Training
+from mindspore_maml.training.optimizer import outer_optimizer
+from mindspore_maml.training.run_folder import claim, home_of
+from mindspore_maml.training.run_log import TEST, VALIDATION
+from mindspore_maml.training.validation import ValidationPass
+from mindspore_maml.training.weight_average import WeightAverage
+
+
+def main() -> int:
+    options = parse(TRAIN, __doc__)
+    workers = device.set_up_for(options)
+    checkpoint = load(options.ckpt) if options.ckpt else None
+    if checkpoint:
+        go_on_in_its_folder(options, checkpoint)
+        adopt_options(options, checkpoint)
+    if options.val_classes and not options.eval_every:
+        raise InputError(f"--val_classes {options.val_classes} without --eval_every; expected how often to measure")
+    train_images, test_images = load_split(options)
+    train_images, val_images = hold_out(train_images, options)
+    episodes = make_episodes(train_images, options, options.epoch)
+    validation = None
+    if options.eval_every:
+        held_out = (VALIDATION, val_images) if options.val_classes else (TEST, test_images)
+        validation = ValidationPass(*held_out, options)
+    meta = make_meta(options)
+    runner = share_out(meta, workers)
+    optimizer = outer_optimizer(meta.trainable_params(), options)
+    average = WeightAverage(meta.trainable_params(), options.ema_decay)
+    done = start_from(checkpoint, meta, optimizer, average, episodes, options) if checkpoint else 0
+    check_same_on_all_ranks(options, train_images, meta)
+    if not cluster.is_first():
+        return FollowingTraining(meta, runner, optimizer, average, episodes, validation, options).run()
+    with claim(options, checkpoint, done) as folder:
+        picture = RunPicture(folder.path)
+        return Training(meta, runner, optimizer, average, episodes, validation, options, folder, picture).run()
+
+
+def go_on_in_its_folder(options: Namespace, checkpoint: Checkpoint) -> None:
+    """Where --output_dir is not given, a run that goes on does so where it was."""
+    if "output_dir" not in given_by_hand(options):
+        options.output_dir = str(home_of(checkpoint) or options.output_dir)
+
+
+def start_from(checkpoint: Checkpoint, meta: Meta, optimizer: nn.Cell, average: WeightAverage,
+               episodes: OmniglotIter, options: Namespace) -> int:
+    """Put weights, their average, optimizer and episodes where `checkpoint` left them; returns the epochs done."""
+    checkpoint.put_into(meta)
+    average.resume(checkpoint.tensors)
+    done = checkpoint.resume(optimizer)
+    if done >= options.epoch:
+        raise InputError(f"--epoch {options.epoch}: {checkpoint.path} is at epoch {done} already; expected more")
+    if done and checkpoint.episodes:
+        episodes.state = checkpoint.episodes
+    print(f"checkpoint {checkpoint}\nstarting from {checkpoint.path}, at epoch {done + 1}", flush=True)
+    return done
