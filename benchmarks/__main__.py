@@ -1,5 +1,6 @@
 """One way in to all benchmarks: `python -m benchmarks NAME [flags]`, in the checkout; without a name, a list."""
 import ast
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ def main() -> None:
     benchmarks = names()
     if sys.argv[1:2] and sys.argv[1] in benchmarks:
         del sys.argv[0]
+        os.environ.setdefault("GLOG_v", "3")   # MindSpore, not imported yet: errors only
         runpy.run_module(f"benchmarks.{sys.argv[0]}", run_name="__main__", alter_sys=True)
         return
     width = max(map(len, benchmarks))

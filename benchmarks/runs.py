@@ -20,7 +20,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import BENCH, Option, options_of
 
 FOLDER = Path(__file__).resolve().parent
-HERE = {"PYTHONPATH": str(FOLDER.parent)}   # for a program started by its path: the checkout it finds its imports in
+HERE = {"PYTHONPATH": str(FOLDER.parent), "GLOG_v": "3"}   # where a program finds its imports; MindSpore: errors only
 OURS, PEER = "meta_step.py", "torch_meta_step.py"
 COMMON = {"task_num": 32, "n_way": 5, "k_spt": 1, "k_qry": 5, "update_step": 5, "warmup": 20, "repeats": 10}
 ROUNDS = Option("rounds", 3, "how often each point is measured, all points in turn", int, low=1)

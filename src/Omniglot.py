@@ -8,6 +8,7 @@ import numpy as np
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.memory import refuse_beyond_memory
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.reading import is_file, is_folder
 from mindspore_maml.data import own_classes
 from mindspore_maml.data.archives import OFFICIAL, TOP_FOLDERS
@@ -170,6 +171,6 @@ def data_set_with_ink_high(images: np.ndarray, origin: str | Path) -> np.ndarray
     """
     is_light = np.median(images) >= MIDDLE_GREY
     classes, drawings, channels, height, width = images.shape
-    print(f"{origin}: {classes} characters x {drawings} drawings, {height} x {width} x {channels}, "
-          f"{'light' if is_light else 'dark'} paper", flush=True)
+    log.info(f"{origin}: {classes} characters x {drawings} drawings, {height} x {width} x {channels}, "
+             f"{'light' if is_light else 'dark'} paper")
     return np.subtract(255, images, out=images) if is_light else images

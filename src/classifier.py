@@ -2,6 +2,7 @@
 import contextlib
 import functools
 import inspect
+import json
 import os
 from argparse import Namespace
 from collections.abc import Sequence
@@ -12,21 +13,25 @@ import numpy as np
 from mindspore import Tensor
 from PIL import Image
 
+from mindspore_maml.adapted import Adapted, model_of, options_of_model, read
 from mindspore_maml.cli.command_line import options_of_call
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import BY_NAME, EVAL
 from mindspore_maml.data.images import Picture, read_images
 from mindspore_maml.data.own_classes import class_folders, pictures_in
 from mindspore_maml.devices import device
+from mindspore_maml.devices.turns import taking_turns
+from mindspore_maml.layers.network import Network
 from mindspore_maml.meta import SUPPORT, Meta, changing
 from mindspore_maml.OmniglotIter import to_values
 from mindspore_maml.training import checkpoint
-from mindspore_maml.training.from_options import load_trained
+from mindspore_maml.training.from_options import load_trained, make_meta
 
 STEPS = BY_NAME["update_step_test"]
 Images = Sequence[Picture] | np.ndarray   # files, or what was read from them
-KEPT = 16    # trained networks in memory, for as many numbers of classes
+KEPT = 8     # networks with compiled graphs in memory, for learning and for answering each; some 60 MB each
 BLOCK = 16   # images classified at a time, where they do not depend on each other
+EXACT = 8    # images a class up to which there is a graph for every number of them
 
 
 class FewShotClassifier:
@@ -34,15 +39,18 @@ class FewShotClassifier:
 
     The number of classes is that of the labels, whatever the checkpoint was trained on (see `src/training/head.py`),
     and each class may have a number of images of its own, from one up. Those of smaller classes are taken several times
-    over, for all classes to weigh the same: else the larger ones win.
+    over, for all classes to weigh the same: else the larger ones win. Every new pair of numbers, of classes and of
+    images a class, is compiled anew, which takes some seconds and memory; so beyond eight images a class some are
+    repeated to fill up to the next of 10, 12, 14, 16, 20, 24, ..., and what was unused for longest is let go. Any
+    number of threads may use one classifier or several: they take turns.
 
     Images are a sequence of paths, Pillow images or arrays, mixed as they come, or one array of them (see
     `mindspore_maml.data.images.read_picture`): of any size, grey or in colour, ink dark or light.
 
     Parameters
     ----------
-    ckpt : str or Path
-        A checkpoint, or a folder of them.
+    ckpt : str or Path, optional
+        A checkpoint, or a folder of them; by default the published network that comes with the package.
     steps : int, optional
         Inner steps; by default those the trained model is evaluated with.
     rate : float, optional
@@ -56,23 +64,19 @@ class FewShotClassifier:
 
     Attributes
     ----------
+    adapted_ : Adapted
+        What `fit` has learned (`src/adapted.py`), of which the following are parts.
     classes_ : ndarray, [class]
         The labels, each once: sorted, or where they cannot be, in the order they came.
+    support_, numbers_ : ndarray
+        The support images as the network sees them, uint8 [image, imgc, imgsz, imgsz], and their classes' numbers.
     steps_ : int
         The inner steps that `fit` took.
-    support_ : ndarray of uint8, [image, imgc, imgsz, imgsz]
-        The support images as the network sees them, and
-    numbers_ : ndarray of int32, [image]
-        the numbers of their classes.
-    evened_ : ndarray of int, [image]
-        Those among them that the inner loop takes, some several times.
-    weights_ : list of ndarray of float32
-        The adapted weights, [1, in, out] each, in the order of the network's parameters.
     """
 
     _estimator_type = "classifier"   # for scikit-learn before 1.6, as `__sklearn_tags__` is for later ones
 
-    def __init__(self, ckpt: str | Path, *, steps: int | None = None, rate: float | None = None,
+    def __init__(self, ckpt: str | Path | None = None, *, steps: int | None = None, rate: float | None = None,
                  statistics: str = SUPPORT, preset: str | None = None):
         self.ckpt, self.steps, self.rate, self.statistics, self.preset = ckpt, steps, rate, statistics, preset
 
@@ -98,13 +102,27 @@ class FewShotClassifier:
         classes, numbers = distinct(labels)
         if len(classes) < 2:
             raise InputError(f"{len(classes)} classes among {len(labels)} labels; expected at least 2")
-        meta, options = self._trained_for(len(classes))
-        support, evened = read_images(images, options.imgsz, options.imgc)[0], even(numbers)
+        evened = even(numbers)
+        with taking_turns():
+            meta, options = self._trained_for(len(classes), len(evened))
+        support = read_images(images, options.imgsz, options.imgc)[0]
         steps = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
-        weights = meta.adapt(image_values(support[evened], options), numbers[evened][None], steps)
-        # All at once: where something above fails, a classifier fitted before stays what it was.
-        self.classes_, self.numbers_, self.support_, self.evened_ = classes, numbers, support, evened
-        self.steps_, self.weights_ = steps, [weight.asnumpy() for weight in weights]
+        with taking_turns():
+            weights = meta.adapt(image_values(support[evened], options), numbers[evened][None], steps)
+            weights = [weight.asnumpy() for weight in weights]
+        # At once: where something above fails, and for other threads, a classifier fitted before stays what it was.
+        self.adapted_ = Adapted(classes, support, numbers, evened, weights, steps, model_of(options))
+        return self
+
+    def warm_up(self, n_way: int, n_images: int = 1) -> "FewShotClassifier":
+        """Compile what `fit` and `predict` need for `n_way` classes of `n_images` images each."""
+        numbers = even(np.repeat(np.arange(n_way, dtype=np.int32), n_images))
+        with taking_turns():
+            _, options = self._trained_for(n_way, len(numbers))
+        blank = np.zeros((n_way * n_images, options.imgsz, options.imgsz, options.imgc), np.uint8)
+        blank[:, ::2] = 255   # for pixels to differ
+        copy = type(self)(**self.get_params()).fit(blank, list(np.repeat(range(n_way), n_images)))
+        copy.probabilities(copy.support_[:1])
         return self
 
     def read(self, images: Images, skip_damaged: bool = False) -> tuple[np.ndarray, list]:
@@ -124,7 +142,7 @@ class FewShotClassifier:
         kept : list of int
             Which of the images they are.
         """
-        _, options = self.trained()
+        options = self.options()
         return read_images(as_sequence(images), options.imgsz, options.imgc, skip_damaged)
 
     def predict_proba(self, images: Images) -> np.ndarray:
@@ -133,17 +151,19 @@ class FewShotClassifier:
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """As `predict_proba`, of images that `read` has read."""
-        count = len(pixels)
+        learned, options, count = self._learned(), self.options(), len(pixels)
         if not count:
-            return np.empty((0, len(self.classes_)))
-        meta, options = self.trained()
-        weights = changing(tuple(map(Tensor, self.weights_)))
-        support, block = image_values(self.support_[self.evened_], options), len(pixels)
-        if self.statistics == SUPPORT:
+            return np.empty((0, len(learned.classes)))
+        block = count
+        if options.statistics == SUPPORT:
             block = BLOCK   # of one size, filled up with anything: one graph for all
-            pixels = np.concatenate([pixels, np.zeros((-len(pixels) % block, *pixels.shape[1:]), np.uint8)])
-        logits = [meta.predict(weights, image_values(pixels[first:first + block], options), support).asnumpy()[0]
-                  for first in range(0, len(pixels), block)]
+            pixels = np.concatenate([pixels, np.zeros((-count % block, *pixels.shape[1:]), np.uint8)])
+        support = image_values(learned.support[learned.evened], options)
+        with taking_turns():
+            meta = _to_answer(json.dumps(learned.model), len(learned.evened), block)
+            weights = changing(tuple(map(Tensor, learned.weights)))
+            logits = [meta.predict(weights, image_values(pixels[first:first + block], options), support).asnumpy()[0]
+                      for first in range(0, len(pixels), block)]
         return softmax(np.concatenate(logits)[:count].astype(np.float64))
 
     def predict(self, images: Images) -> np.ndarray:
@@ -176,15 +196,73 @@ class FewShotClassifier:
         changed = [f"{name}={value!r}" for name, value in self.get_params().items() if value is not None]
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def trained(self) -> tuple[Meta, Namespace]:
-        """The trained network for as many classes as there are, and its options."""
-        if not hasattr(self, "classes_"):
-            raise InputError("this classifier has seen no support images yet; expected a call of fit first")
-        return self._trained_for(len(self.classes_))
+    @property
+    def classes_(self) -> np.ndarray:
+        """The labels, each once."""
+        return self.adapted_.classes
 
-    def _trained_for(self, n_way):
-        path = checkpoint.find(self.ckpt)
-        return _load(path, path.stat().st_mtime_ns, n_way, self.rate, self.statistics, self.preset)
+    @property
+    def support_(self) -> np.ndarray:
+        """The support images as the network sees them."""
+        return self.adapted_.support
+
+    @property
+    def numbers_(self) -> np.ndarray:
+        """The number of each support image's class."""
+        return self.adapted_.numbers
+
+    @property
+    def steps_(self) -> int:
+        """The inner steps that `fit` took."""
+        return self.adapted_.steps
+
+    def options(self) -> Namespace:
+        """The options of the model that a fitted classifier has adapted."""
+        learned = self._learned()
+        return options_of_model(learned.model, "the classifier's model")
+
+    def network(self) -> Network:
+        """The network whose weights `adapted_.weights` are; its own values are of no meaning."""
+        options = self.options()
+        return Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed)
+
+    def save(self, path: str | Path) -> None:
+        """Write what was learned to one file, which `load` reads anywhere, without the checkpoint.
+
+        Raises
+        ------
+        InputError
+            Where it was not fitted, a label is no text, number or truth value, or the file cannot be written.
+        """
+        self._learned().save(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "FewShotClassifier":
+        """A fitted classifier from a file that `save` wrote; what is in it is checked.
+
+        Raises
+        ------
+        InputError
+            Where there is no such file, or it is damaged.
+        """
+        learned = read(path)
+        model = cls(statistics=learned.model["statistics"])
+        model.adapted_ = learned
+        return model
+
+    def __getstate__(self) -> dict:
+        """For pickling: the checkpoint by a path that is the same from every folder."""
+        return vars(self) | {"ckpt": self.ckpt and str(Path(self.ckpt).resolve())}
+
+    def _learned(self):
+        learned = vars(self).get("adapted_")
+        if learned is None:
+            raise InputError("this classifier has seen no support images yet; expected a call of fit first")
+        return learned
+
+    def _trained_for(self, n_way, images):
+        path = checkpoint.find(self.ckpt or checkpoint.published())
+        return _to_learn(path, path.stat().st_mtime_ns, n_way, images, self.rate, self.statistics, self.preset)
 
 
 def learn_from_folder(options: Namespace) -> FewShotClassifier:
@@ -210,19 +288,26 @@ def classifier_for(options: Namespace) -> FewShotClassifier:
     """A classifier of the checkpoint that a program's options name, to be fitted."""
     by_hand = {parameter: getattr(options, name) if name in options.given else None for parameter, name in
                (("steps", "update_step_test"), ("rate", "update_lr"), ("preset", "preset"))}
-    return FewShotClassifier(options.ckpt, statistics=getattr(options, "statistics", SUPPORT), **by_hand)
+    return FewShotClassifier(options.ckpt or None, statistics=getattr(options, "statistics", SUPPORT), **by_hand)
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _load(path: Path, modified: int, n_way: int, rate: float | None, statistics: str,
-          preset: str | None) -> tuple[Meta, Namespace]:
-    """A checkpoint's meta-learner for `n_way` classes, and its options. Kept with the graphs it has compiled."""
+def _to_learn(path: Path, modified: int, n_way: int, images: int, rate: float | None, statistics: str,
+              preset: str | None) -> tuple[Meta, Namespace]:
+    """A checkpoint's meta-learner for `n_way` classes, and its options. Kept with its graph for so many images."""
     device.set_up_unless_done()
     given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate,
              "statistics": statistics}
     options = options_of_call(EVAL, {name: value for name, value in given.items() if value is not None})
     meta, _ = load_trained(options)
     return meta, options
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _to_answer(model: str, support: int, images: int) -> Meta:
+    """A model's network, whose weights are to be passed in. Kept with its graph for so many images."""
+    device.set_up_unless_done()
+    return make_meta(options_of_model(json.loads(model), "the classifier's model"))
 
 
 def image_values(pixels: np.ndarray, options: Namespace) -> np.ndarray:
@@ -253,7 +338,16 @@ def distinct(labels: list) -> tuple[np.ndarray, np.ndarray]:
 def even(numbers: np.ndarray) -> np.ndarray:
     """Places of `numbers`, as many of each number that occurs: all of them, those of the rarer ones several times."""
     places = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
-    return np.concatenate([np.resize(each, max(map(len, places))) for each in places])
+    count = filled_up(max(map(len, places)))
+    return np.concatenate([np.resize(each, count) for each in places])
+
+
+def filled_up(count: int) -> int:
+    """The next number of images a class for which there are graphs: up to `EXACT` any, then four each doubling."""
+    if count <= EXACT:
+        return count
+    step = 2 ** (count.bit_length() - 3)   # a quarter of the power of two below
+    return -(-count // step) * step
 
 
 def _as_array(labels):

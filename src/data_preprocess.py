@@ -24,6 +24,7 @@ from mindspore_maml.cli.atomic_files import filling, make_folder, replacing
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.memory import refuse_beyond_memory
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import DATA
 from mindspore_maml.cli.reading import is_file, is_folder, parse_json, read_text
 from mindspore_maml.data import own_classes
@@ -68,7 +69,7 @@ def load_images(data_path: str, imgsz: int, imgc: int) -> Classes:
             changed = _changed_folders(source)
             if not changed:
                 return load_npy(source.path, imgsz, imgc)
-            print(f"{source.path}: built anew, since {changed.path} has changed", flush=True)
+            log.info(f"{source.path}: built anew, since {changed.path} has changed")
             source = changed
         source = unpacked(source)
         return data_set_with_ink_high(_read_and_write(source, imgsz, imgc), source.root / FILE_NAME)
@@ -84,8 +85,7 @@ def _read_and_write(source, imgsz, imgc):
         write(source.root / FILE_NAME, images)
         _remember(source, made_of)
     except OSError as error:
-        print(f"{source.root / FILE_NAME}: not written ({error.strerror}); the images are read again next time",
-              flush=True)
+        log.info(f"{source.root / FILE_NAME}: not written ({error.strerror}); the images are read again next time")
     return images
 
 

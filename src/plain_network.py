@@ -105,11 +105,11 @@ class PlainNetwork(nn.Cell):
 
     def __init__(self, model: FewShotClassifier):
         super().__init__()
-        meta, options = model.trained()
+        options, network, learned = model.options(), model.network(), model.adapted_
         weights = {parameter.name.removeprefix("net."): to_parameter(Tensor(weight[0]), parameter.shape).asnumpy()
-                   for parameter, weight in zip(meta.net.parameters, model.weights_)}
-        support = Tensor(image_values(model.support_[model.evened_], options)[0])
-        self.layers, _ = _sequence(meta.net.specs, weights, support)
+                   for parameter, weight in zip(network.parameters, learned.weights)}
+        support = Tensor(image_values(learned.support[learned.evened], options)[0])
+        self.layers, _ = _sequence(network.specs, weights, support)
         self.softmax = nn.Softmax()
         self.set_train(False)
 

@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("GLOG_v", "3")   # before anything imports MindSpore: errors only
+
 from checkpoints import write
 from hypothesis import HealthCheck, settings
 from networks import STRIDED
 
+from mindspore_maml.cli.messages import show_messages
 from mindspore_maml.devices import device
 
+show_messages()   # as the programs do, whose `main` many tests call
 BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))   # processes that run tests at the same time
 DEVICE = device.set_up(os.environ.get("MAML_DEVICE", "CPU"), int(os.environ.get("MAML_DEVICE_ID", "0")),
                        threads=max(1, len(os.sched_getaffinity(0)) // BESIDE))

@@ -1,4 +1,5 @@
 """export.py: the plain networks in both formats give predict.py's probabilities, for every kind of network there is."""
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -42,7 +43,7 @@ EVERY_NETWORK = every_network()
 
 def probabilities_in(path, pixels, model):
     """What the file makes of images that a classifier has read, as docs/deploy.md does it."""
-    _, options = model.trained()
+    options = model.options()
     values = (options.paper + (options.ink - options.paper) * (pixels / 255)).astype(np.float32)
     if path.suffix == ".onnx":
         return onnxruntime.InferenceSession(path).run(None, {"images": values})[0]
@@ -55,7 +56,8 @@ def test_both_files_equal_the_classifier(name, tmp_path):
     ckpt, *_ = write(tmp_path, network=layers, **changes)
     model = FewShotClassifier(ckpt, steps=0).fit(*shapes(WAYS, 2, seed=1))
     draws = np.random.default_rng(3)   # in place of inner steps, which would have to compile
-    model.weights_ = [weight + draws.normal(0, 0.1, weight.shape).astype(np.float32) for weight in model.weights_]
+    weights = [weight + draws.normal(0, 0.1, weight.shape).astype(np.float32) for weight in model.adapted_.weights]
+    model.adapted_ = dataclasses.replace(model.adapted_, weights=weights)
     pixels, _ = model.read(shapes(5, 4, seed=2)[0])
     expected = model.probabilities(pixels)
     assert len(pixels) == 20
@@ -91,6 +93,7 @@ def test_the_code_of_the_page_does_what_it_says(trained_path, tmp_path, monkeypa
     shape(CLASSES[3], np.random.default_rng(4)).resize((400, 310)).save(tmp_path / "new.png")
     expected = model.predict_proba([tmp_path / "new.png"])
     monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
     assert len(using) == 2
     for block in using:
         namespace = {}

@@ -14,7 +14,6 @@ EXPORT, DEMO = "export", "demo"
 LEARNING = (TRAIN, EVAL, BENCH)   # programs that build the network and its episodes
 RUNNING = (*LEARNING, PREDICT, EXPORT, DEMO)    # programs that run the network
 REQUIRED = "required"
-PUBLISHED = "checkpoints/5way-1shot"   # of this project, from wherever it is called
 OPERANDS = {PLOT: ("RUN", "folder of a training")}   # what a program takes without a flag, one or more: name and help
 
 LARGEST = {int: 10**9, list: 10**9, float: 1e38}   # where an option says no less; MindSpore has 32 bits
@@ -233,8 +232,8 @@ OPTIONS = (
     Option("ema_decay", 0.0, "decay of the average of the weights over the last steps, which then is what is tested "
            "and saved; 0: none", float, (TRAIN,), low=0, high=0.99999),
     # Input and output
-    Option("ckpt", {TRAIN: "", EVAL: "", PREDICT: REQUIRED, EXPORT: REQUIRED, DEMO: PUBLISHED}, "a trained network: a "
-           "checkpoint, or a folder of them; a training goes on from it",
+    Option("ckpt", "", "a trained network: a checkpoint, or a folder of them; a training goes on from it; without, "
+           "predict.py, export.py and demo.py take the network that comes with the package",
            programs=(TRAIN, EVAL, PREDICT, EXPORT, DEMO)),
     Option("support", REQUIRED, "folder of the images to learn from; it holds a folder a class, which gives it its "
            "name", programs=(PREDICT, EXPORT)),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from mindspore_maml.cli.errors import InputError, one_line
+from mindspore_maml.cli.messages import show_messages
 from mindspore_maml.cli.screen import screens
 from mindspore_maml.cli.signals import StoppedError, StopsByException, discard_output, end_while_importing
 
@@ -41,6 +42,7 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
     a signal; quietly where the reader of standard output is gone; 1 and the place of a report on anything unforeseen.
     """
     show_any_text()
+    show_messages()
     with StopsByException() as stop:
         try:
             with screens(sys.argv):

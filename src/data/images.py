@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mindspore_maml.cli.errors import InputError, shown
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.reading import open_regular
 
 Picture = str | Path | Image.Image | np.ndarray   # a file, or what was read from one
@@ -233,5 +234,5 @@ def read_images(sources: Sequence[Picture], imgsz: int, imgc: int,
         except InputError as error:
             if not skip_damaged:
                 raise
-            print(f"warning: {error}; left out", flush=True)
+            log.warning(f"{error}; left out")
     return np.array(images, np.uint8).reshape(-1, imgc, imgsz, imgsz), kept

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from mindspore_maml.cli.atomic_files import replacing
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.memory import refuse_beyond_memory
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.reading import is_folder, open_regular, parse_json
 from mindspore_maml.data.class_images import ClassImages
 from mindspore_maml.data.images import is_picture, read_images
@@ -95,7 +96,7 @@ def _read_folders(files, recipe):
             counts.append(len(found))
             read.append(folder)
         else:
-            print(f"warning: {folder}: holds no image that can be read; this class is left out", flush=True)
+            log.warning(f"{folder}: holds no image that can be read; this class is left out")
     return np.concatenate(images), counts, read
 
 
@@ -182,15 +183,15 @@ def load(path: Path, imgsz: int, imgc: int) -> ClassImages:
                          f"expected {imgsz} x {imgsz} and {imgc} (--imgsz, --imgc; with these, data_preprocess.py "
                          f"builds it anew)")
     if not all(map(is_folder, recipe.folders)):
-        print(f"{path}: used as it is, since {' or '.join(map(str, recipe.folders))} is no longer there", flush=True)
+        log.info(f"{path}: used as it is, since {' or '.join(map(str, recipe.folders))} is no longer there")
     elif fingerprint(recipe.folders) != made_of:
-        print(f"{path}: built anew, since {' or '.join(map(str, recipe.folders))} has changed", flush=True)
+        log.info(f"{path}: built anew, since {' or '.join(map(str, recipe.folders))} has changed")
         try:
             classes = build(path, recipe)
         except OSError as error:
-            print(f"{path}: not written ({error.strerror}); the images are read again next time", flush=True)
+            log.info(f"{path}: not written ({error.strerror}); the images are read again next time")
             classes = read_classes(recipe)
-    print(f"{path}: {describe(classes)}", flush=True)
+    log.info(f"{path}: {describe(classes)}")
     return classes
 
 

@@ -1,5 +1,4 @@
 """Curves of trainings: loss and accuracy of one; the accuracies of several, over the epochs and the inner steps."""
-import logging
 import os
 import textwrap
 import time
@@ -10,9 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-logging.getLogger("matplotlib").setLevel(logging.ERROR)   # it warns of its caches; a training's log is not the place
-
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.ticker import MaxNLocator, PercentFormatter  # noqa: E402

@@ -1,6 +1,5 @@
 """Fonts for names in any script: beside the usual one those installed here that have the letters it lacks."""
 import contextlib
-import logging
 from collections.abc import Iterable
 
 from matplotlib import font_manager
@@ -42,6 +41,5 @@ def use_fonts_that_have_all(figure: Figure) -> None:
     texts = figure.findobj(Text)
     families = families_for("".join(text.get_text() for text in texts))
     if len(families) > 1:
-        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)   # it says which weight it takes
         for text in texts:
             text.set_fontfamily(families)

@@ -9,7 +9,6 @@ import logging
 import socket
 import threading
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,15 +30,12 @@ from mindspore_maml.demo.one_thread import OneThread
 from mindspore_maml.demo.teacher import Teacher
 from mindspore_maml.devices import device
 
-ROOT = Path(__file__).resolve().parent
 USUAL_CLASSES = 5   # what the page begins with
 
 
 def main() -> int:
     options = parse(DEMO, __doc__)
     refuse_missing_packages()
-    if "ckpt" not in options.given:
-        options.ckpt = str(ROOT / options.ckpt)
     device.set_up(options.device_target, options.device_id, options.mode)
     serve(options, listening(options.host, options.port))
     return 0
@@ -77,7 +73,7 @@ def serve(options: Namespace, server: socket.socket) -> None:
 
     teacher, in_turn = Teacher(functools.partial(classifier_for, options)), OneThread(LONGEST_WAIT)
     try:
-        _, trained = in_turn.later(warm_up, teacher, 1).result().trained()
+        trained = in_turn.later(warm_up, teacher, 1).result().options()
         app = make_app(teacher, characters_for(options.data_path, trained), in_turn)
         in_turn.later(warm_up_further, in_turn, teacher, 2)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)   # it says when requests wait for a thread

@@ -46,7 +46,7 @@ def write_network(model: FewShotClassifier, path: Path, file_format: str) -> Non
     InputError
         Where the file cannot be written.
     """
-    _, options = model.trained()
+    options = model.options()
     network, shape = PlainNetwork(model), (options.imgc, options.imgsz, options.imgsz)
     try:
         with replacing(path) as written:
@@ -65,7 +65,7 @@ def write_network(model: FewShotClassifier, path: Path, file_format: str) -> Non
 
 def notes(model: FewShotClassifier) -> dict:
     """What a program that uses the network has to know, in values that JSON keeps."""
-    _, options = model.trained()
+    options = model.options()
     return {"classes": [str(name) for name in model.classes_],
             "input": {"shape": ["images", options.imgc, options.imgsz, options.imgsz], "type": "float32",
                       "ink": options.ink, "paper": options.paper},

@@ -1,5 +1,6 @@
 """Checkpoints: weights, optimizer state, epoch, episodes and options in MindSpore's own format, read and checked."""
 import contextlib
+import importlib.resources
 import logging
 import re
 from argparse import Namespace
@@ -204,6 +205,11 @@ def _under_new_names(options):
     if "learned_steps" in options:
         options.setdefault("algorithm", "maml++" if options.pop("learned_steps") else "maml")
     return options
+
+
+def published() -> Path:
+    """The folder of the published network that comes with the package."""
+    return Path(str(importlib.resources.files("mindspore_maml") / "published"))
 
 
 def find(path: str | Path) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from mindspore_maml.algorithms import ALGORITHMS
 from mindspore_maml.algorithms.learned_steps import LearnedSteps
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL, options_of
 from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
@@ -49,14 +50,14 @@ def fit_to(images: Classes, options: Namespace) -> Classes:
             raise InputError(f"--k_spt {options.k_spt}: no class has more images than that; the largest has "
                              f"{images.counts.max()}")
         if few.any():
-            print(f"left out, for --k_spt {options.k_spt} and a query image need {options.k_spt + 1} images: "
-                  f"{name_some([name for name, is_one in zip(images.names, few) if is_one])}", flush=True)
+            log.info(f"left out, for --k_spt {options.k_spt} and a query image need {options.k_spt + 1} images: "
+                     f"{name_some([name for name, is_one in zip(images.names, few) if is_one])}")
             images = images[~few]
     least = int(counts_of(images).min())
     fixed = "k_qry" in options.given or getattr(options, "protocol", "none") != "none"
     if not fixed and 0 < least - options.k_spt < options.k_qry:
-        print(f"k_qry {options.k_qry} -> {least - options.k_spt}: the smallest class has {least} images, "
-              f"{options.k_spt} of which are support images", flush=True)
+        log.info(f"k_qry {options.k_qry} -> {least - options.k_spt}: the smallest class has {least} images, "
+                 f"{options.k_spt} of which are support images")
         options.k_qry = least - options.k_spt
     return images
 
@@ -129,7 +130,7 @@ def load_trained(options: Namespace) -> tuple[Meta, Checkpoint]:
         raise InputError("--ckpt is missing; expected a checkpoint of omniglot_train.py, or a folder of them")
     checkpoint = load(options.ckpt)
     refuse_other_run(checkpoint, named_folder=Path(options.ckpt).is_dir())
-    print(f"checkpoint {checkpoint}", flush=True)
+    log.info(f"checkpoint {checkpoint}")
     checkpoint.adopt_options(options, [option.name for option in options_of(EVAL) if option.stored] + ["network"])
     meta = make_meta(options)
     with_ways(checkpoint, options.network, options.n_way).put_into(meta)

@@ -1,0 +1,20 @@
+"""What the library has to say, as log messages; a program shows them as plain lines on standard output."""
+import logging
+
+log = logging.getLogger("mindspore_maml")
+
+
+class _Lines(logging.Handler):
+    """Each message a line of whatever standard output is then, warnings with that word in front."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print("warning: " * (record.levelno >= logging.WARNING) + record.getMessage(), flush=True)
+
+
+def show_messages() -> None:
+    """Show what the library says, from its notes upwards. A program of one's own uses `logging` as it likes instead."""
+    if not any(isinstance(handler, _Lines) for handler in log.handlers):
+        log.addHandler(_Lines())
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)   # it warns of its caches, and says which weight it takes
