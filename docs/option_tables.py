@@ -18,7 +18,8 @@ def markdown_table(program: str) -> str:
     for option in options:
         default = defaults[option.name]
         shown = "required" if default is REQUIRED else f"`{default}`" if default not in ("", []) else ""
-        choices = f" ({', '.join(map(str, option.choices))})" if option.choices else ""
+        also = f"; or {option.also[1]}" if option.also else ""
+        choices = f" ({', '.join(map(str, option.choices))}{also})" if option.choices else ""
         lines.append(f"| `--{option.name}` | {shown} | {option.help}{choices} |")
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.layers.image_rows import Prepared
 from mindspore_maml.layers.network import Network
 from mindspore_maml.layers.spec import PARAMETERS
@@ -37,7 +38,7 @@ class InnerLoop:
     rate : float
         Inner learning rate, for the mean cross-entropy over the support set.
     adapted : tuple of str
-        Kinds of parameters that the inner loop adapts, of `PARAMETERS`; `HEAD` stands for all of the last layer.
+        Kinds of parameters that the inner loop adapts, as `Network.kinds` names them; `HEAD`: all of the last layer.
     order : str
         "second", or "first": the meta-gradient leaves out the Hessian.
     first_order_epochs : int
@@ -72,11 +73,15 @@ class InnerLoop:
 
 @dataclass
 class SupportSet:
-    """A batch's support images prepared for the first layer, with labels [task, image], and the graphs for them."""
+    """A batch's support images prepared for the first layer, with labels [task, image], and the graphs for them.
+
+    `initial` are the weights that the inner loop started from, every task's copy [task, in, out].
+    """
 
     passes: Any   # `Passes`, or those of another algorithm
     x: Prepared
     labels: Tensor
+    initial: tuple = ()
 
 
 @dataclass
@@ -89,11 +94,41 @@ class QuerySet:
 
 @dataclass
 class Step:
-    """An inner step of all tasks: what it started from, the weights it led to, and the state of its gradient."""
+    """Inner step `number` (from 1) of all tasks: what it started from, where it led, and the state of its gradient."""
 
+    number: int
     before: tuple
     weights: tuple
     state: tuple
+
+
+@dataclass
+class Judged:
+    """The query loss and accuracy at some weights, means over the tasks, and the loss's gradients [task, in, out]."""
+
+    loss: Tensor
+    accuracy: Tensor
+    gradients: tuple
+    importance: float   # what the loss counts for in the outer loss
+
+
+@dataclass
+class Back:
+    """The outer gradient, traced back through an inner step, each part a tuple of [task, in, out].
+
+    Attributes
+    ----------
+    before : tuple of Tensor
+        With respect to the weights before the step.
+    initial : tuple of Tensor
+        What the step adds to the gradient with respect to the initial weights, where it reads these; () else.
+    learned
+        With respect to the step's own learned values, as `Meta.learned_gradients` takes it, if it has any.
+    """
+
+    before: tuple
+    initial: tuple = ()
+    learned: Any = None
 
 
 class Meta(nn.Cell):
@@ -144,7 +179,7 @@ class Meta(nn.Cell):
             In the order of `net.parameters`.
         """
         support = self.support_set(x, labels)
-        weights = self.copies(support.passes)
+        weights = self.start(support)
         for number in range(1, steps + 1):
             weights = self.inner_step(support, weights, number).weights
         return weights
@@ -159,6 +194,7 @@ class Meta(nn.Cell):
         x, x_spt : Tensor or ndarray of float32, [task, image, imgc, imgsz, imgsz]
             The images, and the support images, needed where the statistics are to be theirs.
         """
+        self.refuse_other("query", x)
         passes = self.passes_for(len(x), x.shape[1], self.in_front(x_spt))
         return passes.learner(weights, changing(passes.prepare(self.behind_support(x, x_spt))))
 
@@ -182,83 +218,92 @@ class Meta(nn.Cell):
         """
         seed = self.net.seed, epoch
         support, query = self.support_set(x_spt, y_spt, seed), self.query_set(x_qry, y_qry, x_spt, seed)
-        second = self.inner.is_second_order(epoch)
-        weights, path, losses = self.copies(support.passes), [], []
-        for number, share in enumerate(self.query_shares(epoch)):
-            step = self.inner_step(support, weights, number, keeps_state=second) if number else None
-            weights = step.weights if step else weights
-            outer: tuple = self.outer_loss(query, weights, number) if share else ()
-            losses += [share * outer[0] if share != 1 else outer[0]] if share else []
-            path.append((step, share, outer))
-        accuracy = outer[1]
-        return sum(losses[1:], losses[0]), accuracy, self._way_back(support, path, second)
+        second, (first, *importance) = self.inner.is_second_order(epoch), self.loss_importance(epoch)
+        weights, path = self.start(support), []
+        judged = [self.judge(query, weights, 0, first)]
+        for number, counts in enumerate(importance, 1):
+            path.append(self.inner_step(support, weights, number, keeps_state=second))
+            weights = path[-1].weights
+            judged.append(self.judge(query, weights, number, counts))
+        losses, last = [one.importance * one.loss for one in judged if one], judged[-1]
+        assert last, "the last loss counts for nothing; expected more (loss_importance)"
+        return sum(losses[1:], losses[0]), last.accuracy, self.backward_pass(support, path, judged, second)
 
-    def query_shares(self, epoch: int) -> list[float]:
+    def loss_importance(self, epoch: int) -> list[float]:
         """What the query losses before and after each inner step count for in the outer loss; the last one not 0."""
         return [0.0] * self.inner.steps + [1.0]
+
+    def start(self, support: SupportSet) -> tuple:
+        """Every task's copy of the initial weights, each [task, in, out], which `support` then knows as such."""
+        support.initial = self.copies(support.passes)
+        return support.initial
 
     def inner_step(self, support: SupportSet, weights: tuple, number: int, keeps_state: bool = False) -> Step:
         """Inner step `number`, counted from 1; with `keeps_state` for the way back through its Hessian."""
         moved, state = support.passes.inner_step[keeps_state](weights, support.x, support.labels)
-        return Step(weights, ms.mutable(moved), ms.mutable(state) if keeps_state else ())
+        return Step(number, weights, ms.mutable(moved), ms.mutable(state) if keeps_state else ())
 
-    def outer_loss(self, query: QuerySet, weights: tuple, number: int) -> tuple[Tensor, Tensor, tuple]:
-        """Query loss, accuracy, and the loss's gradients [task, in, out], at the weights after step `number`."""
+    def judge(self, query: QuerySet, weights: tuple, number: int, importance: float) -> Judged | None:
+        """The query loss, accuracy and gradients at the weights after step `number`; None where it counts for 0."""
+        if not importance:
+            return None
         graph, weights = query.passes.query_gradient, self.query_weights(weights, number)
         losses, accuracies, gradients = zip(*(graph(*weights, *part) for part in query.parts))
         whole = self.join_tasks(ms.mutable(gradients)) if len(gradients) > 1 else gradients[0]
-        return _mean_of(losses), _mean_of(accuracies), whole
+        return Judged(_mean_of(losses), _mean_of(accuracies), whole, importance)
 
     def query_weights(self, weights: tuple, number: int) -> tuple:
         """What the query pass after step `number` is called with before the images: the weights."""
         return (weights,)
 
-    def step_back(self, support: SupportSet, step: Step, later: tuple, outer: tuple, share: float,
-                  second: bool) -> tuple[tuple, Any]:
-        """The outer gradient before an inner step from that after it, and those of the step's own learned values.
+    def step_back(self, support: SupportSet, step: Step, later: tuple, judged: Judged | None, second: bool) -> Back:
+        """The outer gradient before an inner step from that after it.
 
         Parameters
         ----------
         later : tuple of Tensor, each [task, in, out]
             With respect to the weights after the step.
-        outer, share
-            What `outer_loss` gave after the step, and what it counts for; () and 0 if it does not count.
-
-        Returns
-        -------
-        earlier : tuple of Tensor, each [task, in, out]
-        learned
-            As `learned_gradients` takes it, if the algorithm has any.
+        judged : Judged or None
+            What `judge` gave after the step, a part of `later` already.
+        second : bool
+            Whether to go through the inner gradient.
         """
-        earlier = support.passes.inner_step_back(step.before, support.x, step.state, later) if second else later
-        return ms.mutable(earlier), None
+        before = support.passes.inner_step_back(step.before, support.x, step.state, later) if second else later
+        return Back(ms.mutable(before))
 
     def learned_gradients(self, passes: Passes, learned: list) -> dict:
-        """The gradients of what the algorithm learns beside the weights, by name, from all steps' `step_back`."""
+        """The gradients of what the algorithm learns beside the weights, by name, from all steps' `Back.learned`.
+
+        A gradient by the name of one of the network's parameters is taken in place of its own.
+        """
         return {}
 
-    def _way_back(self, support, path, second):
+    def backward_pass(self, support: SupportSet, path: list[Step], judged: list[Judged | None], second: bool) -> tuple:
+        """The outer gradient in the order of `trainable_params()`, from the last step back to the first."""
         later: tuple = ()
+        of_initial: tuple = ()
         learned: list = []
         while path:   # what is behind is let go, for it is large
-            step, share, outer = path.pop()
-            if share:
-                later = self._plus(later, outer[2], share)
-            if step:
-                later, of_step = self.step_back(support, step, later, outer, share, second)
-                learned.insert(0, of_step)
-        totals = support.passes.sum_over_tasks(later)
+            step, after = path.pop(), judged.pop()
+            if after:
+                later = self.plus(later, after.gradients, after.importance)
+            back = self.step_back(support, step, later, after, second)
+            later, learned = back.before, [back.learned, *learned]
+            of_initial = self.plus(of_initial, back.initial) if back.initial else of_initial
+        if before := judged.pop():
+            later = self.plus(later, before.gradients, before.importance)
+        totals = support.passes.sum_over_tasks(self.plus(later, of_initial) if of_initial else later)
         found = {parameter.name: total for parameter, total in zip(self.net.parameters, totals)}
         found |= self.learned_gradients(support.passes, learned)
         return tuple(found[parameter.name] for parameter in self.trainable_params())
 
-    def _plus(self, gradients, more, share):
-        """`gradients` (empty: zero) plus `share` times `more`."""
+    def plus(self, gradients: tuple, more: tuple, factor: float = 1.0) -> tuple:
+        """`gradients` (empty: zero) plus `factor` times `more`."""
         more = ms.mutable(more)
-        if not gradients and share == 1:
+        if not gradients and factor == 1:
             return more
         zeros = gradients or ms.mutable(tuple(map(ms.ops.zeros_like, more)))
-        return ms.mutable(self.add_scaled(zeros, more, Tensor(share, ms.float32)))
+        return ms.mutable(self.add_scaled(zeros, more, Tensor(factor, ms.float32)))
 
     def evaluate(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array) -> tuple[Tensor, Tensor, Tensor]:
         """Adapt by the steps of evaluation, then judge on the query images.
@@ -290,7 +335,7 @@ class Meta(nn.Cell):
             As `evaluate` returns them, after each inner step from number `first` to the last.
         """
         support, query = self.support_set(x_spt, y_spt), self.query_set(x_qry, y_qry, x_spt)
-        weights = self.copies(support.passes)
+        weights = self.start(support)
         for number in range(steps + 1):
             if number:
                 weights = self.inner_step(support, weights, number).weights
@@ -309,6 +354,7 @@ class Meta(nn.Cell):
 
     def support_set(self, x: Array, labels: Array, seed: tuple | None = None) -> SupportSet:
         """Images [task, image, imgc, imgsz, imgsz] and labels, ready for inner steps; `seed` as `Learner.prepare`."""
+        self.refuse_other("support", x, labels)
         passes = self.passes_for(*x.shape[:2])
         return SupportSet(passes, changing(passes.prepare(Tensor(x), seed)), Tensor(labels))
 
@@ -317,6 +363,7 @@ class Meta(nn.Cell):
 
         `x_spt` are the support images, whose statistics may be wanted.
         """
+        self.refuse_other("query", x, labels)
         images, support = x.shape[1], self.in_front(x_spt)
         count = self.tasks_at_once(len(x), support + images)
         passes, parts = self.passes_for(count, images, support), []
@@ -326,6 +373,22 @@ class Meta(nn.Cell):
             prepared = passes.prepare(self.behind_support(x[part], x_spt[part]), seed)
             parts.append((tasks, changing(prepared), Tensor(labels[part])))
         return QuerySet(passes, parts)
+
+    def refuse_other(self, which: str, x: Array, labels: Array | None = None) -> None:
+        """Refuse images or labels of another type or shape than the graphs take, before MindSpore meets them.
+
+        Raises
+        ------
+        InputError
+            With what was found and what is expected.
+        """
+        shape = ", ".join(map(str, self.net.image_shape))
+        if _type_of(x) != "float32" or x.ndim != 5 or tuple(x.shape[2:]) != self.net.image_shape:
+            raise InputError(f"{which} images are {_type_of(x)} {tuple(x.shape)}; expected float32 "
+                             f"[task, image, {shape}]")
+        if labels is not None and (_type_of(labels) != "int32" or tuple(labels.shape) != tuple(x.shape[:2])):
+            raise InputError(f"{which} labels are {_type_of(labels)} {tuple(labels.shape)}; expected int32 "
+                             f"{tuple(x.shape[:2])}, a number for every image")
 
     def in_front(self, x_spt: Array | None) -> int:
         """How many support images of a task the query pass takes in front of the query images."""
@@ -353,8 +416,16 @@ class Meta(nn.Cell):
 
 def _adapted(net, kinds):
     """For every parameter, whether it is one of the adapted `kinds`, or of the head if that is among them."""
-    layers, names = zip(*(parameter.name.rsplit(".", 1) for parameter in net.parameters))
-    return tuple(name in kinds or (HEAD in kinds and layer == layers[-1]) for layer, name in zip(layers, names))
+    unknown = sorted(set(kinds) - {*PARAMETERS, *net.kinds, HEAD})
+    if unknown:
+        raise InputError(f"the inner loop is to adapt {unknown[0]}; expected kinds of parameters: "
+                         f"{', '.join(dict.fromkeys([*PARAMETERS, *net.kinds, HEAD]))}")
+    layers = [parameter.name.rsplit(".", 1)[0] for parameter in net.parameters]
+    return tuple(kind in kinds or (HEAD in kinds and layer == layers[-1]) for layer, kind in zip(layers, net.kinds))
+
+
+def _type_of(values):
+    return str(values.dtype).lower()
 
 
 def _array(images):

@@ -11,7 +11,7 @@ from mindspore_maml.layers.image_rows import Prepared
 from mindspore_maml.layers.network import Network
 from mindspore_maml.layers.primitives import sum_of_all
 from mindspore_maml.learner import Learner
-from mindspore_maml.meta import Array, InnerLoop, Meta, Step, SupportSet
+from mindspore_maml.meta import Array, Back, InnerLoop, Judged, Meta, Step, SupportSet
 from mindspore_maml.passes import Passes, SumOverTasks, each, masked
 
 _sub, _mul = ops.Sub(), ops.Mul()
@@ -134,18 +134,18 @@ class LearnedSteps(Meta):
         """As `Meta.inner_step`; keeps the gradient for the rates in first order too."""
         before = (*self.query_weights(weights, number), ms.mutable(self.step_rates(support.passes, number)))
         moved, gradients, state = support.passes.learned_step(*before, support.x, support.labels)
-        return Step(before, ms.mutable(moved), (ms.mutable(gradients), ms.mutable(state)))
+        return Step(number, before, ms.mutable(moved), (ms.mutable(gradients), ms.mutable(state)))
 
     def query_weights(self, weights: tuple, number: int) -> tuple:
         """The weights, and the shifts of the step that led to them."""
         shifts = self.step_shifts(weights[0].shape[0], number)
         return weights, (ms.mutable(shifts) if shifts else ())   # an empty tuple can only be a constant
 
-    def step_back(self, support: SupportSet, step: Step, later: tuple, outer: tuple, share: float,
-                  second: bool) -> tuple[tuple, tuple]:
+    def step_back(self, support: SupportSet, step: Step, later: tuple, judged: Judged | None, second: bool) -> Back:
         """As `Meta.step_back`; the step's learned values have gradients at its shifts and at its rates."""
         back = support.passes.learned_step_back[second]
-        earlier, at_shifts, at_rates = back(*step.before, support.x, *step.state, later)
-        if share:   # the query pass after the step was at the shifted weights too
-            at_shifts = tuple(at + share * outer[2][place] for at, place in zip(at_shifts, self.shifted_places))
-        return ms.mutable(earlier), (at_shifts, at_rates)
+        before, at_shifts, at_rates = back(*step.before, support.x, *step.state, later)
+        if judged:   # the query pass after the step was at the shifted weights too
+            at_shifts = tuple(at + judged.importance * judged.gradients[place]
+                              for at, place in zip(at_shifts, self.shifted_places))
+        return Back(ms.mutable(before), learned=(at_shifts, at_rates))

@@ -62,7 +62,7 @@ class MAMLPlusPlus(LearnedSteps):
             Parameter(Tensor(np.zeros((inner.steps, *net.parameters[i].shape), np.float32)),
                       name=f"shifts.{net.parameters[i].name}") for i in self.shifted_places])
 
-    def query_shares(self, epoch: int) -> list[float]:
+    def loss_importance(self, epoch: int) -> list[float]:
         """No loss before the first step; after each, `loss_weights`."""
         return [0.0] + loss_weights(self.inner.steps, epoch, self.inner.multi_step_epochs)
 

@@ -95,6 +95,7 @@ def _parser(program, description, options):
         names = list(dict.fromkeys((f"--{option.name}", f"--{option.name.replace('_', '-')}")))
         default = option.default_for(program)
         text = option.help.replace("%", "%%")
+        text += f"; or {option.also[1]}" if option.also else ""
         text += "" if default in (REQUIRED, "") else f" (default {default})"
         if option.kind is bool:
             parser.add_argument(*names, dest=option.name, action="store_true", default=None, help=text)

@@ -4,6 +4,7 @@ Presets (`config/<name>.yaml`), command lines, the tables of the documentation a
 """
 import math
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,8 @@ class Option:
         The valid range, both ends included; `LARGEST` ends it where no `high` does.
     stored : bool
         Whether the value belongs to the trained model: it travels in the checkpoint.
+    also : tuple of str
+        Beside the `choices`: a regular expression of further values, and what they are in words; () where none are.
     several : bool
         Whether a value may be several of the `choices`, separated by commas.
     fixed : bool
@@ -48,6 +51,7 @@ class Option:
     kind: type = str
     programs: tuple = LEARNING
     choices: tuple = ()
+    also: tuple = ()
     low: float = -math.inf
     high: float = math.inf
     stored: bool = False
@@ -62,7 +66,8 @@ class Option:
     def expected(self) -> str:
         """What a valid value is, in words."""
         if self.choices:
-            return ("some of " if self.several else "one of ") + ", ".join(map(str, self.choices))
+            words = ("some of " if self.several else "one of ") + ", ".join(map(str, self.choices))
+            return words + (f", or {self.also[1]}" if self.also else "")
         words = {int: "a whole number", float: "a number", bool: "true or false",
                  str: f"a text of at most {LONGEST_TEXT} bytes, {LONGEST_NAME} in each name of a path",
                  list: f"at most {MOST_NUMBERS} whole numbers separated by commas",
@@ -91,9 +96,12 @@ class Option:
             raise InputError(f"{origin} is {shown(value)}; expected {self.expected}")
         return converted
 
+    def _is_choice(self, value):
+        return value in self.choices or bool(self.also and re.fullmatch(self.also[0], value))
+
     def _in_range(self, value):
         if self.choices:
-            return all(part in self.choices for part in (value.split(",") if self.several else [value]))
+            return all(map(self._is_choice, value.split(",") if self.several else [value]))
         numbers = value if self.kind is list else [value] if self.kind in (int, float) else []
         return all(self.low <= number <= self.highest for number in numbers)
 
@@ -194,7 +202,8 @@ OPTIONS = (
            RUNNING, low=0,
            stored=True),
     Option("adapt", "weight,bias,gamma,beta", "kinds of parameters the inner loop adapts, separated by commas; head: "
-           "all of the last layer", choices=("weight", "bias", "gamma", "beta", "head"), several=True, stored=True),
+           "all of the last layer", choices=("weight", "bias", "gamma", "beta", "head"),
+           also=("[a-z][a-z0-9]*", "a kind that a layer of your own has"), several=True, stored=True),
     Option("statistics", {TRAIN: "query", EVAL: "query", BENCH: "query", PREDICT: "support"}, "images whose mean and "
            "variance batch normalisation takes for the query images: query, all of these together, as the papers do; "
            "support, the support images alone, so that no answer depends on another query image",
@@ -205,7 +214,8 @@ OPTIONS = (
     Option("first_order_epochs", 0, "epochs of first order before those of second order", int, (TRAIN, BENCH), low=0),
     Option("algorithm", "maml", "maml; maml++: rates and shifts of the betas learned for each inner step; meta-sgd: a "
            "rate learned for every weight; reptile: no query set in training",
-           choices=("maml", "maml++", "meta-sgd", "reptile"), stored=True, fixed=True),
+           choices=("maml", "maml++", "meta-sgd", "reptile"),
+           also=(r"[\w.]{1,200}:\w{1,100}", "module:Class, one of your own"), stored=True, fixed=True),
     Option("multi_step_epochs", 0, "with maml++: epochs until only the last step's query loss counts", int,
            (TRAIN, BENCH), low=0),
     Option("label_smoothing", 0.0, "share of the target probability spread over all classes", float, low=0, high=1,

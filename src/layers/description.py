@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.layers.registry import find_kind
-from mindspore_maml.layers.spec import N_WAY, PARAMETERS, Spec
+from mindspore_maml.layers.spec import N_WAY, Spec
 
 SHAPES = {1: "vector", 3: "image"}   # numbers of a shape -> as `Layer.takes` calls it
 
@@ -55,9 +55,10 @@ def _describe_entry(entry, place, shape, n_way):
     if SHAPES[len(shape)] not in layer.takes:
         raise spec.error(f" is given {_in_words(shape)}")
     spec = Spec(layer, entry["layer"], place, _properties(spec, entry, n_way), shape)
-    unknown = sorted({name.rsplit(".", 1)[-1] for name in spec.parameters} - set(PARAMETERS))
-    if unknown:
-        raise spec.error(f" has a parameter {unknown[0]}; expected {', '.join(PARAMETERS)}")
+    for kind, size in spec.parameters.items():
+        if not all(part.isidentifier() or part.isdecimal() for part in kind.split(".")) or len(size) not in (1, 2, 4):
+            raise spec.error(f" has a parameter {kind!r} {size}; expected a name such as weight or weight_shift, and "
+                             f"[channel], [out, in] or [out, in, k, k]")
     return spec
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from mindspore.common.initializer import initializer
 
 from mindspore_maml.KaimingNormal import KaimingNormal
-from mindspore_maml.layers.spec import Property, Spec
+from mindspore_maml.layers.spec import Property, Spec, kind_of
 
 INITS = ("kaiming_fan_in", "kaiming_fan_out", "uniform", "ones")
 INIT = {"init": Property(str, "kaiming_fan_out", choices=INITS), "init_scale": Property(float, 1.0, low=0)}
@@ -15,8 +15,9 @@ def initial_value(spec: Spec, kind: str, shape: tuple, seed: tuple) -> np.ndarra
     """The first value of one parameter of a layer.
 
     Weights are drawn as `spec.init` says and scaled by `spec.init_scale` (of a layer that has these properties);
-    gammas are 1, biases and betas 0, but for a bias beside a "uniform" weight.
+    gammas are 1, all others 0, but for a bias beside a "uniform" weight.
     """
+    kind = kind_of(kind)
     init = spec.properties.get("init", "kaiming_fan_out")
     if kind == "weight":
         return spec.properties.get("init_scale", 1.0) * _draw(init, shape, seed)

@@ -45,7 +45,7 @@ class Layer:
     keeps_zero_row : bool
         Whether `forward` takes the rows with the zero row behind them, and leaves that zero. False: it never sees it.
     kinds : tuple of str
-        "weight", "bias", "gamma" or "beta" of each of the layer's weights, in order; "mask" of a mask among them.
+        The name of each of the layer's weights, in order; "mask" of a mask among them.
     dropouts : tuple of Dropout
         The layers, it or inside it, that the masks are for, in their order.
     shape_in, shape_out : tuple of int
@@ -80,7 +80,11 @@ class Layer:
 
     @staticmethod
     def parameters(spec: Spec) -> dict:
-        """The shapes of its parameters by kind: [out, in, k, k], [out, in] or [channel]."""
+        """The shapes of its parameters by name: [out, in, k, k], [out, in] or [channel].
+
+        A name is a kind, "weight", "bias", "gamma", "beta" or one of your own, or a kind, _ and what tells it from
+        others of that kind.
+        """
         return {}
 
     @staticmethod

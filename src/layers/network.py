@@ -4,7 +4,7 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn
 
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.primitives import reshape, transpose
-from mindspore_maml.layers.spec import Spec
+from mindspore_maml.layers.spec import Spec, kind_of
 
 
 class Network(nn.Cell):
@@ -38,8 +38,8 @@ class Network(nn.Cell):
 
     @property
     def kinds(self) -> list[str]:
-        """"weight", "bias", "gamma" or "beta" of every parameter."""
-        return [parameter.name.rsplit(".", 1)[1] for parameter in self.parameters]
+        """The kind of every parameter: "weight", "bias", "gamma", "beta", or one of a layer of the user's own."""
+        return [kind_of(parameter.name) for parameter in self.parameters]
 
 
 def to_rows(value: Tensor) -> Tensor:

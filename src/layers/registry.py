@@ -1,9 +1,6 @@
 """The kinds of layers by the names a preset's list gives them, and layers of the user's own."""
-import importlib
-import sys
-from pathlib import Path
-
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.own_code import find_class
 from mindspore_maml.layers.avg_pool2d import AvgPool2D
 from mindspore_maml.layers.batch_norm import BatchNorm
 from mindspore_maml.layers.conv2d import Conv2D
@@ -46,19 +43,6 @@ def find_kind(name: str) -> type[Layer]:
     """
     if name in KINDS:
         return KINDS[name]
-    module_name, colon, class_name = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise InputError(f"expected one of {', '.join(KINDS)}, or module:Class")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:   # whatever the user's module raises
-        raise InputError(f"module {module_name!r} cannot be imported ({type(error).__name__}: "
-                         f"{(str(error).splitlines() or [''])[0]}); expected it in {here} or on PYTHONPATH") from error
-    found = getattr(module, class_name, None)
-    if not (isinstance(found, type) and issubclass(found, Layer)):
-        raise InputError(f"{module_name} has {'no' if found is None else 'another kind of'} {class_name}; "
-                         f"expected a subclass of mindspore_maml.layers.layer.Layer")
-    return found
+    return find_class(name, Layer)

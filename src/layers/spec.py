@@ -5,7 +5,12 @@ from typing import Any
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.layers.geometry import Grid, Window
 
-PARAMETERS = ("weight", "bias", "gamma", "beta")   # the kinds that --adapt chooses from
+PARAMETERS = ("weight", "bias", "gamma", "beta")   # the kinds of the project's own layers
+
+
+def kind_of(name: str) -> str:
+    """The kind of a parameter, which --adapt chooses by: "weight" of `net.3.weight` and of `net.3.weight_shift`."""
+    return name.rsplit(".", 1)[-1].partition("_")[0]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from mindspore_maml.algorithms import ALGORITHMS
+from mindspore_maml.algorithms import find_algorithm
 from mindspore_maml.algorithms.learned_steps import LearnedSteps
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
@@ -94,7 +94,7 @@ def make_meta(options: Namespace) -> Meta:
         Where the machine cannot hold it, or the algorithm has nothing to learn of no inner steps.
     """
     refuse_impossible(options)
-    algorithm = ALGORITHMS[options.algorithm]
+    algorithm = find_algorithm(options.algorithm)
     if issubclass(algorithm, LearnedSteps) and not options.update_step:
         raise InputError(f"--update_step 0 with --algorithm {options.algorithm}, which learns how to take inner steps; "
                          f"expected at least 1")
