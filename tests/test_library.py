@@ -3,7 +3,9 @@ import gc
 import io
 import json
 import multiprocessing
+import os
 import pickle
+import re
 import subprocess
 import sys
 import weakref
@@ -16,7 +18,7 @@ import pytest
 from joblib import Parallel, delayed
 from own_images import shapes
 
-from mindspore_maml import FewShotClassifier
+from mindspore_maml import FewShotClassifier, InnerLoop, Meta, Network
 from mindspore_maml import classifier as classifier_module
 from mindspore_maml.cli.errors import InputError
 
@@ -209,3 +211,35 @@ def test_it_is_silent_on_standard_output(trained_path):
     done = subprocess.run([sys.executable, "-c", code, trained_path], cwd=ROOT, capture_output=True, text=True,
                           check=True)
     assert done.stdout == ""
+
+
+def test_the_page_of_the_library_does_what_it_says(tmp_path):
+    page = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    classifier, processes, training = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    shown = []
+    for name, text in (("classifier", classifier + processes), ("training", training)):
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+        done = subprocess.run([sys.executable, f"{name}.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
+                              env=os.environ | {"PYTHONPATH": str(ROOT)})
+        assert done.returncode == 0, done.stderr
+        shown.append(done.stdout)
+    assert re.findall(r"'(\w+)'", shown[0])[-2:] == ["upright", "level"]
+    assert float(re.search(r"new classes: accuracy (\S+)", shown[1])[1]) > 0.8
+    assert (tmp_path / "mine.ckpt").is_file()
+    assert (tmp_path / "lines.maml").is_file()
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda x, y: (x.astype(np.float64), y), "support images are float64 .*; expected float32 .task, image, 1, 12"),
+    (lambda x, y: (x[0], y), r"support images are float32 \(3, 1, 12, 12\); expected"),
+    (lambda x, y: (x[..., :11], y), r"support images are float32 \(2, 3, 1, 12, 11\); expected"),
+    (lambda x, y: (x, y.astype(np.int64)), r"support labels are int64 \(2, 3\); expected int32 \(2, 3\)"),
+    (lambda x, y: (x, y[:, :2]), r"support labels are int32 \(2, 2\); expected int32 \(2, 3\)"),
+])
+def test_images_and_labels_of_other_types_are_refused_in_a_line(change, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = Network([{"layer": "flatten"}, {"layer": "linear"}], 1, 12, 3, seed=1)
+    x, y = np.zeros((2, 3, 1, 12, 12), np.float32), np.tile(np.arange(3, dtype=np.int32), (2, 1))
+    with pytest.raises(InputError, match=message):
+        Meta(net, InnerLoop()).meta_gradient(*change(x, y), x, y)
+    assert list(tmp_path.iterdir()) == []
