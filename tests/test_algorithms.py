@@ -26,6 +26,20 @@ def test_loss_weights_sum_to_one_and_end_at_the_last_step(epoch):
     assert (weights[:-1] == [0.0] * 4) == (epoch >= ANNEALED)
 
 
+def test_steps_beyond_the_trained_ones_take_the_last_ones_values():
+    meta = learner(MAMLPlusPlus, **WITHOUT_BETAS)
+    for number, row in ((0, 0), (1, 0), (2, 1), (3, 1), (7, 1)):
+        found = [float(rate.asnumpy().item()) for rate in meta.step_rates(None, number)]
+        assert found == meta.rates.asnumpy()[row].tolist()
+        shifts = meta.step_shifts(2, number)
+        assert np.array_equal(shifts[0].asnumpy()[1].ravel(), meta.shifts[0].asnumpy()[row])
+
+
+def test_no_loss_counts_for_nothing_before_the_annealing_ends():
+    for epoch in range(ANNEALED):
+        assert min(loss_weights(5, epoch, ANNEALED)) > 0
+
+
 def test_loss_weights_start_even():
     assert loss_weights(4, 0, ANNEALED) == pytest.approx([0.25] * 4)
 
@@ -144,21 +158,24 @@ def test_anil_adapts_the_head_alone():
     assert along == pytest.approx((ends[0] - ends[1]) / (2 * width), abs=5e-4 * size)
 
 
-def test_reptile_moves_towards_the_weights_adapted_to_both_sets_in_turn():
+@pytest.mark.parametrize("steps", [2, 3])
+def test_reptile_moves_towards_the_weights_adapted_to_both_sets_in_turn(steps):
     net, batch = network(LAYERS), batch_of()
-    loss, accuracy, gradients = Reptile(net, inner(steps=3)).meta_gradient(*map(Tensor, batch))
+    loss, accuracy, gradients = Reptile(net, inner(steps=steps)).meta_gradient(*map(Tensor, batch))
     found = {name: g.asnumpy().astype(np.float64) for name, g in zip(weights_of(net), gradients)}
-    start, expected, losses = weights_of(net), [], []
+    start, expected, losses, right = weights_of(net), [], [], []
     for x_spt, y_spt, x_qry, y_qry in zip(*in_double(batch)):
-        weights = start
-        for x, labels in ((x_spt, y_spt), (x_qry, y_qry), (x_spt, y_spt)):
+        weights, sets = start, [(x_spt, y_spt), (x_qry, y_qry)]
+        for x, labels in (sets * 2)[:steps]:
             weights = reference.adapt(LAYERS, weights, x, labels, 1, 0.3, EVERYTHING["adapted"])
-        losses.append(reference.loss(LAYERS, weights, x_qry, y_qry))
+        x, labels = sets[steps % 2]   # what the last step did not take
+        losses.append(reference.loss(LAYERS, weights, x, labels))
+        right.append((reference.logits(LAYERS, weights, x).argmax(1) == labels).mean())
         expected.append({name: (start[name] - weights[name]) / 0.3 for name in start})
     mean = {name: np.mean([of_task[name] for of_task in expected], axis=0) for name in start}
     assert relative_error(found, mean) < 1e-4
     assert float(loss) == pytest.approx(np.mean(losses), rel=1e-4)
-    assert 0 <= float(accuracy) <= 1
+    assert float(accuracy) == pytest.approx(np.mean(right), abs=1e-6)
 
 
 def test_second_order_begins_after_the_epochs_of_first_order():

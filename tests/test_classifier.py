@@ -1,12 +1,15 @@
 """The classifier: scikit-learn's conventions, any number of classes from one checkpoint, images as they come."""
 
+import os
+
 import numpy as np
 import pytest
+from checkpoints import write
 from own_images import shapes
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from mindspore_maml.classifier import FewShotClassifier, even, filled_up
+from mindspore_maml.classifier import FewShotClassifier, even, filled_up, softmax
 from mindspore_maml.cli.errors import InputError
 
 
@@ -81,6 +84,30 @@ def test_cross_validation_and_copies(trained_path, fitted):
     assert copy.get_params() == {"ckpt": trained_path, "steps": 4, "rate": 0.1, "statistics": "support", "preset": None}
     assert copy.set_params(steps=7) is copy
     assert copy.steps == 7
+
+
+def test_classes_are_sorted_and_smaller_ones_are_evened_out(trained_path):
+    images, labels = shapes(3, 3, seed=1)
+    order = [5, 0, 8, 3, 1]   # of the classes three, two and none alone of the first
+    model = FewShotClassifier(trained_path).fit([images[place] for place in order], [labels[place] for place in order])
+    assert model.classes_.tolist() == sorted({labels[place] for place in order})
+    counts = np.bincount(model.numbers_[model.adapted_.evened])
+    assert len(set(counts)) == 1 < len(set(np.bincount(model.numbers_)))
+
+
+def test_a_checkpoint_written_anew_is_read_anew(tmp_path):
+    images, labels = shapes(2, 1, seed=1)
+    layers = [{"layer": "flatten"}, {"layer": "linear"}]
+    found = []
+    for seed in (1, 2):
+        path, *_ = write(tmp_path, imgsz=28, network=layers, seed=seed)
+        os.utime(path, ns=(seed, seed))
+        found.append(FewShotClassifier(path, steps=0).fit(images, labels).predict_proba(images))
+    assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+def test_probabilities_of_large_logits_are_finite():
+    np.testing.assert_allclose(softmax(np.array([[1e4, 1e4 - np.log(3)], [-1e4, 0]])), [[0.75, 0.25], [0, 1]])
 
 
 def test_steps_and_rate_count(trained_path):

@@ -102,6 +102,16 @@ def test_ends_and_repeats():
     assert same(first, list(episodes()))
     assert not same(first, list(episodes(seed=2)))
     assert not same(first[:1], first[1:2])
+    assert not same(first[1:2], list(episodes(seed=2))[:1])   # nor is another seed this one, a batch later
+
+
+def test_characters_turn_the_way_numpy_turns_them():
+    images = marked_images()
+    x_spt, _, _, _ = next(iter(episodes(images, rotate=True)))
+    classes, drawings, turns = marks(x_spt)
+    assert set(turns.ravel()) == {0, 1, 2, 3}
+    for image, label, drawing, quarters in zip(x_spt[0], classes[0], drawings[0], turns[0]):
+        np.testing.assert_allclose(image, np.rot90(images[label, drawing], quarters, axes=(-2, -1)) / 255, atol=1e-6)
 
 
 def test_a_run_goes_on_where_it_stopped():

@@ -1,5 +1,6 @@
 """The average of the weights: its formula, its place in a checkpoint, and that a run goes on with both."""
 import numpy as np
+import pytest
 from mindspore import Parameter, Tensor
 
 from mindspore_maml.training.weight_average import WeightAverage
@@ -58,6 +59,17 @@ def test_it_begins_with_the_weights_of_a_checkpoint_without_one():
     average = WeightAverage(weights, 0.9)
     average.resume({"net.0.weight": weights[0], "rates": weights[1]})
     assert (averages(average, weights)[1] == 2).all()
+
+
+def test_the_weights_are_back_after_a_pass_that_fails():
+    weights = parameters()
+    average = WeightAverage(weights, 0.25)
+    follow(average, weights, [1.0, 3.0])
+    before = average.others[0].copy()
+    with pytest.raises(RuntimeError), average.in_place():
+        raise RuntimeError("the pass failed")
+    assert (weights[0].asnumpy() == 3).all()
+    assert np.array_equal(average.others[0], before)
 
 
 def test_without_decay_nothing_happens():
