@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Check whether a device is fit for training: check_device.sh gpu|ascend|cpu [DEVICE_ID] [flags of benchmarks/check_device.py].
+# Check whether a device is fit for training: check_device.sh gpu|ascend|cpu [DEVICE_ID] [flags of benchmarks check_device].
 # One page; its last line is "fit for training", or says what failed first, and then the exit status is not 0.
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 . "$(dirname -- "${BASH_SOURCE[0]}")/cuda.sh"

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from benchmarks import meta_batches, nearest_pixel, page, runs
+from benchmarks import nearest_pixel, page, runs
 from benchmarks.growth import by_steps, by_tasks
 from benchmarks.ranks import Model, fitted, many_table, measured_table, medians, stops_paying
 from benchmarks.runs import as_arguments, in_turn
@@ -24,9 +24,9 @@ SMALL = ["--task_num", "2", "--n_way", "3", "--k_qry", "2", "--update_step", "2"
 
 @pytest.mark.parametrize(("order", "preset"), [("second", "maml"), ("none", "notebook")])
 def test_meta_step_prints_one_json_line(order, preset):
-    command = [sys.executable, ROOT / "benchmarks" / "meta_step.py", *SMALL, "--order", order, "--preset", preset,
+    command = [sys.executable, "-m", "benchmarks", "meta_step", *SMALL, "--order", order, "--preset", preset,
                "--json", "-"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     figures = json.loads(done.stdout)
     assert 0 < figures["min_ms"] <= figures["median_ms"]
     assert figures["compile_s"] > 0
@@ -36,10 +36,10 @@ def test_meta_step_prints_one_json_line(order, preset):
 
 
 def test_growth_measures_tabulates_and_draws(tmp_path):
-    command = [sys.executable, ROOT / "benchmarks" / "growth.py", *SMALL, "--task_num", "1", "--tasks", "2",
+    command = [sys.executable, "-m", "benchmarks", "growth", *SMALL, "--task_num", "1", "--tasks", "2",
                "--steps", "1", "--order", "second", "--rounds", "1", "--json", tmp_path / "growth.json",
                "--picture", tmp_path / "growth.png"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     content = json.loads((tmp_path / "growth.json").read_text())
     assert content["machine"]["cores"] > 0
     assert {"python", "mindspore", "numpy"} < set(content["machine"])
@@ -63,8 +63,8 @@ def test_nearest_pixel_measures_what_its_line_says(data_path, monkeypatch, capsy
 
 
 def test_growth_needs_two_numbers_of_steps_for_a_line():
-    command = [sys.executable, ROOT / "benchmarks" / "growth.py", "--steps", "5", "--update_step", "5"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "benchmarks", "growth", "--steps", "5", "--update_step", "5"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "--steps" in done.stderr
 
@@ -102,39 +102,11 @@ def test_flags_become_arguments():
     assert as_arguments(flags) == ["--task_num", "2", "--per_step", "--no_rotate"]
 
 
-def test_meta_batches_are_tested_on_as_many_tasks_and_finished_trainings_are_only_read(monkeypatch, tmp_path, capsys):
-    commands = []
-
-    def train(command, **_):
-        flags = dict(zip(command[2::2], command[3::2]))
-        commands.append(flags)
-        folder, last = Path(flags["--output_dir"]), int(flags["--epoch"])
-        folder.joinpath("metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in (
-            {"step": 1, "loss": 1.0, "accuracy": 0.5},
-            {"step": 4, "test_accuracy": 0.5, "test_interval_95": 0.01},
-            {"step": last, "test_accuracy": int(flags["--task_num"]) / 100, "test_interval_95": 0.01})))
-        folder.joinpath(f"maml-{last}_1.ckpt").touch()
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(runs, "subprocess", SimpleNamespace(run=train))
-    monkeypatch.setattr(sys, "argv", ["meta_batches.py", "--data_path", "D", "--tasks", "32,64", "--epoch", "8",
-                                      "--k_qry", "3", "--output_dir", str(tmp_path),
-                                      "--json", str(tmp_path / "of.json")])
-    for _ in range(2):
-        meta_batches.main()
-        assert capsys.readouterr().out.splitlines()[2:] == ["| 32 | 50.0 ± 1.0 % | 32.0 ± 1.0 % |",
-                                                            "| 64 | 50.0 ± 1.0 % | 64.0 ± 1.0 % |"]
-    assert [(flags["--task_num"], flags["--eval_batches"]) for flags in commands] == [("32", "20"), ("64", "10")]
-    assert all((flags["--eval_every"], flags["--k_qry"], flags["--data_path"]) == ("2", "3", "D") for flags in commands)
-    assert json.loads((tmp_path / "of.json").read_text())["passes"]["64"][-1]["test_accuracy"] == 0.64
-
-
-def test_meta_batches_end_where_a_training_does(monkeypatch, tmp_path):
+def test_a_program_that_fails_is_named_with_its_flags(monkeypatch):
     monkeypatch.setattr(runs, "subprocess", SimpleNamespace(
-        run=lambda command, **_: subprocess.CompletedProcess(command, 2)))
-    monkeypatch.setattr(sys, "argv", ["meta_batches.py", "--data_path", "D", "--output_dir", str(tmp_path)])
-    with pytest.raises(InputError, match="omniglot_train.py .*--task_num 32 .*: it ended with 2; expected 0"):
-        meta_batches.main()
+        DEVNULL=None, run=lambda command, **_: subprocess.CompletedProcess(command, 2)))
+    with pytest.raises(InputError, match="omniglot_train.py --task_num 32: it ended with 2; expected 0"):
+        runs.run_to_end("omniglot_train.py", {"task_num": 32})
 
 
 MODEL = Model(fixed=0.01, of_task=0.02, draw=0.0005, latency=1e-4, bandwidth=1e8, gradient=400_000)
@@ -201,3 +173,10 @@ def test_page_times_learning_and_answers_of_what_was_learned():
     assert min(map(min, times)) > 0
     assert Client.asked[:2] == [("/api/learn", {"classes": [["a"]] * page.CLASSES}),
                                 ("/api/answer", {"name": "learned 1", "image": "b"})]
+
+
+def test_without_a_name_the_benchmarks_are_listed():
+    done = subprocess.run([sys.executable, "-m", "benchmarks"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "\nmeta_step " in done.stderr
+    assert "\nruns " not in done.stderr
