@@ -8,7 +8,7 @@ from mindspore_maml.cli.options import EVAL
 from mindspore_maml.devices import device
 from mindspore_maml.training import checkpoint, protocols
 from mindspore_maml.training.evaluation import evaluate_batches, mean_and_interval
-from mindspore_maml.training.from_options import load_split, load_trained, make_episodes
+from mindspore_maml.training.from_options import load_split, load_trained, make_episodes, weight_shapes
 from mindspore_maml.training.head import with_ways
 
 
@@ -43,7 +43,7 @@ def judge_checkpoints(paths: Mapping[int, Path], flags: dict, batches: int,
             learned, test = load_split(options)
             episodes = make_episodes(learned[-held_out:] if held_out else test, options, batches)
         loaded = checkpoint.load(path)
-        with_ways(loaded, loaded.options["network"], options.n_way).put_into(meta)
+        with_ways(loaded, loaded.options["network"], weight_shapes(options)).put_into(meta)
         accuracies = evaluate_batches(meta, episodes, options.update_step_test)[1][:, -1]
         mean, interval = mean_and_interval(accuracies)
         yield epoch, {"mean": mean, "interval_95": interval}

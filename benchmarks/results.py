@@ -30,6 +30,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.presets import as_yaml
 from mindspore_maml.cli.program import run_program
 from mindspore_maml.training import checkpoint, saving
+from mindspore_maml.training.from_options import weight_shapes
 from mindspore_maml.training.head import with_ways
 from mindspore_maml.training.protocols import PAPER, STRICT
 from mindspore_maml.training.run_log import read_metrics
@@ -91,7 +92,8 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
                          f"run")
     loaded = checkpoint.load(best if best.exists() else last)
     if "n_way" in cell.judged:
-        loaded = with_ways(loaded, loaded.options["network"], cell.judged["n_way"])
+        loaded = with_ways(loaded, loaded.options["network"],
+                           weight_shapes(argparse.Namespace(**loaded.options | cell.judged)))
     loaded = replace(loaded, options=loaded.options | cell.judged | {"preset": cell.flags["preset"]},
                      episodes=None)
     weights = {name: tensor for name, tensor in loaded.tensors.items()
@@ -108,8 +110,8 @@ def _put(loaded, tensors, folder):
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         filled = Path(temporary) / folder.name
         filled.mkdir()
-        saving.write(filled / checkpoint.FILE_NAME.format(loaded.epoch), list(tensors.values()), loaded.epoch,
-                     options, loaded.episodes, loaded.run)
+        saving.write(filled / checkpoint.FILE_NAME.format(loaded.epoch), tensors, loaded.epoch, options,
+                     loaded.episodes, loaded.run)
         (filled / CONFIG).write_text(as_yaml(argparse.Namespace(**options)), encoding="utf-8")
         (filled / METRICS).write_text(thinned((loaded.path.parent / METRICS), loaded.epoch), encoding="utf-8")
         if folder.exists():

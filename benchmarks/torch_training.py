@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mindspore import Parameter
 from torch.func import vmap
 
 from benchmarks.torch_meta_step import LAYERS, logits, task_functions, tensors_of
@@ -90,7 +89,7 @@ def adam_of(peer: Peer, options: Namespace, checkpoint: Checkpoint | None) -> to
     optimizer = torch.optim.Adam(list(peer.theta.values()), options.meta_lr)
     if checkpoint:
         for name, weight in peer.theta.items():
-            first, second = (torch.tensor(checkpoint.tensors[f"{moment}.net.{name}"].asnumpy())
+            first, second = (torch.tensor(checkpoint.tensors[f"{moment}.net.{name}"])
                              for moment in ("moment1", "moment2"))
             optimizer.state[weight] = {"step": torch.tensor(float(checkpoint.epoch)), "exp_avg": first,
                                        "exp_avg_sq": second}
@@ -118,7 +117,7 @@ def main() -> None:
     values = {parameter.name.removeprefix("net."): parameter.asnumpy() for parameter in meta.trainable_params()}
     peer = Peer(options, values)
     train(peer, adam_of(peer, options, checkpoint), episodes, passes, options)
-    weights = [Parameter(value.detach().numpy(), name=f"{WEIGHT_PREFIX}{name}") for name, value in peer.theta.items()]
+    weights = {f"{WEIGHT_PREFIX}{name}": value.detach().numpy() for name, value in peer.theta.items()}
     settings = {name: value for name, value in vars(options).items() if name != "given"}
     saving.write(Path(options.output_dir) / FILE_NAME.format(options.epoch), weights, options.epoch, settings, None)
 

@@ -109,7 +109,7 @@ class FewShotClassifier:
         steps = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
         with taking_turns():
             weights = meta.adapt(image_values(support[evened], options), numbers[evened][None], steps)
-            weights = [weight.asnumpy() for weight in weights]
+            weights = [finite(weight.asnumpy(), f"a weight after {steps} inner steps") for weight in weights]
         # At once: where something above fails, and for other threads, a classifier fitted before stays what it was.
         self.adapted_ = Adapted(classes, support, numbers, evened, weights, steps, model_of(options))
         return self
@@ -164,7 +164,7 @@ class FewShotClassifier:
             weights = changing(tuple(map(Tensor, learned.weights)))
             logits = [meta.predict(weights, image_values(pixels[first:first + block], options), support).asnumpy()[0]
                       for first in range(0, len(pixels), block)]
-        return softmax(np.concatenate(logits)[:count].astype(np.float64))
+        return softmax(finite(np.concatenate(logits)[:count], "an answer of the network").astype(np.float64))
 
     def predict(self, images: Images) -> np.ndarray:
         """The most probable class of every image, [image]."""
@@ -358,6 +358,19 @@ def _as_array(labels):
     array = np.empty(len(labels), object)
     array[:] = labels
     return array
+
+
+def finite(values: np.ndarray, what: str) -> np.ndarray:
+    """`values`, unless one of them is no finite number.
+
+    Raises
+    ------
+    InputError
+        With `what` they are.
+    """
+    if not np.isfinite(values).all():
+        raise InputError(f"{what} is no finite number; expected a smaller inner learning rate, or another checkpoint")
+    return values
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

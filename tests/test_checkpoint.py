@@ -1,6 +1,4 @@
 """Checkpoints: what goes in comes out, what does not fit is refused by name, and nothing is ever half written."""
-from pathlib import Path
-
 import mindspore as ms
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ from networks import NETWORKS
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL, TRAIN
-from mindspore_maml.training import checkpoint, saving
+from mindspore_maml.training import checkpoint, checkpoint_file, saving
 from mindspore_maml.training.continuing import adopt_options
 from mindspore_maml.training.from_options import make_meta
 from mindspore_maml.training.optimizer import clipped
@@ -113,11 +111,11 @@ def test_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
     path, meta, optimizer = write(tmp_path)
     before = path.read_bytes()
 
-    def full_disk(_tensors, name, **_):
-        Path(name).with_suffix(".tmp").write_bytes(b"half")
+    def full_disk(temporary, _values):
+        temporary.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(ms, "save_checkpoint", full_disk)
+    monkeypatch.setattr(checkpoint_file, "write", full_disk)
     with pytest.raises(InputError, match=r"cannot write maml-3_1\.ckpt .*No space left"):
         saving.save(tmp_path, 3, net=meta, optimizer=optimizer, options=training_options(), episodes=EPISODES,
                         run=RUN)

@@ -111,7 +111,7 @@ def test_a_run_that_goes_on_ends_as_if_never_interrupted(trained, data_path, tmp
     assert continued.options["preset"] == whole.options["preset"]
     assert continued.tensors.keys() == whole.tensors.keys()
     for name, tensor in whole.tensors.items():
-        np.testing.assert_array_equal(continued.tensors[name].asnumpy(), tensor.asnumpy(), err_msg=name)
+        np.testing.assert_array_equal(continued.tensors[name], tensor, err_msg=name)
     again = {record["step"]: record["loss"] for record in read_metrics(tmp_path / "on" / "metrics.jsonl")}
     before = {record["step"]: record["loss"] for record in read_metrics(folder / "metrics.jsonl")}
     assert again == {step: loss for step, loss in before.items() if step > SAVE_EVERY}
@@ -316,8 +316,8 @@ def test_maml_plus_plus_goes_on_under_its_schedule_as_if_never_interrupted(data_
     first, last, continued = (checkpoint.load(path).tensors for path in (whole / "maml-3_1.ckpt", whole, going_on))
     assert {"rates", "shifts.net.1.beta", "moment1.rates"} <= last.keys()
     for name, tensor in last.items():
-        np.testing.assert_allclose(continued[name].asnumpy(), tensor.asnumpy(), atol=1e-5, err_msg=name)
-    assert np.abs(last["rates"].asnumpy() - first["rates"].asnumpy()).max() > 1e-3
+        np.testing.assert_allclose(continued[name], tensor, atol=1e-5, err_msg=name)
+    assert np.abs(last["rates"] - first["rates"]).max() > 1e-3
     capsys.readouterr()
     found = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", going_on, "--task_num", 4,
                      "--test_batches", 1, "--workers", 1)

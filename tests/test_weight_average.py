@@ -41,10 +41,10 @@ def test_a_run_goes_on_with_weights_and_average():
     average = WeightAverage(whole, 0.6)
     follow(average, whole, values[:5])
     with average.in_place():                   # what a checkpoint holds
-        tensors = {tensor.name: Tensor(tensor.asnumpy().copy()) for tensor in (*whole, *average.state())}
+        tensors = {tensor.name: tensor.asnumpy().copy() for tensor in (*whole, *average.state())}
     going_on = parameters()
     for parameter in going_on:
-        parameter.set_data(tensors[parameter.name])
+        parameter.set_data(Tensor(tensors[parameter.name]))
     continued = WeightAverage(going_on, 0.6)
     continued.resume(tensors)
     assert (going_on[0].asnumpy() == np.float32(values[4])).all()
@@ -57,7 +57,7 @@ def test_a_run_goes_on_with_weights_and_average():
 def test_it_begins_with_the_weights_of_a_checkpoint_without_one():
     weights = parameters(2.0)
     average = WeightAverage(weights, 0.9)
-    average.resume({"net.0.weight": weights[0], "rates": weights[1]})
+    average.resume({parameter.name: parameter.asnumpy() for parameter in weights})
     assert (averages(average, weights)[1] == 2).all()
 
 

@@ -182,10 +182,14 @@ def _umask():
 
 def write_json(path: str | Path, value: object, flag: str = "--json") -> None:
     """Write `value` as JSON to the file `path` of a flag, or as one line to standard output where `path` is "-"."""
+    try:
+        text = json.dumps(value, indent=None if str(path) == "-" else 2, allow_nan=False)
+    except ValueError as error:
+        raise InputError(f"{flag} {path}: a result is no finite number, which JSON has no word for") from error
     if str(path) == "-":
-        print(json.dumps(value), flush=True)
+        print(text, flush=True)
     else:
-        _write_text(path, json.dumps(value, indent=2) + "\n", flag)
+        _write_text(path, text + "\n", flag)
 
 
 def write_csv(path: str | Path, rows: Iterable[Sequence]) -> None:

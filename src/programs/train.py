@@ -18,10 +18,10 @@ from mindspore_maml.meta import Meta
 from mindspore_maml.OmniglotIter import OmniglotIter
 from mindspore_maml.pictures.curves import RunPicture
 from mindspore_maml.training.agreement import check_same_on_all_ranks
-from mindspore_maml.training.checkpoint import Checkpoint, given_by_hand, load
+from mindspore_maml.training.checkpoint import LARGEST_STATE, Checkpoint, given_by_hand, load
 from mindspore_maml.training.continuing import adopt_options
 from mindspore_maml.training.following import FollowingTraining
-from mindspore_maml.training.from_options import hold_out, load_split, make_episodes, make_meta
+from mindspore_maml.training.from_options import hold_out, load_split, make_episodes, make_meta, weight_shapes
 from mindspore_maml.training.loop import Training
 from mindspore_maml.training.optimizer import outer_optimizer
 from mindspore_maml.training.run_folder import claim, home_of
@@ -37,6 +37,7 @@ def main() -> int:
     if checkpoint:
         go_on_in_its_folder(options, checkpoint)
         adopt_options(options, checkpoint)
+        checkpoint.refuse_lacking(weight_shapes(options))
     if options.val_classes and not options.eval_every:
         raise InputError(f"--val_classes {options.val_classes} without --eval_every; expected how often to measure")
     train_images, test_images = load_split(options)
@@ -69,7 +70,8 @@ def start_from(checkpoint: Checkpoint, meta: Meta, optimizer: nn.Cell, average: 
                episodes: OmniglotIter, options: Namespace) -> int:
     """Put weights, their average, optimizer and episodes where `checkpoint` left them; returns the epochs done."""
     checkpoint.put_into(meta)
-    average.resume(checkpoint.tensors)
+    average.resume({weight.name: checkpoint.fitting(weight.name, weight, LARGEST_STATE) for weight in average.state()
+                    if weight.name in checkpoint.tensors})
     done = checkpoint.resume(optimizer)
     if done >= options.epoch:
         raise InputError(f"--epoch {options.epoch}: {checkpoint.path} is at epoch {done} already; expected more")

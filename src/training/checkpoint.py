@@ -1,10 +1,8 @@
 """Checkpoints: weights, optimizer state, epoch, episodes and options in MindSpore's own format, read and checked."""
-import contextlib
 import importlib.resources
-import logging
 import re
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +11,15 @@ import numpy as np
 from mindspore import Parameter, nn
 
 from mindspore_maml.cli.errors import InputError, shown
-from mindspore_maml.cli.memory import refuse_beyond_memory
 from mindspore_maml.cli.options import BY_NAME, MOST_NUMBERS, SEED_HIGH
 from mindspore_maml.cli.presets import check_values, read_preset
-from mindspore_maml.cli.reading import LARGEST_TEXT, is_file, is_folder, parse_json
+from mindspore_maml.cli.reading import is_file, is_folder, parse_json
+from mindspore_maml.training import checkpoint_file
 from mindspore_maml.training.run_id import is_run_id
 
 FILE_NAME = "maml-{}_1.ckpt"
+LARGEST = 1e4   # magnitude of a weight that is saved or loaded; those of trainings that learn stay far below a hundred
+LARGEST_STATE = float(np.finfo(np.float32).max)   # of what an optimizer remembers
 BEST_NAME = "maml-best.ckpt"   # of a folder's checkpoints it is taken only where it is named
 WEIGHT_PREFIX = "net."   # names under it belong to the network; other names are the optimizer's, or other programs'
 # A weight as other programs name it: the ModelZoo's MAML says `meta_optim.outer_netwithloss._backbone.net.0.weight`.
@@ -35,7 +35,7 @@ class Checkpoint:
     ----------
     path : Path
         The file.
-    tensors : dict of Parameter
+    tensors : dict of ndarray
         Weights and optimizer state, by name.
     epoch : int
         Epochs done; 0 for a file of another program.
@@ -68,20 +68,31 @@ class Checkpoint:
         Raises
         ------
         InputError
-            Naming the parameters that are missing, left over, or (the first) of another shape.
+            Naming the parameters that are missing, left over, or (the first) of another shape, or no weights.
         """
         parameters = {parameter.name: parameter for parameter in net.get_parameters()}
-        missing = [f"{name} {parameter.shape}" for name, parameter in parameters.items() if name not in self.tensors]
-        if missing:
-            raise InputError(f"--ckpt {self.path}: does not hold {', '.join(missing)}, which this network "
-                             f"needs; it holds {_shorten(', '.join(self.tensors) or 'no weights')}")
+        self.refuse_lacking({name: parameter.shape for name, parameter in parameters.items()})
         left_over = [f"{name} {value.shape}" for name, value in self.tensors.items()
                      if name.startswith(WEIGHT_PREFIX) and name not in parameters and not _is_fixed_gamma(name, value)]
         if left_over:
             raise InputError(f"--ckpt {self.path}: holds {', '.join(left_over)}, which this network does not have; "
                              f"expected only {_shorten(', '.join(parameters))}, and gammas of 1")
-        for parameter in parameters.values():
-            self._fill(parameter)
+        self._fill(parameters.values(), LARGEST)
+
+    def refuse_lacking(self, shapes: Mapping[str, tuple]) -> None:
+        """Refuse a checkpoint that does not hold what a network of these shapes by name needs.
+
+        Raises
+        ------
+        InputError
+            Naming the parameters that are missing or (the first) of another shape.
+        """
+        missing = [f"{name} {shape}" for name, shape in shapes.items() if name not in self.tensors]
+        if missing:
+            raise InputError(f"--ckpt {self.path}: does not hold {_shorten(', '.join(missing))}, which this network "
+                             f"needs; it holds {_shorten(', '.join(self.tensors) or 'no weights')}")
+        for name, shape in shapes.items():
+            self._refuse_other_shape(name, shape)
 
     def resume(self, optimizer: nn.Cell) -> int:
         """Give `optimizer` its state back; return the number of epochs done.
@@ -91,9 +102,27 @@ class Checkpoint:
         state = optimizer_state(optimizer)
         if self.episodes is None or any(parameter.name not in self.tensors for parameter in state):
             return 0
-        for parameter in state:
-            self._fill(parameter)
+        self._fill(state, LARGEST_STATE)
         return self.epoch
+
+    def fitting(self, name: str, like: Parameter, largest: float = LARGEST) -> np.ndarray:
+        """The value called `name`, for a parameter like `like`.
+
+        Raises
+        ------
+        InputError
+            Where it is of another shape or kind, no finite number, or of a magnitude beyond `largest`.
+        """
+        value = self.tensors[name]
+        self._refuse_other_shape(name, like.shape)
+        wanted = like.asnumpy().dtype
+        if (value.dtype.kind == "f") != (wanted.kind == "f"):
+            raise InputError(f"--ckpt {self.path}: {name} is of type {value.dtype}; expected {wanted}")
+        reached = np.maximum(float(value.max(initial=0)), -float(value.min(initial=0)))
+        if not reached <= largest:   # it may be no number
+            raise InputError(f"--ckpt {self.path}: {name} holds {reached:g}; expected finite numbers"
+                             f"{f' of at most {largest:g}' if largest == LARGEST else ''}")
+        return value.astype(wanted, copy=False)
 
     def adopt_options(self, options: Namespace, names: Iterable[str]) -> None:
         """Set those of the options `names` that were given neither by hand nor by a preset named by hand.
@@ -107,12 +136,16 @@ class Checkpoint:
         wanted = {name: self.options[name] for name in names if name in self.options and name not in by_hand}
         vars(options).update(check_values(wanted, f"--ckpt {self.path}"))
 
-    def _fill(self, parameter):
-        value = self.tensors[parameter.name]
-        if value.shape != parameter.shape:
-            raise InputError(f"--ckpt {self.path}: {parameter.name} has shape {value.shape}; "
-                             f"expected {parameter.shape} (see --n_way and the preset's network)")
-        parameter.set_data(ms.Tensor(value.asnumpy(), parameter.dtype))
+    def _fill(self, parameters, largest):
+        """Give each of the parameters its value once all are checked."""
+        values = [(parameter, self.fitting(parameter.name, parameter, largest)) for parameter in parameters]
+        for parameter, value in values:
+            parameter.set_data(ms.Tensor(value))
+
+    def _refuse_other_shape(self, name, shape):
+        if self.tensors[name].shape != shape:
+            raise InputError(f"--ckpt {self.path}: {name} has shape {self.tensors[name].shape}; expected {shape} (see "
+                             f"--n_way and the preset's network)")
 
 
 def given_by_hand(options: Namespace) -> set[str]:
@@ -147,15 +180,9 @@ def load(path: str | Path) -> Checkpoint:
         Where there is none, or it is damaged, or it holds two values for one weight.
     """
     path = find(path)
-    refuse_beyond_memory(path.stat().st_size, f"--ckpt {path}", "it is no checkpoint of this program")
-    try:
-        with unlogged():
-            tensors = ms.load_checkpoint(str(path), crc_check=True)
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError, OverflowError, MemoryError) as error:
-        raise InputError(f"--ckpt {path}: no readable MindSpore checkpoint (damaged, or of another kind); "
-                         f"expected a file written by omniglot_train.py") from error
-    notes = {name: tensors.pop(name, None) for name in ("epoch", "episodes", "options", "run")}
-    tensors = {name: value for name, value in tensors.items() if isinstance(value, ms.Tensor)}
+    values = checkpoint_file.read(path, f"--ckpt {path}")
+    notes = {name: values.pop(name, None) for name in ("epoch", "episodes", "options", "run")}
+    tensors = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
     return Checkpoint(path, _named_as_here(tensors, path), **_read_notes(notes, f"--ckpt {path}"))
 
 
@@ -179,15 +206,14 @@ def _read_notes(notes, origin):
 
 
 def _as_number(value):
-    """A tensor of one whole number, or such a number, as an int; None for anything else."""
-    if isinstance(value, ms.Tensor):
-        value = value.asnumpy().item() if value.size == 1 else None
+    """An array of one whole number as an int; None for anything else."""
+    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else None
     return int(value) if isinstance(value, (int, float)) and value == value // 1 else None   # also where not a number
 
 
 def _read_note(text, origin):
-    if text is not None and (not isinstance(text, str) or len(text) > LARGEST_TEXT):
-        raise InputError(f"{origin}: {shown(text)}; expected a text of at most {LARGEST_TEXT} letters")
+    if text is not None and not isinstance(text, str):
+        raise InputError(f"{origin} are an array; expected a text")
     return parse_json(text, origin) if text else None
 
 
@@ -246,7 +272,7 @@ def _named_as_here(tensors, path):
         match = PREFIXED_WEIGHT.fullmatch(name)
         here = match[1] if match else name
         first = origins.setdefault(here, name)
-        if not np.array_equal(tensors[first].asnumpy(), value.asnumpy()):
+        if name != first and not _are_same(tensors[first], value):
             clashes.append(f"{first} and {name}")
     if clashes:
         raise InputError(f"--ckpt {path}: holds more than one value for the same weight: {', '.join(clashes)}; "
@@ -254,19 +280,14 @@ def _named_as_here(tensors, path):
     return {here: tensors[name] for here, name in origins.items()}
 
 
+def _are_same(first, second):
+    """Whether two arrays hold the same bytes; no number is equal to itself where it is none."""
+    return (first.dtype, first.shape) == (second.dtype, second.shape) and first.tobytes() == second.tobytes()
+
+
 def _is_fixed_gamma(name, value):
-    return name.endswith(".gamma") and (value.asnumpy() == 1).all()
+    return name.endswith(".gamma") and (value == 1).all()
 
 
 def _shorten(text, length=200):
     return text if len(text) <= length else text[:length] + " ..."
-
-
-@contextlib.contextmanager
-def unlogged() -> Iterator[None]:
-    """Keep MindSpore's Python log lines off the screen; what they say is in the exception too."""
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)

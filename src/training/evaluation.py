@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.meta import Meta
 from mindspore_maml.OmniglotIter import Batch
@@ -86,9 +87,17 @@ def evaluate_batch(meta: Meta | Shared, batch: Batch, steps: int,
     losses : ndarray, [step]
         Means over tasks and query images, one for each time it judged.
     accuracies : ndarray, [step, task]
+
+    Raises
+    ------
+    InputError
+        Where a loss is no finite number: then the accuracies say nothing.
     """
     judged = meta.evaluate_each_step(*batch, steps, first=0 if per_step else steps)
     losses, accuracies = zip(*((loss.asnumpy(), accuracies.asnumpy()) for loss, accuracies, _ in judged))
+    if not np.isfinite(losses).all():
+        raise InputError(f"the query loss of a batch is {np.max(losses)} after {steps} inner steps; expected a finite "
+                         f"number (a smaller --update_lr, or other weights)")
     return np.stack(losses), np.stack(accuracies)
 
 

@@ -11,10 +11,11 @@ from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
 from mindspore_maml.data_preprocess import load_images
 from mindspore_maml.devices.device import tasks_at_once
+from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.network import Network
 from mindspore_maml.meta import InnerLoop, Meta
 from mindspore_maml.OmniglotIter import OmniglotIter, split_classes
-from mindspore_maml.training.checkpoint import Checkpoint, load
+from mindspore_maml.training.checkpoint import WEIGHT_PREFIX, Checkpoint, load
 from mindspore_maml.training.head import with_ways
 from mindspore_maml.training.run_folder import run_of
 from mindspore_maml.training.sizes import refuse_impossible
@@ -102,6 +103,13 @@ def make_meta(options: Namespace) -> Meta:
     return algorithm(net, inner_loop(options), tasks_at_once)
 
 
+def weight_shapes(options: Namespace) -> dict[str, tuple]:
+    """The shapes of the network's parameters by their names in a checkpoint, found without making any."""
+    return {f"{WEIGHT_PREFIX}{spec.name}.{name}": shape
+            for spec in describe(options.network, options.imgc, options.imgsz, options.n_way)
+            for name, shape in spec.parameters.items()}
+
+
 def inner_loop(options: Namespace) -> InnerLoop:
     """The inner loop that a program's options describe; what belongs to training alone may be missing."""
     of_training = ("order", "first_order_epochs", "multi_step_epochs", "meta_loss")
@@ -132,8 +140,11 @@ def load_trained(options: Namespace) -> tuple[Meta, Checkpoint]:
     refuse_other_run(checkpoint, named_folder=Path(options.ckpt).is_dir())
     log.info(f"checkpoint {checkpoint}")
     checkpoint.adopt_options(options, [option.name for option in options_of(EVAL) if option.stored] + ["network"])
+    shapes = weight_shapes(options)
+    checkpoint = with_ways(checkpoint, options.network, shapes)
+    checkpoint.refuse_lacking(shapes)   # before a network is made that it may only claim to hold
     meta = make_meta(options)
-    with_ways(checkpoint, options.network, options.n_way).put_into(meta)
+    checkpoint.put_into(meta)
     return meta, checkpoint
 
 

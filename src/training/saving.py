@@ -4,15 +4,13 @@ from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
 from mindspore_maml.cli.atomic_files import replacing
 from mindspore_maml.cli.errors import InputError
-from mindspore_maml.training.checkpoint import FILE_NAME, numbered, optimizer_state, unlogged
-
-LARGEST = 1e4   # magnitude of a weight; those of trainings that learn stay far below a hundred
+from mindspore_maml.training import checkpoint_file
+from mindspore_maml.training.checkpoint import FILE_NAME, LARGEST, LARGEST_STATE, numbered, optimizer_state
 
 
 class DivergedError(InputError):
@@ -58,12 +56,13 @@ def save(folder: Path, epoch: int, *, net: nn.Cell, optimizer: nn.Cell, options:
     """
     path = Path(folder) / name.format(epoch)
     weights, state = list(net.get_parameters()), [*optimizer_state(optimizer), *more]
-    _refuse_diverged(weights, state, epoch, path)
-    write(path, weights + state, epoch, _plain(options), episodes, run)
+    tensors = {parameter.name: parameter.asnumpy() for parameter in weights + state}
+    _refuse_diverged(tensors, len(weights), epoch, path)
+    write(path, tensors, epoch, _plain(options), episodes, run)
     return path
 
 
-def write(path: Path, tensors: list[Parameter], epoch: int, options: dict, episodes: dict | None,
+def write(path: Path, tensors: dict[str, np.ndarray], epoch: int, options: dict, episodes: dict | None,
           run: str | None = None) -> None:
     """Write a checkpoint file, whole or not at all.
 
@@ -71,8 +70,8 @@ def write(path: Path, tensors: list[Parameter], epoch: int, options: dict, episo
     ----------
     path : Path
         The file.
-    tensors : sequence of Parameter
-        Under their own names.
+    tensors : dict of ndarray
+        By name.
     epoch : int
     options : dict
     episodes : dict or None
@@ -84,28 +83,24 @@ def write(path: Path, tensors: list[Parameter], epoch: int, options: dict, episo
     InputError
         Where the file cannot be written.
     """
-    named = [{"name": parameter.name, "data": parameter} for parameter in tensors]
-    notes = {"epoch": epoch, "episodes": json.dumps(episodes), "options": json.dumps(options)}
+    notes: dict[str, np.ndarray | str] = {
+        "epoch": np.array(epoch, np.int64), "episodes": json.dumps(episodes), "options": json.dumps(options)}
     notes |= {"run": run} if run else {}
     try:
-        with replacing(path) as temporary, unlogged():
-            mode = temporary.stat().st_mode
-            try:
-                ms.save_checkpoint(named, str(temporary), append_dict=notes, crc_check=True)
-            finally:
-                temporary.with_suffix(".tmp").unlink(missing_ok=True)   # MindSpore's own, left where the disk is full
-            temporary.chmod(mode)   # MindSpore takes the owner's right to write away
-    except (OSError, RuntimeError) as error:
+        with replacing(path) as temporary:
+            checkpoint_file.write(temporary, {**tensors, **notes})
+    except OSError as error:
         raise InputError(f"--output_dir {path.parent}: cannot write {path.name} ({error})") from error
 
 
-def _refuse_diverged(weights, state, epoch, path):
-    bounds = [LARGEST] * len(weights) + [np.finfo(np.float32).max] * len(state)
-    for parameter, bound in zip(weights + state, bounds):
-        largest = np.abs(parameter.asnumpy()).max(initial=0)
-        if not largest <= bound:   # it may be no number
-            raise DivergedError(f"epoch {epoch}: {parameter.name} has reached {largest:g}, so the training has "
-                                f"diverged; {path.name} is not written")
+def _refuse_diverged(tensors, weights, epoch, path):
+    """Refuse tensors of which one is no number or too large; the first `weights` are of the network."""
+    bounds = [LARGEST] * weights + [LARGEST_STATE] * (len(tensors) - weights)
+    for (name, value), bound in zip(tensors.items(), bounds):
+        reached = np.abs(value).max(initial=0)
+        if not reached <= bound:   # it may be no number
+            raise DivergedError(f"epoch {epoch}: {name} has reached {reached:g}, so the training has diverged; "
+                                f"{path.name} is not written")
 
 
 def last_good(folder: Path) -> str:

@@ -5,6 +5,7 @@ from argparse import Namespace
 from mindspore_maml.cli.memory import refuse_beyond_memory
 from mindspore_maml.devices import device
 from mindspore_maml.layers.description import describe
+from mindspore_maml.training.checkpoint_file import refuse_too_large
 
 FLOAT = 4   # bytes
 OUTER = 4   # sets of weights: themselves, the meta-gradient, and Adam's two moments
@@ -31,6 +32,7 @@ def refuse_impossible(options: Namespace) -> None:
     refuse_beyond_memory(FLOAT * weights * (OUTER + options.task_num),
                          f"the network's {weights} weights, for each of {options.task_num} tasks,",
                          "see the preset's network, and --task_num")
+    refuse_too_large(3 * sum(len(spec.parameters) for spec in layers), 3 * FLOAT * weights)   # Adam has two moments
     if device.is_cpu():   # other devices have a memory of their own
         refuse_beyond_memory(FLOAT * support * sum(math.prod(spec.shape_out) for spec in layers),
                              f"what the network makes of {support} support images",

@@ -46,12 +46,12 @@ class WeightAverage:
         return [Parameter(Tensor(value), name=_name(parameter))
                 for value, parameter in zip(self.others, self.parameters)]
 
-    def resume(self, tensors: dict[str, Parameter]) -> None:
+    def resume(self, tensors: dict[str, np.ndarray]) -> None:
         """Begin from a checkpoint's `tensors` by name, its averages being in the parameters already.
 
         Where it holds no weights besides, it was written without an average, and that begins with these weights.
         """
-        self.others = [_values(tensors.get(_name(parameter), parameter)) for parameter in self.parameters]
+        self.others = [tensors.get(_name(parameter), _values(parameter)) for parameter in self.parameters]
         self._swap()
 
     def _swap(self):

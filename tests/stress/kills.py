@@ -93,7 +93,7 @@ def compare_states(found, expected):
     here, there = load(found), load(expected)
     assert (here.epoch, here.episodes, here.tensors.keys()) == (there.epoch, there.episodes, there.tensors.keys())
     for name, value in there.tensors.items():
-        np.testing.assert_array_equal(here.tensors[name].asnumpy(), value.asnumpy(), err_msg=name)
+        np.testing.assert_array_equal(here.tensors[name], value, err_msg=name)
 
 
 def figures(folder):
