@@ -72,10 +72,10 @@ def launched(script, *arguments):
 
 
 def run_here(program, *flags, folder, monkeypatch):
-    """A program of the project in this process, which works alone, with `folder` as the current one."""
+    """A program of src/programs in this process, which works alone, with `folder` as the current one."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "argv", [f"{program}.py", *map(str, flags), "--workers", "1"])
-    importlib.import_module(program).main()
+    monkeypatch.setattr(sys, "argv", [program, *map(str, flags), "--workers", "1"])
+    importlib.import_module(f"mindspore_maml.programs.{program}").main()
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +109,11 @@ def test_rank_0_alone_prints_and_writes(trained):
     folder, printed = trained
     assert [int(epoch) for epoch in re.findall(r"^epoch: (\d+) step: 1, loss is", printed, re.M)] == \
         list(range(1, EPOCHS + 1))
-    assert printed.startswith(f"ranks 0 to 1 of 2 run here, with logs in {folder / 'rank_logs'}\n")
+    (logs,) = (folder / "rank_logs").iterdir()
+    assert printed.startswith(f"ranks 0 to 1 of 2 run here, with logs in {logs}\n")
     assert "DISTRIBUTED" not in printed
     assert {path.name for path in folder.iterdir()} == {"ckpt_outputs", "rank_logs", "train.log"}
-    assert {path.name for path in (folder / "rank_logs").iterdir()} == {
+    assert {path.name for path in logs.iterdir()} == {
         "rank_0.log", "rank_1.log", "scheduler.log", "msrun.log"}
 
 
@@ -121,7 +122,7 @@ def weights(path):
 
 
 def test_one_process_trains_the_same_weights(trained, flags, data_path, tmp_path, monkeypatch):
-    run_here("omniglot_train", "--data_path", data_path, "--epoch", EPOCHS, *flags, folder=tmp_path,
+    run_here("train", "--data_path", data_path, "--epoch", EPOCHS, *flags, folder=tmp_path,
              monkeypatch=monkeypatch)
     expected = weights(tmp_path / "ckpt_outputs")
     for name, value in weights(trained[0] / "ckpt_outputs").items():
@@ -135,7 +136,7 @@ def test_one_process_trains_the_same_weights(trained, flags, data_path, tmp_path
 
 def test_one_process_goes_on_from_what_ranks_saved(trained, data_path, tmp_path, monkeypatch):
     half = trained[0] / "ckpt_outputs" / f"maml-{EPOCHS // 2}_1.ckpt"
-    run_here("omniglot_train", "--data_path", data_path, "--ckpt", half, "--epoch", EPOCHS, "--output_dir", "on",
+    run_here("train", "--data_path", data_path, "--ckpt", half, "--epoch", EPOCHS, "--output_dir", "on",
              folder=tmp_path, monkeypatch=monkeypatch)
     expected = weights(trained[0] / "ckpt_outputs")
     for name, value in weights(tmp_path / "on").items():
@@ -189,7 +190,7 @@ def test_ranks_evaluate_as_one_process_does_and_end_with_their_launcher(trained,
             assert time.monotonic() - began < AT_MOST
             time.sleep(0.5)
     assert sorted(told["MS_ROLE"] for told in processes.values()) == ["MS_SCHED", "MS_WORKER", "MS_WORKER"]
-    run_here("eval", "--data_path", data_path, "--ckpt", path, "--test_batches", 2, folder=tmp_path,
+    run_here("evaluate", "--data_path", data_path, "--ckpt", path, "--test_batches", 2, folder=tmp_path,
              monkeypatch=monkeypatch)
     alone = [line for line in capsys.readouterr().out.splitlines(keepends=True) if line.startswith("[")]
     assert found[-2:] == alone[:2]
@@ -211,22 +212,20 @@ def test_a_rank_that_differs_is_refused_before_anything_is_written(flags, data_p
     def refuse(*_):
         raise InputError("rank 1 has --seed 6, rank 0 has 5; expected the same")
 
-    monkeypatch.setattr(importlib.import_module("omniglot_train"), "check_same_on_all_ranks", refuse)
+    monkeypatch.setattr(importlib.import_module("mindspore_maml.programs.train"), "check_same_on_all_ranks", refuse)
     with pytest.raises(InputError, match="rank 1 has --seed 6"):
-        run_here("omniglot_train", "--data_path", data_path, *flags, folder=tmp_path, monkeypatch=monkeypatch)
+        run_here("train", "--data_path", data_path, *flags, folder=tmp_path, monkeypatch=monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_who_failed_is_named_and_not_whom_the_launcher_ended_for_it(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "rank_logs").mkdir()
-    (tmp_path / "rank_logs" / "rank_0.log").write_text("error: --workers 2: worker 2 was killed by SIGKILL\n")
+def test_who_failed_is_named_and_not_whom_the_launcher_ended_for_it(capsys, tmp_path):
+    (tmp_path / "rank_0.log").write_text("error: --workers 2: worker 2 was killed by SIGKILL\n")
     watch = Watch.__new__(Watch)
-    watch.interrupted, watch.codes, watch.forced = False, {0: 2, 1: -signal.SIGKILL}, {1}
+    watch.logs, watch.interrupted, watch.codes, watch.forced = tmp_path, 0, {0: 2, 1: -signal.SIGKILL}, {1}
     assert (watch._conclude(), capsys.readouterr().err) == (2, "")   # rank 0's own line was shown already
     watch.forced = set()
     assert (watch._conclude(), capsys.readouterr().err[:36]) == (2, "error: rank 1 was killed by SIGKILL;")
-    (tmp_path / "rank_logs" / "rank_1.log").write_text("error: --workers 2: worker 2 was killed by SIGKILL\n")
+    (tmp_path / "rank_1.log").write_text("error: --workers 2: worker 2 was killed by SIGKILL\n")
     watch.codes = {1: 2, 0: -signal.SIGSEGV}   # which had said why it ends
     assert (watch._conclude(), capsys.readouterr().err) == (2, "")
 
@@ -243,6 +242,8 @@ def test_a_rank_that_never_comes_is_not_waited_for_long(flags, data_path, tmp_pa
     ("2", {"NODES": "two"}, "NODES is 'two'"),
     ("2", {"NODES": "2", "NODE_RANK": "2", "MASTER": "h:8118"}, "NODE_RANK is '2'; expected .* from 0 to 1"),
     ("2", {"NODES": "2"}, "MASTER is ''; expected the first machine's address"),
+    ("1000", {}, "DEVICE_NUM is '1000'; expected a whole number from 1 to"),
+    *[("2", {"MASTER": f"{host}:8118"}, "expected the first machine's address") for host in ("a b", "-x", "", "a\n")],
     ("2", {"MASTER": "127.0.0.1:80"}, "the port of MASTER is '80'; expected a whole number from 1024"),
 ])
 def test_a_place_that_makes_no_sense_is_refused(device_num, told, words):
@@ -251,9 +252,30 @@ def test_a_place_that_makes_no_sense_is_refused(device_num, told, words):
 
 
 def test_a_launcher_without_a_program_says_how_it_is_called(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["launch.py", "2"])
-    with pytest.raises(InputError, match="expected launch.py DEVICE_NUM PROGRAM"):
-        launch.main()
+    for arguments, message in ((["2"], "expected launch.py DEVICE_NUM PROGRAM"),
+                               (["2", "--x"], "PROGRAM --x: no such file; expected a program")):
+        monkeypatch.setattr("sys.argv", ["launch.py", *arguments])
+        with pytest.raises(InputError, match=message):
+            launch.main()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_launcher_stopped_while_its_ranks_start_leaves_none(number, status, tmp_path):
+    """And nothing in `rank_logs` is touched that is not of this launch."""
+    (tmp_path / "rank_logs").mkdir()
+    (tmp_path / "rank_logs" / "mine").write_text("mine")
+    (tmp_path / "waits.py").write_text("import time\ntime.sleep(60)\n")
+    for wait in (0, 0.3, 1.0):
+        launcher = start([sys.executable, LAUNCH, 2, tmp_path / "waits.py"], tmp_path)
+        read_until("ranks 0 to 1", launcher)
+        time.sleep(wait)
+        launcher.send_signal(number)
+        began = time.monotonic()
+        printed, _ = launcher.communicate(timeout=30)
+        assert (launcher.returncode, processes_in(tmp_path)) == (status, {}), printed
+        assert time.monotonic() - began < 10
+    assert (tmp_path / "rank_logs" / "mine").read_text() == "mine"
+    assert len(list((tmp_path / "rank_logs").iterdir())) == 4
 
 
 def test_a_port_that_is_taken_is_refused():

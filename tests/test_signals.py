@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mindspore_maml.cli.signals import TO_ANSWER
+
 ROOT = Path(__file__).parent.parent
 IMPORTING = """
 from mindspore_maml.cli.signals import end_while_importing
@@ -74,6 +76,29 @@ def train():
         return INTERRUPTED + interruption.received
 run_program({"train": train, "evaluate": lambda: print(Graph()(Tensor(1)))}[sys.argv[1]])
 """
+STUCK = """
+import ctypes
+lock = ctypes.create_string_buffer(256)
+
+def stay():
+    ctypes.CDLL(None).pthread_mutex_lock(lock)
+    ctypes.CDLL(None).pthread_mutex_lock(lock)   # for ever, whatever signal comes
+"""
+CAUGHT = """
+def stay():
+    for _ in range(2):
+        try:
+            time.sleep(1)
+        except BaseException as error:
+            print(type(error).__name__, file=sys.stderr, flush=True)
+"""
+SOON = "from mindspore_maml.cli import signals\nsignals.TO_ANSWER = 1\n"
+THREADS = """
+import threading
+def stay():
+    threading.Thread(target=time.sleep, args=[60]).start()   # which the end of an interpreter would wait for
+    time.sleep(60)
+"""
 
 
 def start(code, *arguments):
@@ -92,6 +117,32 @@ def test_a_signal_ends_a_program_with_its_status(code, said, number, status, tmp
     assert process.communicate(timeout=20) == ("", said)
     assert process.returncode == status
     assert [path.name for path in tmp_path.iterdir()] == (["never.txt"] if code == TRAINING else [])
+
+
+@pytest.mark.parametrize(("code", "stay", "said", "saves"), [
+    (WORKING, STUCK, "interrupted\n", False), (TRAINING, STUCK, "interrupted\n", False),
+    (WORKING, CAUGHT, "StoppedError\ninterrupted\n", True), (WORKING, THREADS, "interrupted\n", False)])
+def test_one_signal_ends_a_program_in_time_wherever_it_is(code, stay, said, saves, tmp_path):
+    """In native code that does not return, where MindSpore catches everything, and where a thread goes on."""
+    code = code.replace("def main():", f"{stay}\ndef main():").replace("time.sleep(30)", "stay()")
+    code = code.replace("sum(range(10**6))", "stay()").replace("Interruption()", "Interruption(lambda: False)")
+    process = start(SOON + code, tmp_path)
+    time.sleep(0.3)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=20) == ("", said)
+    assert time.monotonic() - began < 10 - TO_ANSWER + 1
+    assert process.returncode == 143
+    assert bool(list(tmp_path.iterdir())) == saves
+
+
+def test_a_step_that_takes_long_is_finished_where_steps_are_unsaved(tmp_path):
+    code = SOON + TRAINING.replace("sum(range(10**6))", "time.sleep(3)")
+    process = start(code.replace("Interruption()", "Interruption(lambda: True)"), tmp_path)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == 143
+    assert [path.name for path in tmp_path.iterdir()] == ["never.txt"]
 
 
 @pytest.mark.parametrize(("work", "number", "status", "printed"), [

@@ -1,10 +1,12 @@
 """Files that are never half written: a temporary neighbour first, then a rename. Only regular files are replaced."""
 import contextlib
 import csv
+import datetime
 import errno
 import io
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +28,16 @@ def make_folder(path: str | Path, flag: str) -> Path:
         raise InputError(f"{flag} {path}: cannot make this folder ({getattr(error, 'strerror', None) or error}); "
                          f"expected a folder to write to") from error
     return path
+
+
+def own_folder(parent: Path) -> Path:
+    """A new folder in `parent` that nobody else has, named by the date, the time and a random part."""
+    folder = parent / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot make this folder ({error.strerror}); expected one to write to") from error
+    return folder
 
 
 def refuse_unwritable(path: str | Path, flag: str) -> None:

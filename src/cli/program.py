@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from mindspore_maml.cli.atomic_files import remove_temporaries
 from mindspore_maml.cli.errors import InputError, one_line
 from mindspore_maml.cli.messages import show_messages
 from mindspore_maml.cli.screen import screens
@@ -55,6 +56,8 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
             status = stopped.status
         if status == READER_GONE:
             discard_output()
+        if stop.received:
+            _leave(stop.received)
         sys.exit(status)
 
 
@@ -62,18 +65,33 @@ def _status_of(main, stop):
     try:
         status = main()
         sys.stdout.flush()   # what cannot be written shall be known while it can be handled
+        if stop.received:   # somebody caught what the signal raised, and went on
+            return _say("interrupted", stop.received)
     except StoppedError as stopped:
         return _say("interrupted", stopped.status)
     except BrokenPipeError:
         return READER_GONE
-    except (InputError, OSError) as error:
-        return _say(f"error: {error if isinstance(error, InputError) else _of_a_file(error)}", BAD_INPUT)
     except Exception as error:
         if stop.received:   # MindSpore may make an error of its own of what a signal raised
             return _say("interrupted", stop.received)
-        return _say(one_line(f"error: unforeseen {type(error).__name__}: {error}")[:300] +
-                    f"; its traceback is in {_write_report(error)}", UNFORESEEN)
+        return _say_error(error)
     return status
+
+
+def _leave(status):
+    """End the process without waiting for what other threads, or workers, are still doing: nobody wants it."""
+    remove_temporaries()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def _say_error(error):
+    if isinstance(error, (InputError, OSError)):
+        return _say(f"error: {error if isinstance(error, InputError) else _of_a_file(error)}", BAD_INPUT)
+    return _say(one_line(f"error: unforeseen {type(error).__name__}: {error}")[:300] +
+                f"; its traceback is in {_write_report(error)}", UNFORESEEN)
 
 
 def _of_a_file(error):

@@ -17,6 +17,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 128   # a shell's exit status for a signal, to which its number is added
 TOGETHER = 0.1      # seconds; signals closer together are one press, which reached this process on two ways
 MOST_PRESSES = 2    # that are one wish
+TO_ANSWER = 8       # seconds that a program has to end after a signal, whatever it is doing then
 NUDGE = signal.SIGUSR1   # what the waiting thread wakes the main one by
 
 
@@ -32,6 +33,31 @@ def end_at_once(number: int, _frame: object = None) -> None:
     """End this process with the signal's status and leave no temporary file, whatever it is doing."""
     remove_temporaries()
     os._exit(INTERRUPTED + number)
+
+
+def end_unless_answered(number: int, is_saving: Callable[[], bool] = lambda: False) -> None:
+    """End this process `TO_ANSWER` seconds from now, where it has not ended by itself, and leave nothing behind.
+
+    The main thread may be in native code, or in a system call that starts again by itself, and not come back.
+
+    Parameters
+    ----------
+    number : int
+        The signal.
+    is_saving : callable
+        Whether something is being done that would be lost; the seconds count from when that is over.
+    """
+    threading.Thread(target=_end_in_time, args=(number, is_saving), name="end", daemon=True).start()
+
+
+def _end_in_time(number, is_saving):
+    deadline = time.monotonic() + TO_ANSWER
+    while time.monotonic() < deadline:
+        time.sleep(TOGETHER)
+        if is_saving():
+            deadline = time.monotonic() + TO_ANSWER
+    os.write(2, b"interrupted\n")
+    end_at_once(number)
 
 
 class _Waiting:
@@ -82,6 +108,7 @@ class StopsByException:
         if self.received:
             end_at_once(number)
         self.received = INTERRUPTED + number
+        end_unless_answered(number)
         signal.pthread_kill(threading.main_thread().ident or 0, NUDGE)
 
     def _raise(self, _number, frame):
@@ -106,7 +133,13 @@ def _compiles(frame: FrameType | None) -> bool:
 class Interruption:
     """A context manager: a signal is a wish to stop, to be granted when the step at hand is done and saved.
 
-    Pressed twice, Ctrl-C is one wish; a third time it ends the process at once.
+    Pressed twice, Ctrl-C is one wish; a third time it ends the process at once. So does a step that takes long, where
+    nothing would be lost.
+
+    Parameters
+    ----------
+    is_unsaved : callable
+        Whether steps are done that are not saved.
 
     Attributes
     ----------
@@ -114,14 +147,17 @@ class Interruption:
         The number of the first signal that came.
     """
 
-    def __init__(self):
-        self.received, self._presses, self._last = None, 0, -TOGETHER
+    def __init__(self, is_unsaved: Callable[[], bool] = lambda: True):
+        self.received: int | None = None
+        self._presses, self._last = 0, -TOGETHER
+        self._is_unsaved, self._is_left = is_unsaved, False
 
     def __enter__(self) -> "Interruption":
         self._before = _handle(self._note)
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._is_left = True
         _restore(self._before)
 
     def _note(self, number, _frame=None):
@@ -130,6 +166,8 @@ class Interruption:
         self._last = now
         if self._presses > MOST_PRESSES:
             end_at_once(number)
+        if not self.received and _Waiting.answer:   # a program, and not a library in another one
+            end_unless_answered(number, lambda: not self._is_left and self._is_unsaved())
         self.received = self.received or number
 
 

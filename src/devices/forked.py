@@ -10,7 +10,6 @@ import mmap
 import os
 import pickle
 import signal
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, util
@@ -209,14 +208,13 @@ def _die_with(parent):
 
 
 def _close(channels, processes):
-    """Nobody asks any more: the workers end, or are killed where they do not."""
+    """Nobody asks any more, and what the workers may still be at is of no use."""
     for channel in channels:
         channel.close()
-    deadline = time.monotonic() + TO_END
     for process in processes:
-        process.join(max(0, deadline - time.monotonic()))
-        if process.exitcode is None:
-            process.kill()
+        process.kill()
+    for process in processes:
+        process.join(TO_END)
 
 
 def _answer_to(meta, request, arrays):

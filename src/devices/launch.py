@@ -5,29 +5,33 @@
 DEVICE_NUM ranks run on this machine. With several machines it is started on each of them, told by the environment:
 NODES, how many; NODE_RANK, which one this is, from 0; MASTER, the first one's address and a free port of it.
 MEET_SECONDS is how long they wait for each other at the start (60).
-Every rank has a log in the folder `rank_logs`. Where one fails, the others end too, and one line names it.
+Every rank has a log, in a folder of this launch alone: `rank_logs/DATE-TIME-ABCDEF`. Where one fails, the others end
+too, and one line names it.
 """
 import contextlib
 import ctypes
 import math
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindspore_maml.cli.atomic_files import make_folder, own_folder
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.reading import is_file
 from mindspore_maml.cli.screen import split_log_file
-from mindspore_maml.cli.signals import answered
+from mindspore_maml.cli.signals import INTERRUPTED, answered
 
-LOGS = Path("rank_logs")
+LOGS = "rank_logs"
+PER_CORE = 4      # ranks at most, and devices: each is a process of several threads
+HOST = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9_.:\]-]*")   # a name or an address; never like a flag of msrun
 TO_NOTICE = 50    # seconds that the others have to end by themselves; MindSpore misses a rank after about 30
 FEW = 64          # ranks that may ask the first machine once a second
 TO_CLOSE = 5      # seconds to end where nothing is left to do
@@ -72,12 +76,12 @@ def read_place(device_num: str, environment: Mapping[str, str]) -> Place:
     InputError
         Naming what is no number, or out of range, or where MASTER is missing or its port taken.
     """
-    local = _number("DEVICE_NUM", device_num, 1, 1024)
+    local = _number("DEVICE_NUM", device_num, 1, PER_CORE * len(os.sched_getaffinity(0)))
     nodes = _number("NODES", environment.get("NODES", "1"), 1, 1024)
     node_rank = _number("NODE_RANK", environment.get("NODE_RANK", "0"), 0, nodes - 1)
     master = environment.get("MASTER", "" if nodes > 1 else "127.0.0.1:8118")
     host, _, port = master.rpartition(":")
-    if not host:
+    if not HOST.fullmatch(host):
         raise InputError(f"MASTER is {master!r}; expected the first machine's address and a free port of it, as in "
                          f"10.0.0.1:8118")
     place = Place(local, nodes, node_rank, host, _number("the port of MASTER", port, 1024, 65535),
@@ -108,28 +112,42 @@ def main() -> int:
     if len(arguments) < 2:
         raise InputError("expected launch.py DEVICE_NUM PROGRAM [flags of the program]")
     device_num, program, *flags = arguments
+    if not is_file(program):
+        raise InputError(f"PROGRAM {program}: no such file; expected a program of Python")
     place = read_place(device_num, os.environ)
-    if place.nodes == 1:   # the others may be at work already, in a folder that all machines share
-        shutil.rmtree(LOGS, ignore_errors=True)
-    LOGS.mkdir(exist_ok=True)
+    logs = own_folder(make_folder(LOGS, "the logs' folder"))
     print(f"ranks {place.ranks[0]} to {place.ranks[-1]} of {place.nodes * place.local} run here, with logs in "
-          f"{LOGS.resolve()}", flush=True)
+          f"{logs.resolve()}", flush=True)
     ctypes.CDLL(None).prctl(BECOME_REAPER, 1)
-    start(place, program, flags)
-    return Watch(place.ranks).until_all_have_ended()
+    with none_left_behind():
+        start(place, program, flags, logs)
+        return Watch(place.ranks, logs).until_all_have_ended()
 
 
-def start(place: Place, program: str, flags: Sequence[str]) -> None:
+@contextlib.contextmanager
+def none_left_behind() -> Iterator[None]:
+    """Whatever ends it, a signal while msrun starts the ranks too, no process is left that was started within it."""
+    try:
+        yield
+    finally:
+        while children := _children():   # those of a child that ends become this process's
+            for child in children:
+                _kill(child)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-1, 0)
+
+
+def start(place: Place, program: str, flags: Sequence[str], logs: Path) -> None:
     """Let msrun start the ranks, and on the first machine the process through which they meet."""
     folder = Path(sys.executable).parent
     command = [str(folder / "msrun"), f"--worker_num={place.nodes * place.local}", f"--local_worker_num={place.local}",
                f"--master_addr={place.host}", f"--master_port={place.port}", f"--node_rank={place.node_rank}",
-               f"--log_dir={LOGS}", "--worker_log_name=rank", f"--cluster_time_out={place.patience}", "--join=False",
+               f"--log_dir={logs}", "--worker_log_name=rank", f"--cluster_time_out={place.patience}", "--join=False",
                program, *flags]
     environment = {**_meeting(place.nodes * place.local), **os.environ, "PYTHONUNBUFFERED": "1", "GLOG_v": "3",
                    "PATH": f"{folder}:{os.environ.get('PATH', '')}",   # msrun starts the `python` of the PATH
                    "MAML_LOCAL_RANKS": str(place.local), "MAML_LAUNCHER": str(os.getpid())}
-    path = LOGS / ("msrun.log" if place.nodes == 1 else f"msrun_{place.node_rank}.log")
+    path = logs / "msrun.log"
     with path.open("wb") as log:
         done = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
     if done.returncode:
@@ -144,12 +162,14 @@ def _meeting(count):
 class Watch:
     """Over the processes that msrun left to this one: `ranks`, and perhaps one through which they meet."""
 
-    def __init__(self, ranks: range):
+    def __init__(self, ranks: range, logs: Path):
+        self.logs = logs
         started = sorted(_children(), key=_start_time)   # msrun starts the ranks last, in their order
         self.running = dict.fromkeys(started) | dict(zip(started[-len(ranks):], ranks))
         self.codes: dict[int, int] = {}
         self.forced: set[int] = set()   # ranks that ended only because this process killed them
-        self.interrupted, self.shown = False, 0
+        self.interrupted = 0   # the number of the first signal
+        self.shown = 0         # bytes of what rank 0 printed
         for number in answered():
             signal.signal(number, self._pass_on)
 
@@ -162,6 +182,8 @@ class Watch:
             if self.codes:
                 first_can_save = 0 in self.running.values() and not self.interrupted
                 deadline = min(deadline, time.monotonic() + (TO_NOTICE if first_can_save else TO_CLOSE))
+            if self.interrupted and 0 in self.codes:   # it has saved what there was to save
+                self._kill()
             if time.monotonic() > deadline:
                 self._kill()
             time.sleep(0.1)
@@ -177,7 +199,7 @@ class Watch:
 
     def _show(self):
         """What rank 0 has printed since, whole lines of it."""
-        log = _log_of(0)
+        log = self._log_of(0)
         if not log.exists():
             return
         with log.open("rb") as file:
@@ -195,13 +217,11 @@ class Watch:
             self._kill()
         else:
             os.kill(process, number)
-        self.interrupted = True
+        self.interrupted = self.interrupted or number
 
     def _kill(self):
         for process, rank in self.running.items():
-            kill = os.kill if rank is None else os.killpg   # a rank with all that it forked
-            with contextlib.suppress(ProcessLookupError):
-                kill(process, signal.SIGKILL)
+            _kill(process)
             if rank is not None:
                 self.forced.add(rank)
 
@@ -209,20 +229,37 @@ class Watch:
         failed = [rank for rank, code in self.codes.items() if code]   # in the order in which they ended
         failed = [rank for rank in failed if rank not in self.forced] or failed
         if self.interrupted:
-            return self.codes.get(0, 0) if self.codes.get(0, 0) >= 0 else 1
+            code = self.codes.get(0, -self.interrupted)
+            return code if code >= 0 else INTERRUPTED + self.interrupted   # killed before it could answer
         if not failed:
             return 0
-        complaints = {rank: _complaint_of(rank) for rank in {0, *failed}}
+        complaints = {rank: self._complaint_of(rank) for rank in {0, *failed}}
         # MindSpore may crash while a process ends that has said what went wrong: then that is the cause
         killed = [rank for rank in failed if self.codes[rank] < 0 and not complaints[rank]]
         rank = (killed or failed)[0]
         if killed:
             print(f"error: rank {rank} was killed by {signal.Signals(-self.codes[rank]).name}; the others were ended, "
-                  f"and {_log_of(rank)} holds what it printed", file=sys.stderr)
+                  f"and {self._log_of(rank)} holds what it printed", file=sys.stderr)
         elif complaints[rank] != complaints[0] or not complaints[rank]:
-            print(f"error: rank {rank} ended with exit code {self.codes[rank]}: {complaints[rank] or _log_of(rank)}",
-                  file=sys.stderr)
+            print(f"error: rank {rank} ended with exit code {self.codes[rank]}: "
+                  f"{complaints[rank] or self._log_of(rank)}", file=sys.stderr)
         return 2
+
+    def _log_of(self, rank):
+        return self.logs / f"rank_{rank}.log"
+
+    def _complaint_of(self, rank):
+        """The last line in which a rank says what went wrong; empty where there is none."""
+        log = self._log_of(rank)
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
+
+
+def _kill(process):
+    """Kill a child, with all that it forked where it leads a group of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        leads = os.getpgid(process) == process
+        (os.killpg if leads else os.kill)(process, signal.SIGKILL)
 
 
 def _children():
@@ -233,17 +270,6 @@ def _children():
 def _start_time(process):
     after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return int(after_name[19]), process   # field 22 of proc(5), in clock ticks
-
-
-def _log_of(rank):
-    return LOGS / f"rank_{rank}.log"
-
-
-def _complaint_of(rank):
-    """The last line in which a rank says what went wrong; empty where there is none."""
-    log = _log_of(rank)
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
 
 
 if __name__ == "__main__":

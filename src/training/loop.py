@@ -69,7 +69,7 @@ class Training:
         options = self.options
         display_epoch = options.display_epoch and max(1, options.display_epoch // options.task_num)
         with Reporter(self.folder.path, self.done, options.epoch, display_epoch) as reporter, \
-                Interruption() as interruption, self.saved_if_it_fails():
+                Interruption(lambda: self.done > self.saved) as interruption, self.saved_if_it_fails():
             if options.profile:
                 self.profile()
             self.started = time.perf_counter()
