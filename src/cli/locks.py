@@ -6,18 +6,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from mindspore_maml.cli.owner_files import HeldError, owned
+
 UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)   # what file systems answer that know no locks
-
-
-class HeldError(OSError):
-    """Another process holds the lock; the text is what that process wrote into the file."""
 
 
 @contextlib.contextmanager
 def locked(path: str | Path, text: str) -> Iterator[None]:
     """Hold the lock file `path` (`flock`); it is removed at the end, and left behind, unlocked, by a killed process.
 
-    Where the file system knows no locks, nothing is held.
+    Where the file system knows no locks, another file beside it tells who holds it (see `owner_files.py`).
 
     Parameters
     ----------
@@ -34,15 +32,21 @@ def locked(path: str | Path, text: str) -> Iterator[None]:
         Where the file cannot be made.
     """
     path = Path(path)
-    handle = _take(path)
-    try:
+    with contextlib.ExitStack() as stack:
+        handle, is_locked = _take(path)
+        stack.callback(os.close, handle)
+        if not is_locked:
+            stack.enter_context(owned(path.with_name(f"{path.name}-owner"), text))
+        stack.callback(_remove, path, handle)
         os.ftruncate(handle, 0)
         os.write(handle, text.encode())
         yield
-    finally:
-        if _is_at(handle, path):   # not so where the folder has another name now
-            path.unlink(missing_ok=True)   # still locked: who waits for it sees that it is gone
-        os.close(handle)
+
+
+def _remove(path, handle):
+    """Remove the file that is open as `handle`, still locked: who waits for it sees that it is gone."""
+    if _is_at(handle, path):   # not so where the folder has another name now
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -72,6 +76,7 @@ def is_free(path: str | Path) -> bool:
 
 
 def _take(path):
+    """The file, open, and whether it is locked: not so where the file system knows no locks."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
@@ -81,11 +86,12 @@ def _take(path):
             os.close(handle)
             raise HeldError(holder) from None
         except OSError as error:
-            if error.errno not in UNSUPPORTED:
-                os.close(handle)
-                raise
+            if error.errno in UNSUPPORTED:
+                return handle, False
+            os.close(handle)
+            raise
         if _is_at(handle, path):
-            return handle
+            return handle, True
         os.close(handle)   # its holder removed it just now
 
 

@@ -83,7 +83,8 @@ def claim(options: Namespace, checkpoint: Checkpoint | None = None, done: int = 
                 raise InputError(_taken(path, checkpoint if done else None))
             aside = _move_aside(path)
             print(f"the run that was in {path} is now in {aside}", flush=True)
-            (aside / LOCK).unlink(missing_ok=True)
+            for lock in aside.glob(f"{LOCK}*"):
+                lock.unlink()
             locks.close()   # that run may be gone on with while this one trains
             locks.enter_context(_locked(make_folder(path, "--output_dir")))
         _sweep(path)
