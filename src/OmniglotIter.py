@@ -7,6 +7,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.data.augmentation import augment
 from mindspore_maml.data.class_images import Classes, ClassImages, counts_of, in_a_row
 
+LEAST_CONTRAST = 0.001   # of ink and paper, as a part of the larger one
 OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES = 1623, 1200   # the split of the MAML paper (Finn et al., 2017, section 5.2)
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]   # x_spt, y_spt, x_qry, y_qry
 
@@ -105,8 +106,7 @@ class OmniglotIter:
         if k_spt + k_qry > self.counts.min():
             raise InputError(f"--k_spt {k_spt} and --k_qry {k_qry} need {k_spt + k_qry} drawings of each character; "
                              f"the data set has {self.counts.min()}")
-        if ink == paper:
-            raise InputError(f"--ink {ink:g} and --paper {paper:g} are the same; expected two different values")
+        refuse_alike(ink, paper)
         self.n_way, self.k_spt, self.k_qry, self.task_num = n_way, k_spt, k_qry, task_num
         self.batches, self.rotate, self.augment, self.elastic = batches, rotate, augment, elastic
         self.ink, self.paper = ink, paper
@@ -168,6 +168,18 @@ class OmniglotIter:
         if self.augment or self.elastic:
             images = augment(images, self.augment, rng, self.elastic)
         return to_values(images, self.ink, self.paper), labels.astype(np.int32)
+
+
+def refuse_alike(ink: float, paper: float) -> None:
+    """Refuse values of ink and paper that a network could hardly tell apart.
+
+    Raises
+    ------
+    InputError
+        Naming both.
+    """
+    if not abs(ink - paper) >= LEAST_CONTRAST * max(abs(ink), abs(paper)) or ink == paper:
+        raise InputError(f"--ink {ink!r} and --paper {paper!r} are the same, or nearly; expected two different values")
 
 
 def to_values(images: np.ndarray, ink: float, paper: float) -> np.ndarray:

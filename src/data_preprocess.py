@@ -271,7 +271,7 @@ def build_classes(path: Path, recipe: own_classes.Recipe) -> None:
     print(f"{path}: {own_classes.describe(classes)}", flush=True)
     few = [name for name, count in zip(classes.names, classes.counts) if count < 2]
     if few:
-        print(f"warning: no task has room for classes of one image: {own_classes.name_some(few)}", flush=True)
+        log.warning(f"no task has room for classes of one image: {own_classes.name_some(few)}")
     usable = [(classes.counts[part] >= 2).sum() for part in (slice(classes.n_train), slice(classes.n_train, None))]
     print(f"--n_way may be up to {usable[0]} in training and {usable[1]} in testing", flush=True)
 

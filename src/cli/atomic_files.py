@@ -15,6 +15,7 @@ from pathlib import Path
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.locks import held, is_free
 
+FORMULAS = ("=", "+", "-", "@")   # what they begin with
 SOME = 4096   # bytes; a disk that has no more room than that is full
 _temporaries: set[Path] = set()   # of this process, to be removed where it ends in the middle
 
@@ -194,29 +195,54 @@ def _umask():
 
 def write_json(path: str | Path, value: object, flag: str = "--json") -> None:
     """Write `value` as JSON to the file `path` of a flag, or as one line to standard output where `path` is "-"."""
-    try:
-        text = json.dumps(value, indent=None if str(path) == "-" else 2, allow_nan=False)
-    except ValueError as error:
-        raise InputError(f"{flag} {path}: a result is no finite number, which JSON has no word for") from error
     if str(path) == "-":
-        print(text, flush=True)
-    else:
-        _write_text(path, text + "\n", flag)
+        print(as_json(value, flag, indent=None), end="", flush=True)
+        return
+    with result_file(path, flag) as temporary:
+        temporary.write_text(as_json(value, flag), encoding="utf-8")
 
 
-def write_csv(path: str | Path, rows: Iterable[Sequence]) -> None:
-    """Write rows, lists of texts and numbers, to the file `path`, as the flag --csv asks for."""
+def as_json(value: object, flag: str = "--json", indent: int | None = 2) -> str:
+    """`value` as the text of a JSON file that a flag asks for.
+
+    Raises
+    ------
+    InputError
+        Where a number in it is not finite.
+    """
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise InputError(f"{flag}: a result is no finite number, which JSON has no word for") from error
+
+
+def as_csv(rows: Iterable[Sequence]) -> bytes:
+    """Rows, lists of texts and numbers, as the content of a CSV file.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    _write_text(path, text.getvalue(), "--csv")
+    csv.writer(text, lineterminator="\n").writerows([_harmless(cell) for cell in row] for row in rows)
+    return text.getvalue().encode("utf-8", "surrogateescape")   # a file's name may be no UTF-8
 
 
-def _write_text(path, text, flag):
+def _harmless(cell):
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip().startswith(FORMULAS) else cell
+
+
+@contextlib.contextmanager
+def result_file(path: str | Path, flag: str) -> Iterator[Path]:
+    """As `replacing`, of a file that a flag names: its folder is made, and what goes wrong with it is an `InputError`.
+
+    Of several, one within another, all get their names or none does.
+    """
     path = Path(path)
     make_folder(path.parent, flag)
     try:
         with replacing(path) as temporary:
-            temporary.write_bytes(text.encode("utf-8", "surrogateescape"))   # a file's name may be no UTF-8
+            yield temporary
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise _not_written(path, flag, error) from error
 

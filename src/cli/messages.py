@@ -1,14 +1,20 @@
 """What the library has to say, as log messages; a program shows them as plain lines on standard output."""
 import logging
 
+from mindspore_maml.cli.errors import one_line
+
 log = logging.getLogger("mindspore_maml")
 
 
 class _Lines(logging.Handler):
-    """Each message a line of whatever standard output is then, warnings with that word in front."""
+    """Each message one line of whatever standard output is then, warnings with that word in front.
+
+    Names of files, classes and presets come from anywhere: escapes of a terminal, and lines that they forge, are shown
+    as what they are.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        print("warning: " * (record.levelno >= logging.WARNING) + record.getMessage(), flush=True)
+        print("warning: " * (record.levelno >= logging.WARNING) + one_line(record.getMessage()), flush=True)
 
 
 def show_messages() -> None:

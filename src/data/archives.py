@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from mindspore_maml.cli.atomic_files import filling, make_folder, replacing
-from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.errors import InputError, one_line
 from mindspore_maml.cli.memory import readable
 from mindspore_maml.cli.reading import open_regular
 
@@ -102,7 +102,7 @@ def _unpack_one(archive, folder):
             _refuse_lost_entries(archive, file, entries)
             for entry in entries:
                 _refuse_outside(archive, entry)
-            for entry in tqdm(entries, unit="file", desc=archive.name, disable=None):
+            for entry in tqdm(entries, unit="file", desc=one_line(archive.name), disable=None):
                 _extract(content, entry, folder)
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError,
             struct.error, OverflowError, IndexError) as error:

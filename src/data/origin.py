@@ -27,12 +27,19 @@ def _lines(folder, below, depth):
         if entry.name.startswith("."):
             continue
         name = f"{below}{entry.name}"
-        if entry.is_dir():
+        if _is_folder(entry):
             if depth:
                 yield from _lines(entry.path, f"{name}/", depth - 1)
         else:
             found = _stat(entry)
             yield f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n" if found else f"{name}\0\n"
+
+
+def _is_folder(entry):
+    try:
+        return entry.is_dir()
+    except OSError:   # a loop of links, or nobody may look
+        return False
 
 
 def _stat(entry):

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mindspore_maml.cli.atomic_files import replacing
-from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.errors import InputError, shown
 from mindspore_maml.cli.memory import refuse_beyond_memory
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.reading import is_folder, open_regular, parse_json
@@ -44,6 +44,12 @@ class Recipe:
     val_fraction: float
     imgsz: int
     imgc: int
+
+    @property
+    def are_there(self) -> bool:
+        """Whether the folders can be read anew: a path from wherever the program runs would be that of other ones."""
+        return Path(self.folder).is_absolute() and all(
+            folder.is_absolute() and is_folder(folder) for folder in self.folders)
 
     @property
     def folders(self) -> list[Path]:
@@ -151,7 +157,7 @@ def build(path: Path, recipe: Recipe) -> ClassImages:
     OSError
         Where the file cannot be written.
     """
-    made_of = fingerprint(recipe.folders) if all(map(is_folder, recipe.folders)) else ""   # before they are read
+    made_of = fingerprint(recipe.folders) if recipe.are_there else ""   # before they are read
     classes = read_classes(recipe)
     notes = {"recipe": asdict(recipe), "made_of": made_of, "counts": classes.counts.tolist(),
              "names": [name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in classes.names],
@@ -182,8 +188,8 @@ def load(path: Path, imgsz: int, imgc: int) -> ClassImages:
         raise InputError(f"{path}: holds images of {recipe.imgsz} x {recipe.imgsz} pixels and {recipe.imgc} channels; "
                          f"expected {imgsz} x {imgsz} and {imgc} (--imgsz, --imgc; with these, data_preprocess.py "
                          f"builds it anew)")
-    if not all(map(is_folder, recipe.folders)):
-        log.info(f"{path}: used as it is, since {' or '.join(map(str, recipe.folders))} is no longer there")
+    if not recipe.are_there:
+        log.info(f"{path}: used as it is, since {shown(recipe.folder)} is no longer there")
     elif fingerprint(recipe.folders) != made_of:
         log.info(f"{path}: built anew, since {' or '.join(map(str, recipe.folders))} has changed")
         try:

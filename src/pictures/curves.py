@@ -1,4 +1,5 @@
 """Curves of trainings: loss and accuracy of one; the accuracies of several, over the epochs and the inner steps."""
+import math
 import os
 import textwrap
 import time
@@ -15,6 +16,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter  # noqa: E402
 
 from mindspore_maml.cli.atomic_files import replacing  # noqa: E402
 from mindspore_maml.cli.errors import InputError, shown  # noqa: E402
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME  # noqa: E402
 from mindspore_maml.cli.reading import LARGEST_JSON, is_file, parse_json, parse_yaml, read_text  # noqa: E402
 from mindspore_maml.pictures.fonts import use_fonts_that_have_all  # noqa: E402
@@ -30,8 +32,10 @@ GUESSING: dict[str, Any] = {"linestyle": (0, (1, 3)), "color": "grey"}
 MOST_POINTS = 100   # of a curve: more are averaged with their neighbours
 MOST_MARKERS = 20
 MOST_LETTERS = 60   # in a line of the legend
+MOST_EVALUATIONS = 12   # of a run in one picture, the newest; more could not be told apart
 MEAN_OF = 10        # records of training whose accuracies by inner step make a curve, each of one batch
-PAUSE = 30          # seconds between two drawings in a training, since each takes up to a second
+PAUSE = 30          # seconds between two drawings in a training
+PAUSE_FOR_EACH = 20   # seconds more for each that a drawing takes: of a long run up to a few
 
 
 @dataclass
@@ -103,9 +107,20 @@ def _read_run(folder, name):
     records = read_metrics(path)
     if not records:
         raise InputError(f"{path}: holds no record yet; expected at least one")
-    found = {file.name: _accuracies_in(file, run) for file in sorted(folder.glob("*.json"))}
+    found = {file: accuracies for file in sorted(folder.glob("*.json")) if (accuracies := _accuracies_in(file, run))}
+    newest = sorted(found, key=_changed)[-MOST_EVALUATIONS:]
+    if len(found) > len(newest):
+        log.warning(f"{folder}: holds {len(found)} evaluations; the newest {len(newest)} are drawn")
     return Run(name, records, _n_way_in(folder / "config.yaml"),
-               {file: accuracies for file, accuracies in found.items() if accuracies})
+               {file.name: found[file] for file in sorted(newest)})
+
+
+def _changed(file):
+    """When a file was last written to; long ago where it is gone."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _n_way_in(path):
@@ -269,17 +284,18 @@ class RunPicture:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._drawn: float | None = None
+        self._next = -math.inf   # when it may be drawn again
 
     def refresh(self, at_once: bool = False) -> None:
         """Draw what was recorded so far, unless the last time was just now and it need not be `at_once`.
 
         A picture that cannot be drawn is said to be missing; the training goes on.
         """
-        if not at_once and self._drawn is not None and time.monotonic() - self._drawn < PAUSE:
+        began = time.monotonic()
+        if not at_once and began < self._next:
             return
         try:
             draw_runs(read_runs([self._folder]), self._folder / PICTURE)
         except (OSError, InputError) as error:
-            print(f"{PICTURE} is not drawn: {error}", flush=True)
-        self._drawn = time.monotonic()
+            log.info(f"{PICTURE} is not drawn: {error}")
+        self._next = time.monotonic() + PAUSE + PAUSE_FOR_EACH * (time.monotonic() - began)

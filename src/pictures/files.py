@@ -3,7 +3,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from mindspore_maml.cli.atomic_files import refuse_unwritable
+from mindspore_maml.cli.atomic_files import refuse_unwritable, result_file
 from mindspore_maml.cli.errors import InputError
 
 FORMATS = (".png", ".jpg", ".pdf", ".svg")
@@ -26,9 +26,6 @@ def checked_path(path: str | Path, flag: str) -> Path:
 
 @contextlib.contextmanager
 def drawing(path: str | Path, flag: str) -> Iterator[Path]:
-    """Yield the checked path; what keeps the picture from being written is an `InputError` that names it."""
-    path = checked_path(path, flag)
-    try:
-        yield path
-    except OSError as error:
-        raise InputError(f"{flag} {path}: cannot write this file ({error.strerror})") from error
+    """Yield where to draw to; what keeps the picture from being written is an `InputError` that names it."""
+    with result_file(checked_path(path, flag), flag) as temporary:
+        yield temporary

@@ -4,6 +4,7 @@ Each RUN is the --output_dir of a training. Accuracies by inner step come from -
 files in RUN that eval.py --per_step --json wrote.
 """
 from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import one_line
 from mindspore_maml.cli.options import PLOT
 from mindspore_maml.pictures.curves import draw_runs, read_runs
 from mindspore_maml.pictures.files import checked_path, drawing
@@ -15,5 +16,5 @@ def main() -> int:
     runs = read_runs(options.operands)
     with drawing(options.out, "--out") as path:
         draw_runs(runs, path)
-    print(path)
+    print(one_line(options.out))
     return 0

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from mindspore_maml.classifier import FewShotClassifier, learn_from_folder
-from mindspore_maml.cli.atomic_files import refuse_unwritable, write_csv, write_json
+from mindspore_maml.cli.atomic_files import as_csv, refuse_unwritable, result_file, write_json
+from mindspore_maml.cli.atomic_files import as_json as json_text
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError, one_line
 from mindspore_maml.cli.options import PREDICT
@@ -40,14 +41,22 @@ def main() -> int:
         answers = [answer(files[number], model.classes_, row) for number, row in zip(kept, probabilities)]
         print(table(answers))
         print(summary(model, answers), flush=True)
-    if options.csv:
-        write_csv(options.csv, as_rows(model, answers))
-    if options.picture:
-        with drawing(options.picture, "--picture") as path:
-            draw_prediction(model, pixels, answers, path)
-    if options.json:
-        write_json(options.json, as_json(model, answers))
+    write_results(options, model, pixels, answers)
     return 0
+
+
+def write_results(options: Namespace, model: FewShotClassifier, pixels: np.ndarray, answers: list[dict]) -> None:
+    """Write what the options ask for: all of it, or nothing where something goes wrong."""
+    results = as_json(model, answers)
+    with contextlib.ExitStack() as files:
+        if options.csv:
+            files.enter_context(result_file(options.csv, "--csv")).write_bytes(as_csv(as_rows(model, answers)))
+        if options.picture:
+            draw_prediction(model, pixels, answers, files.enter_context(drawing(options.picture, "--picture")))
+        if options.json not in ("", "-"):
+            files.enter_context(result_file(options.json, "--json")).write_text(json_text(results), encoding="utf-8")
+    if options.json == "-":
+        write_json("-", results)
 
 
 def refuse_unwritable_results(options: Namespace) -> None:

@@ -11,6 +11,7 @@ from mindspore import nn
 
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import TRAIN
 from mindspore_maml.devices import cluster, device
 from mindspore_maml.devices.shares import share_out
@@ -77,5 +78,6 @@ def start_from(checkpoint: Checkpoint, meta: Meta, optimizer: nn.Cell, average: 
         raise InputError(f"--epoch {options.epoch}: {checkpoint.path} is at epoch {done} already; expected more")
     if done and checkpoint.episodes:
         episodes.state = checkpoint.episodes
-    print(f"checkpoint {checkpoint}\nstarting from {checkpoint.path}, at epoch {done + 1}", flush=True)
+    log.info(f"checkpoint {checkpoint}")
+    log.info(f"starting from {checkpoint.path}, at epoch {done + 1}")
     return done

@@ -10,7 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
-from mindspore_maml.cli.errors import InputError, shown
+from mindspore_maml.cli.errors import InputError, one_line, shown
 from mindspore_maml.cli.options import BY_NAME, MOST_NUMBERS, SEED_HIGH
 from mindspore_maml.cli.presets import check_values, read_preset
 from mindspore_maml.cli.reading import is_file, is_folder, parse_json
@@ -58,7 +58,7 @@ class Checkpoint:
         """What is known of it, in words."""
         parts = [f"epoch {self.epoch}" if self.epoch else "no epoch", f"run {self.run or 'without an id'}",
                  f"preset {(self.options or {}).get('preset', 'unknown')}"]
-        return f"{self.path} ({', '.join(parts)})"
+        return one_line(f"{self.path} ({', '.join(parts)})")
 
     def put_into(self, net: nn.Cell) -> None:
         """Give every parameter of `net` its value.

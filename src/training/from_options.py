@@ -14,7 +14,7 @@ from mindspore_maml.devices.device import tasks_at_once
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.network import Network
 from mindspore_maml.meta import InnerLoop, Meta
-from mindspore_maml.OmniglotIter import OmniglotIter, split_classes
+from mindspore_maml.OmniglotIter import OmniglotIter, refuse_alike, split_classes
 from mindspore_maml.training.checkpoint import WEIGHT_PREFIX, Checkpoint, load
 from mindspore_maml.training.head import with_ways
 from mindspore_maml.training.run_folder import run_of
@@ -140,6 +140,7 @@ def load_trained(options: Namespace) -> tuple[Meta, Checkpoint]:
     refuse_other_run(checkpoint, named_folder=Path(options.ckpt).is_dir())
     log.info(f"checkpoint {checkpoint}")
     checkpoint.adopt_options(options, [option.name for option in options_of(EVAL) if option.stored] + ["network"])
+    refuse_alike(options.ink, options.paper)
     shapes = weight_shapes(options)
     checkpoint = with_ways(checkpoint, options.network, shapes)
     checkpoint.refuse_lacking(shapes)   # before a network is made that it may only claim to hold

@@ -17,13 +17,14 @@ import yaml
 from mindspore_maml.cli.atomic_files import make_folder, replacing
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.locks import HeldError, locked
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.presets import as_yaml
 from mindspore_maml.cli.reading import parse_yaml, read_text
 from mindspore_maml.training.checkpoint import BEST_NAME, Checkpoint, load, numbered
 from mindspore_maml.training.continuing import changed_options
 from mindspore_maml.training.run_id import is_run_id, new_run_id
 from mindspore_maml.training.run_log import FILE_NAME as METRICS
-from mindspore_maml.training.run_log import begin_metrics, read_metrics, read_run
+from mindspore_maml.training.run_log import begin_metrics, holds_record, read_run
 
 CONFIG, LOCK = "config.yaml", ".lock"
 LEFTOVERS = (".maml-*", ".config-*", ".metrics-*", ".kernels-*", ".profile-*")   # of a run that was killed
@@ -82,7 +83,7 @@ def claim(options: Namespace, checkpoint: Checkpoint | None = None, done: int = 
             if not options.overwrite:
                 raise InputError(_taken(path, checkpoint if done else None))
             aside = _move_aside(path)
-            print(f"the run that was in {path} is now in {aside}", flush=True)
+            log.info(f"the run that was in {path} is now in {aside}")
             for lock in aside.glob(f"{LOCK}*"):
                 lock.unlink()
             locks.close()   # that run may be gone on with while this one trains
@@ -118,7 +119,7 @@ def holds_run(folder: str | Path) -> bool:
     """Whether there is anything of a run in a folder: a checkpoint, or a reported epoch."""
     metrics = Path(folder) / METRICS
     return bool(numbered(folder)) or (Path(folder) / BEST_NAME).exists() or \
-        (metrics.exists() and bool(read_metrics(metrics)))
+        (metrics.exists() and holds_record(metrics))
 
 
 def _run_to_go_on_with(path, checkpoint):
@@ -197,7 +198,8 @@ def _begin(path, run, options, checkpoint, done):
         folder = RunFolder(path, new_run_id(), [start])
     text = folder.write_config(options)
     begin_metrics(path / METRICS, folder.run, done)
-    print(f"run {folder.run} in {path}\noptions:\n" + textwrap.indent(text, "  "), end="", flush=True)
+    log.info(f"run {folder.run} in {path}")
+    print("options:\n" + textwrap.indent(text, "  "), end="", flush=True)
     return folder
 
 
@@ -212,7 +214,7 @@ def _set_later_aside(path, done):
             shutil.copy(path / METRICS, aside)
         for entry in later:
             entry.rename(aside / entry.name)
-        print(f"what was saved after epoch {done} is now in {aside}", flush=True)
+        log.info(f"what was saved after epoch {done} is now in {aside}")
 
 
 def _epoch_of_best(path):

@@ -3,6 +3,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -12,15 +13,16 @@ import numpy as np
 from tqdm import tqdm
 
 from mindspore_maml.cli.atomic_files import replacing
-from mindspore_maml.cli.errors import InputError, shown
+from mindspore_maml.cli.errors import InputError, one_line, shown
 from mindspore_maml.cli.options import BY_NAME
-from mindspore_maml.cli.reading import parse_json, read_lines
+from mindspore_maml.cli.reading import open_regular, parse_json, read_lines
 from mindspore_maml.cli.screen import bare
 from mindspore_maml.training.run_id import is_run_id
 
 FILE_NAME = "metrics.jsonl"
 TEST, VALIDATION = "test_", "val_"   # what the keys of a pass on other characters begin with
 PASSES = {TEST: "Test", VALIDATION: "Validation"}
+STEP = re.compile(rb'\{"step": ([0-9]{1,7})[,}]')   # how a record begins that this program wrote
 LARGEST_FILE, LONGEST_LINE = 200_000_000, 1_000_000   # bytes; a run of a million epochs reported by tens has 20,000,000
 
 
@@ -74,8 +76,8 @@ def _row(values):
     return np.array2string(np.asarray(values), precision=3, floatmode="fixed", max_line_width=10**6, threshold=10**6)
 
 
-def read_metrics(path: str | Path) -> list[dict]:
-    """The records of a metrics file, by rising step.
+def read_metrics(path: str | Path, with_key: str = "") -> list[dict]:
+    """The records of a metrics file, by rising step; only those `with_key`, where one is named.
 
     A torn last line, left by a process that was killed, is dropped. Where a run was started again from an earlier
     step, its records take the place of the older ones from there on.
@@ -99,13 +101,27 @@ def read_metrics(path: str | Path) -> list[dict]:
     """
     records: list[dict] = []
     for number, line in read_lines(path, str(path), LONGEST_LINE, LARGEST_FILE):
-        if number == 1 and _run_in(line):
+        if (number == 1 and _run_in(line)) or with_key not in line:
             continue
         record = _parse(line, f"{path}, line {number}")
         while records and records[-1]["step"] >= record["step"]:
             records.pop()
         records.append(record)
     return records
+
+
+def holds_record(path: str | Path) -> bool:
+    """Whether a metrics file holds the record of a step.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be read, or its first record is none.
+    """
+    for number, line in read_lines(path, str(path), LONGEST_LINE, LARGEST_FILE):
+        if not (number == 1 and _run_in(line)):
+            return bool(_parse(line, f"{path}, line {number}"))
+    return False
 
 
 def read_run(path: str | Path) -> str | None:
@@ -128,9 +144,32 @@ def _run_in(line):
 def begin_metrics(path: Path, run: str, done: int) -> None:
     """Make `path` the metrics of `run` up to step `done`: the run's id at its head, then each step once."""
     path = Path(path)
+    if path.is_file() and read_run(path) == run and (end := _end_of(path, done)) is not None:
+        os.truncate(path, end)
+        return
     records = [record for record in (read_metrics(path) if path.exists() else []) if record["step"] <= done]
     with replacing(path) as temporary:
         temporary.write_text("".join(json.dumps(line) + "\n" for line in ({"run": run}, *records)), encoding="utf-8")
+
+
+def _end_of(path, done):
+    """Where in a file of metrics the records up to step `done` end; None where its steps do not rise, or are not told.
+
+    A long run has a hundred megabytes of them, whose steps are all that is read.
+    """
+    with open_regular(path) as file:
+        end, last = len(file.readline()), 0
+        for line in iter(lambda: file.readline(LONGEST_LINE), b""):
+            if not line.endswith(b"\n"):   # torn, by a process that was killed
+                break
+            found = STEP.match(line)
+            if not found or int(found[1]) <= last:
+                return None
+            last = int(found[1])
+            if last > done:
+                break
+            end += len(line)
+    return end
 
 
 def _parse(line, origin):
@@ -234,7 +273,7 @@ class Reporter:
 
     def say(self, line: str) -> None:
         """Print a line to standard error, which a progress bar makes room for."""
-        self._bar.write(line, file=sys.stderr)
+        self._bar.write(one_line(line), file=sys.stderr)
 
     def _append(self, line):
         file = os.fstat(self._file.fileno())

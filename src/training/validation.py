@@ -62,9 +62,9 @@ class ValidationPass:
     def resume(self, folder: str | Path, done: int) -> None:
         """Take `best` from the records that the first `done` epochs left in a run's folder."""
         path = Path(folder) / FILE_NAME
-        records = read_metrics(path) if self.prefix == VALIDATION and done and path.exists() else []
-        self.best = max((record.get(f"{VALIDATION}accuracy", 0.0) for record in records if record["step"] <= done),
-                        default=0.0)
+        key = f"{VALIDATION}accuracy"
+        records = read_metrics(path, key) if self.prefix == VALIDATION and done and path.exists() else []
+        self.best = max((record.get(key, 0.0) for record in records if record["step"] <= done), default=0.0)
 
     def update_best(self, figures: dict) -> bool:
         """Take the figures of a pass into account for `best`; returns whether they are the best so far."""
