@@ -1,4 +1,5 @@
 """The data set on disk: where it is found, and omniglot.npy in all the forms programs have written it."""
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import numpy as np
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.memory import refuse_beyond_memory
 from mindspore_maml.cli.messages import log
-from mindspore_maml.cli.reading import is_file, is_folder
+from mindspore_maml.cli.reading import is_file, is_folder, open_regular
 from mindspore_maml.data import own_classes
 from mindspore_maml.data.archives import OFFICIAL, TOP_FOLDERS
 
@@ -112,20 +113,26 @@ def load_npy(path: Path, imgsz: int, imgc: int) -> np.ndarray:
     InputError
         Where it is damaged, holds something else, or images of another size.
     """
-    images = _channels_first(path, _open(path), imgsz, imgc)
-    refuse_beyond_memory(images.size, f"{path}: {len(images)} characters", "expected an array that fits")
-    _refuse_blank(path, images[::-(-len(images) // SAMPLED)])   # before all of a long file is read
-    images = _as_bytes(path, images)
+    try:
+        with open_regular(path) as file:
+            stored = _open(path, file)
+            shape = _shape(path, stored, imgsz, imgc)
+            refuse_beyond_memory(math.prod(shape), f"{path}: {len(stored)} characters", "expected an array that fits")
+            sampled = np.unique(np.linspace(0, len(stored) - 1, SAMPLED, dtype=int))
+            _refuse_blank(path, _classes(path, file, stored, sampled))   # before all of a long file is read
+            images = _as_bytes(path, stored.dtype, _classes(path, file, stored, range(len(stored))), shape)
+    except OSError as error:
+        raise InputError(f"{path}: not readable ({error.strerror}); expected an array of numbers") from error
     _refuse_blank(path, images)
     return data_set_with_ink_high(images, path)
 
 
-def _open(path):
-    """The array in a file, left on disk until it is used: other programs' are eight times as large as ours."""
+def _open(path, file):
+    """The array in a file, of which no number is looked at yet: other programs' are eight times as large as ours."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")   # a file of Python 2 is read like any other
-            images = np.load(path, mmap_mode="r", allow_pickle=False)   # a pickle could run anything
+            images = np.load(f"/proc/self/fd/{file.fileno()}", mmap_mode="r", allow_pickle=False)   # no pickle: it runs
     except Exception as error:   # NumPy evaluates the file's head as Python, so nearly every kind may come
         reason = str(error).split("\n", maxsplit=1)[0]
         raise InputError(f"{path}: not readable ({reason}); expected an array of numbers, as data_preprocess.py "
@@ -136,43 +143,73 @@ def _open(path):
     return images
 
 
-def _channels_first(path, images, imgsz, imgc):
-    if images.ndim == 4:
-        images = images[:, :, None]
-    elif images.ndim == 5 and images.shape[2] not in (1, 3) and images.shape[4] in (1, 3):
-        images = np.moveaxis(images, 4, 2)
-    if images.ndim != 5 or images.size == 0:
-        raise InputError(f"{path}: an array of shape {images.shape}; expected (classes, drawings, channels, height, "
+def _shape(path, stored, imgsz, imgc):
+    """(classes, drawings, channels, height, width) of a stored array."""
+    if stored.ndim not in (4, 5) or stored.size == 0:
+        raise InputError(f"{path}: an array of shape {stored.shape}; expected (classes, drawings, channels, height, "
                          f"width)")
-    if images.shape[2:] != (imgc, imgsz, imgsz):
-        channels, height, width = images.shape[2:]
+    shape = (len(stored), *_channels_first(stored[0]).shape)
+    if shape[2:] != (imgc, imgsz, imgsz):
+        channels, height, width = shape[2:]
         raise InputError(f"{path}: holds images of {height} x {width} pixels and {channels} channels; expected "
                          f"{imgsz} x {imgsz} and {imgc} (--imgsz, --imgc; with these, data_preprocess.py "
                          f"builds it anew from the drawings)")
-    return images
+    return shape
 
 
-def _refuse_blank(path, images):
-    if all(drawings.min() == drawings.max() == images[0, 0, 0, 0, 0] for drawings in images):
-        raise InputError(f"{path}: all its numbers are the same; expected ink on paper")
+def _channels_first(drawings):
+    """[drawing, h, w], [drawing, h, w, c] or [drawing, c, h, w] -> [drawing, c, h, w]."""
+    if drawings.ndim == 3:
+        return drawings[:, None]
+    return np.moveaxis(drawings, 3, 1) if drawings.shape[1] not in (1, 3) and drawings.shape[3] in (1, 3) else drawings
 
 
-def _as_bytes(path, images):
-    """The images in uint8, read class by class: no more memory is taken than for these."""
-    if images.dtype == np.uint8:
-        images = np.array(images)
-        if images.max() == 1:   # it would be read as all but blank paper
-            raise InputError(f"{path}: uint8 numbers of 0 and 1 alone; expected 0 to 255, or float from 0 to 1")
-        return images
-    if not np.issubdtype(images.dtype, np.floating):
-        raise InputError(f"{path}: numbers of type {images.dtype}; expected uint8 (0 to 255) or float (0 to 1)")
-    result = np.empty(images.shape, np.uint8)
-    for number, drawings in enumerate(images):
+def _classes(path, file, stored, numbers):
+    """Classes of a stored array [drawing, c, h, w], one at a time.
+
+    They are read, and not looked at where the file is mapped: were it cut off meanwhile, that would end the program.
+    """
+    size = stored.nbytes // len(stored)
+    if not stored.flags.c_contiguous:   # class by class they lie all over the file
+        refuse_beyond_memory(stored.nbytes, f"{path}: {len(stored)} characters", "expected an array that fits")
+        file.seek(0)
+        stored = np.load(file, allow_pickle=False)
+    for number in numbers:
+        drawings = stored[number]
+        if isinstance(stored, np.memmap):
+            file.seek(stored.offset + int(number) * size)
+            content = file.read(size)
+            if len(content) < size:
+                raise InputError(f"{path}: cut off while it was read; expected a file that nobody writes to")
+            drawings = np.frombuffer(content, stored.dtype).reshape(stored.shape[1:])
+        yield _channels_first(drawings)
+
+
+def _refuse_blank(path, classes):
+    first = None
+    for drawings in classes:
+        first = drawings.flat[0] if first is None else first
+        if not drawings.min() == drawings.max() == first:
+            return
+    raise InputError(f"{path}: all its numbers are the same; expected ink on paper")
+
+
+def _as_bytes(path, kind, classes, shape):
+    """The images in uint8, made class by class: no more memory is taken than for these."""
+    if kind != np.uint8 and not np.issubdtype(kind, np.floating):
+        raise InputError(f"{path}: numbers of type {kind}; expected uint8 (0 to 255) or float (0 to 1)")
+    images = np.empty(shape, np.uint8)
+    for number, drawings in enumerate(classes):
+        if kind == np.uint8:
+            images[number] = drawings
+            continue
         low, high = drawings.min(), drawings.max()
         if not (low >= 0 and high <= 1):   # also where one is not a number
             raise InputError(f"{path}: numbers from {low:g} to {high:g}; expected 0 to 1 in an array of floats")
-        result[number] = np.rint(drawings * 255)
-    return result
+        images[number] = np.rint(drawings * 255)
+    if kind == np.uint8 and images.max() == 1:   # it would be read as all but blank paper
+        raise InputError(f"{path}: uint8 numbers of 0 and 1 alone; expected 0 to 255, or float from 0 to 1")
+    return images
 
 
 def _median(images):

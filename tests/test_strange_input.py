@@ -13,6 +13,7 @@ from checkpoints import RUN
 from checkpoints import write as write_checkpoint
 from PIL import Image
 
+from mindspore_maml import Omniglot
 from mindspore_maml.cli.atomic_files import as_csv, as_json, replacing, result_file
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
@@ -193,3 +194,26 @@ def test_ink_that_can_hardly_be_told_from_paper_is_refused(ink, paper, tmp_path)
     flags = ["--data_path", ".", "--ckpt", str(path), "--ink", repr(ink), "--paper", repr(paper)]
     with pytest.raises(InputError, match="are the same, or nearly"):
         load_trained(parse(EVAL, "", flags))
+
+
+def test_an_array_that_is_cut_off_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "omniglot.npy"
+    np.save(path, np.random.default_rng(1).integers(0, 256, (40, 20, 1, 28, 28), np.uint8))
+    refuse = Omniglot.refuse_beyond_memory
+
+    def cut(*arguments):
+        os.truncate(path, 5000)
+        refuse(*arguments)
+
+    monkeypatch.setattr(Omniglot, "refuse_beyond_memory", cut)
+    with pytest.raises(InputError, match="cut off while it was read"):
+        load_npy(path, 28, 1)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("axes", [(0, 1, 2, 3, 4), (0, 1, 3, 4, 2)])
+def test_arrays_in_any_order_are_the_same_images(order, axes, tmp_path):
+    images = np.random.default_rng(1).integers(0, 100, (4, 2, 3, 8, 8), np.uint8)
+    for kind, factor in ((np.uint8, 1), (np.float64, 255)):
+        np.save(tmp_path / "omniglot.npy", np.asarray((images / factor).astype(kind).transpose(axes), order=order))
+        np.testing.assert_array_equal(load_npy(tmp_path / "omniglot.npy", 8, 3), images)
