@@ -3,6 +3,8 @@ import csv
 import json
 import logging
 import os
+import subprocess
+import sys
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -28,6 +30,7 @@ from mindspore_maml.pictures.prediction import draw_prediction
 from mindspore_maml.training import checkpoint, run_log
 from mindspore_maml.training.from_options import load_trained
 
+ROOT = Path(__file__).resolve().parent.parent
 ESCAPES = "\x1b[2J\x9b31mred\nforged: a line"
 NO_UTF_8 = os.fsdecode(b"bad\xff")
 
@@ -75,6 +78,35 @@ def test_of_many_evaluations_the_newest_are_drawn(tmp_path, caplog):
     assert set(run.evaluations) == {f"{number}.json" for number in range(300 - MOST_EVALUATIONS, 300)}
     assert "holds 300 evaluations; the newest 12 are drawn" in caplog.text
     draw_runs([run], tmp_path / "it.png")
+
+
+OTHERS = """
+import os, sys
+from mindspore_maml.cli.atomic_files import make_folder
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data.own_classes import class_folders
+from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.training.checkpoint import load
+if not os.getuid():   # a name that may do anything: not so without these capabilities, CAP_DAC_OVERRIDE and its like
+    import ctypes
+    libc, head, data = ctypes.CDLL(None), (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert not libc.capset(head, data)
+for call, *arguments in ((load, "shut.ckpt"), (load, "shut"), (class_folders, "shut"), (load_images, "shut", 8, 1),
+                         (make_folder, "shut/x", "--output_dir")):
+    try:
+        print("not refused", call(*arguments))
+    except InputError as error:
+        print("refused" if "ermission denied" in str(error) else error)
+"""
+
+
+def test_other_users_files_and_folders_are_refused_in_one_line(tmp_path):
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "shut.ckpt").touch(0)
+    (tmp_path / "shut").chmod(0)
+    done = subprocess.run([sys.executable, "-c", OTHERS], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["refused"] * 5), done.stderr
 
 
 # ---- what is shown

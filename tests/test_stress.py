@@ -1,4 +1,7 @@
-"""The attacks of tests/stress, for a moment each: kills and reports change nothing, and memory stays flat."""
+"""Attacks of tests/stress, for a moment each: kills and reports change nothing, and memory stays flat.
+
+That on checkpoints is in test_checkpoint_file.py, and what that of signals looks for in test_signals.py.
+"""
 import os
 import re
 import subprocess
@@ -32,3 +35,15 @@ def test_neither_kills_nor_what_is_reported_saved_and_measured_on_the_way_change
                           check=False)
     assert done.returncode == 0, done.stderr
     assert re.match(r"1 kills: 1 runs of 12 epochs ended bit-equal to one never killed; ", done.stdout)
+
+
+def test_kills_inside_saves_lose_nothing():
+    command = [sys.executable, "-m", "tests.stress.saves", "--kills", "8"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("8 kills inside saves: ")
+
+
+def test_no_time_is_measured_by_a_clock_that_may_be_set_back():
+    assert [path for path in (ROOT / "src").rglob("*.py") if "time.time()" in path.read_text(encoding="utf-8")] == []

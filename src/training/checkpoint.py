@@ -251,7 +251,11 @@ def find(path: str | Path) -> Path:
         return path
     if not is_folder(path):
         raise InputError(f"--ckpt {path}: no such file or folder; expected a checkpoint, or a folder of them")
-    epochs = numbered(path)
+    try:
+        epochs = numbered(path)
+    except OSError as error:
+        raise InputError(f"--ckpt {path}: this folder is not readable ({error.strerror}); expected checkpoints in "
+                         f"it") from error
     if not epochs:
         raise InputError(f"--ckpt {path}: this folder holds no {FILE_NAME.format('<epoch>')}; "
                          f"expected at least one (omniglot_train.py writes them)")
