@@ -249,3 +249,11 @@ def test_arrays_in_any_order_are_the_same_images(order, axes, tmp_path):
     for kind, factor in ((np.uint8, 1), (np.float64, 255)):
         np.save(tmp_path / "omniglot.npy", np.asarray((images / factor).astype(kind).transpose(axes), order=order))
         np.testing.assert_array_equal(load_npy(tmp_path / "omniglot.npy", 8, 3), images)
+
+
+def test_classes_that_are_little_on_the_disk_and_much_in_memory_are_refused(tmp_path):
+    with (tmp_path / "classes.npz").open("wb") as file:
+        np.savez_compressed(file, images=np.zeros((20_000, 1, 28, 28), np.uint8), notes=np.zeros(9, np.uint8))
+    assert (tmp_path / "classes.npz").stat().st_size < 100_000
+    with pytest.raises(InputError, match="its arrays are compressed"):
+        own_classes.load(tmp_path / "classes.npz", 28, 1)

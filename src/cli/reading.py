@@ -144,6 +144,8 @@ def parse_json(text: str, origin: str) -> Any:
         value = json.loads(text)
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{origin}: not readable as JSON ({_first_line(error)})") from error
+    if isinstance(text, str) and text.count("[") + text.count("{") <= DEEPEST:   # most are: no need to look
+        return value
     level = [value]
     for _ in range(DEEPEST):
         level = [part for node in level if isinstance(node, (list, dict))

@@ -210,6 +210,9 @@ def _read(path):
     """The recipe, the fingerprint and the classes in a file."""
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):   # a little, made much
+                raise InputError(f"{path}: its arrays are compressed; expected a file that data_preprocess.py "
+                                 f"--classes writes")
             if archive.getinfo("notes.npy").file_size > LARGEST_NOTES:
                 raise InputError(f"{path}: its notes are too long")
             refuse_beyond_memory(archive.getinfo("images.npy").file_size, f"{path}: its images", "see data_preprocess")
