@@ -12,7 +12,9 @@ from checkpoints import write
 from networks import NETWORKS
 from own_images import CLASSES, shape, shapes, write_folders
 
+from mindspore_maml import exporting
 from mindspore_maml.classifier import FewShotClassifier
+from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.presets import PRESET_FOLDER, read_preset
 from mindspore_maml.plain_network import PlainNetwork
@@ -64,7 +66,7 @@ def test_both_files_equal_the_classifier(name, tmp_path):
     assert np.abs(expected - expected[0]).max() > 10 * TOLERANCE   # they differ
     for suffix, file_format in ((".mindir", "MINDIR"), (".onnx", "ONNX")):
         path = tmp_path / f"network{suffix}"
-        export.write_network(model, path, file_format)
+        exporting.write_network(model, path, file_format)
         found = probabilities_in(path, pixels, model)
         np.testing.assert_allclose(found, expected, atol=TOLERANCE, err_msg=suffix)
 
@@ -87,9 +89,9 @@ def test_the_code_of_the_page_does_what_it_says(trained_path, tmp_path, monkeypa
     page = (Path(__file__).parent.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
     reading, *using = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     model = FewShotClassifier(trained_path, steps=0).fit(*shapes(WAYS, 2, seed=1))
-    for file_format, suffix in export.SUFFIXES.items():
-        export.write_network(model, tmp_path / f"mine{suffix}", file_format)
-    export.write_json(tmp_path / "mine.json", export.notes(model))
+    for file_format, suffix in exporting.SUFFIXES.items():
+        exporting.write_network(model, tmp_path / f"mine{suffix}", file_format)
+    write_json(tmp_path / "mine.json", exporting.notes(model))
     shape(CLASSES[3], np.random.default_rng(4)).resize((400, 310)).save(tmp_path / "new.png")
     expected = model.predict_proba([tmp_path / "new.png"])
     monkeypatch.chdir(tmp_path)

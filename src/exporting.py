@@ -1,0 +1,56 @@
+"""An adapted classifier as files that other programs run: the plain network, and what they must know to use it."""
+from pathlib import Path
+
+import mindspore as ms
+import mindspore.onnx
+import numpy as np
+
+from mindspore_maml.classifier import FewShotClassifier
+from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.plain_network import PlainNetwork
+
+SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx"}
+INK = {1: "of a drawing, with P the median of its edge: 255 (P - pixel) / P where ink is darker than paper, else "
+          "255 (pixel - P) / (255 - P), cut off at 0 and 255; a photograph stays as it is",
+       3: "of a drawing whose ink is darker than its paper: 255 - pixel; all else stays as it is"}   # by channels
+
+
+def write_network(model: FewShotClassifier, path: Path, file_format: str) -> None:
+    """Write the adapted classifier as a plain network, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be written.
+    """
+    options = model.options()
+    network, shape = PlainNetwork(model), (options.imgc, options.imgsz, options.imgsz)
+    try:
+        with replacing(path) as written:
+            mode = written.stat().st_mode
+            if file_format == "MINDIR":   # any number of images in both
+                ms.export(network, ms.Tensor(shape=(None, *shape), dtype=ms.float32), file_name=str(written),
+                          file_format=file_format)
+            else:
+                mindspore.onnx.export(network, ms.Tensor(np.zeros((1, *shape), np.float32)), file_name=str(written),
+                                      input_names=["images"], output_names=["probabilities"],
+                                      dynamic_axes={name: {0: "number"} for name in ("images", "probabilities")})
+            written.chmod(mode)   # MindSpore makes a file that only its owner reads
+    except OSError as error:
+        raise InputError(f"--file_name {path}: cannot write this file ({error.strerror})") from error
+
+
+def notes(model: FewShotClassifier) -> dict:
+    """What a program that uses the network has to know, in values that JSON keeps."""
+    options = model.options()
+    return {"classes": [str(name) for name in model.classes_],
+            "input": {"shape": ["images", options.imgc, options.imgsz, options.imgsz], "type": "float32",
+                      "ink": options.ink, "paper": options.paper},
+            "output": {"shape": ["images", len(model.classes_)], "type": "float32", "is": "probabilities"},
+            "preprocessing": ["turn as EXIF says; put transparency on paper",
+                              f"make {'grey' if options.imgc == 1 else 'RGB'}; fit into {options.imgsz} x "
+                              f"{options.imgsz}, aspect kept, bicubic, padded with the median of the edge",
+                              INK[options.imgc],
+                              f"value = {options.paper:g} + ({options.ink:g} - {options.paper:g}) * pixel / 255"],
+            "trained": {"ckpt": str(model.ckpt), "update_step_test": model.steps_, "statistics": "support"}}
