@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from flask import Flask, Response, jsonify, render_template, request
 from PIL import Image
-from werkzeug.exceptions import BadRequest, Gone, HTTPException, ServiceUnavailable
+from werkzeug.exceptions import BadRequest, Gone, HTTPException, ServiceUnavailable, UnsupportedMediaType
 
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.reading import parse_json
 from mindspore_maml.demo.characters import Characters
 from mindspore_maml.demo.limits import (
     FEWEST_CLASSES,
@@ -22,6 +23,7 @@ from mindspore_maml.demo.limits import (
     MOST_SIDE,
 )
 from mindspore_maml.demo.one_thread import BusyError, OneThread
+from mindspore_maml.demo.own_address import names_of, refusing_others
 from mindspore_maml.demo.teacher import ForgottenError, Teacher
 
 PREFIX = "data:image/png;base64,"
@@ -29,7 +31,8 @@ PREFIX = "data:image/png;base64,"
 POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
-def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread) -> Flask:
+def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread,
+             names: set[str] | None = None) -> Flask:
     """The application.
 
     Parameters
@@ -39,11 +42,14 @@ def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread) -> Fl
     characters : Characters
         What the page shows by one click.
     in_turn : OneThread
+    names : set of str, optional
+        Under which it may be asked for, besides addresses in numbers; by default those of this machine.
     """
     app = Flask(__name__, template_folder="page", static_folder="page", static_url_path="/page")
     app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES)
     app.register_error_handler(HTTPException, lambda error: (jsonify(error=error.description), error.code))
     app.register_error_handler(InputError, lambda error: (jsonify(error=str(error)), BadRequest.code))
+    app.before_request(refusing_others(names or names_of("localhost")))
     app.after_request(_with_policy)
 
     @app.get("/")
@@ -134,7 +140,9 @@ def as_url(image: Image.Image) -> str:
 
 def _body() -> dict[str, Any]:
     """The body of the request, a JSON object; a page of another address cannot send this type unasked."""
-    body = request.get_json()
+    if not request.is_json:
+        raise UnsupportedMediaType("expected the type application/json")
+    body = parse_json(request.get_data(as_text=True), "body")
     if not isinstance(body, dict):
         raise BadRequest("expected a JSON object")
     return body
@@ -154,7 +162,7 @@ def _waited(in_turn, call, *arguments):
     except ForgottenError:
         raise Gone("these classes are no longer known here; learn them again") from None
     except BusyError:
-        raise ServiceUnavailable(f"not done in {LONGEST_WAIT} s, since others are waiting too; try again") from None
+        raise ServiceUnavailable(f"too many wait, or not done in {LONGEST_WAIT} s; try again") from None
 
 
 def _since(start):

@@ -1,11 +1,15 @@
 """What the server of the page takes from a browser at most."""
 FEWEST_CLASSES, MOST_CLASSES = 2, 10
 MOST_EXAMPLES = 5            # of each class
-MOST_BYTES = 2_000_000       # of a request; ten classes of five drawings have some 100,000
-MOST_IMAGE_BYTES = 100_000   # of one PNG file
-MOST_SIDE = 512              # pixels of an image's width and height
-MOST_LEARNED = 64            # classifiers kept, of a megabyte each with the network of checkpoints/5way-1shot
+MOST_NAME = 40               # letters of a class's name
+MOST_BYTES = 4_000_000       # of a request; ten classes of five drawings have some 100,000, of five photos 2,500,000
+MOST_IMAGE_BYTES = 100_000   # of one image in it
+MOST_SIDE = 512              # pixels of its width and height
+MOST_PHOTO_BYTES = 32_000_000   # of a picture as a camera or a scanner made it
+PHOTO_SIDE = 320             # pixels of its longer side that are kept
+MOST_LEARNED = 64            # classifiers kept, of a megabyte each with the published network
 LONGEST_WAIT = 60            # seconds for what others asked before, and for compiling
-LONGEST_SILENCE = 30         # seconds for the rest of a request
-MOST_CONNECTIONS = 100
-THREADS = 8                  # requests at a time
+MOST_WAITING = 16            # requests that wait so
+LONGEST_REQUEST = 30         # seconds from a request's first byte to its last
+MOST_CONNECTIONS = 200
+THREADS = 2 * MOST_WAITING   # requests at a time: for what needs not wait, one is always free

@@ -1,11 +1,14 @@
 """Calls one after another in a thread of their own: MindSpore's graphs are not for several threads at once."""
 import concurrent.futures
+import threading
 from collections.abc import Callable
 from typing import Any
 
+from mindspore_maml.demo.limits import LONGEST_WAIT, MOST_WAITING
+
 
 class BusyError(Exception):
-    """A call did not end in time."""
+    """A call did not end in time, or too many wait already."""
 
 
 class OneThread:
@@ -15,10 +18,13 @@ class OneThread:
     ----------
     longest_wait : float
         Seconds that a caller waits at most, for its turn and for the result.
+    most_waiting : int
+        How many callers may wait at a time.
     """
 
-    def __init__(self, longest_wait: float):
+    def __init__(self, longest_wait: float = LONGEST_WAIT, most_waiting: int = MOST_WAITING):
         self.longest_wait = longest_wait
+        self._places = threading.BoundedSemaphore(most_waiting)
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "mindspore")
 
     def __call__(self, call: Callable, *arguments: Any) -> Any:
@@ -27,14 +33,18 @@ class OneThread:
         Raises
         ------
         BusyError
-            Where that took too long; if its turn had not come, it is never run.
+            Where that took too long, or too many wait; if its turn had not come, it is never run.
         """
-        future = self._pool.submit(call, *arguments)
+        if not self._places.acquire(blocking=False):
+            raise BusyError
         try:
+            future = self._pool.submit(call, *arguments)
             return future.result(self.longest_wait)
         except concurrent.futures.TimeoutError:
             future.cancel()
             raise BusyError from None
+        finally:
+            self._places.release()
 
     def later(self, call: Callable, *arguments: Any) -> concurrent.futures.Future:
         """Have it run after all that was called before; nobody waits."""

@@ -5,9 +5,8 @@ are those of the test alphabets in --data_path; without, built-in ones.
 """
 import functools
 import importlib.util
-import logging
 import socket
-import threading
+import sys
 from argparse import Namespace
 from typing import Any
 
@@ -17,15 +16,9 @@ from mindspore_maml.classifier import classifier_for
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import DEMO
+from mindspore_maml.cli.signals import INTERRUPTED, StoppedError, end_at_once
 from mindspore_maml.demo.characters import characters_for, glyphs
-from mindspore_maml.demo.limits import (
-    LONGEST_SILENCE,
-    LONGEST_WAIT,
-    MOST_BYTES,
-    MOST_CONNECTIONS,
-    MOST_EXAMPLES,
-    THREADS,
-)
+from mindspore_maml.demo.limits import MOST_EXAMPLES
 from mindspore_maml.demo.one_thread import OneThread
 from mindspore_maml.demo.teacher import Teacher
 from mindspore_maml.devices import device
@@ -67,25 +60,22 @@ def listening(host: str, port: int) -> socket.socket:
 
 def serve(options: Namespace, server: socket.socket) -> None:
     """Serve the page at a socket until a signal ends the program."""
-    import waitress  # noqa: PLC0415 - refused with a line where it is missing
+    from mindspore_maml.demo.app import make_app  # noqa: PLC0415 - refused with a line where packages are missing
+    from mindspore_maml.demo.own_address import names_of  # noqa: PLC0415
+    from mindspore_maml.demo.server import serve_behind  # noqa: PLC0415
 
-    from mindspore_maml.demo.app import make_app  # noqa: PLC0415
-
-    teacher, in_turn = Teacher(functools.partial(classifier_for, options)), OneThread(LONGEST_WAIT)
+    teacher, in_turn = Teacher(functools.partial(classifier_for, options)), OneThread()
     try:
         trained = in_turn.later(warm_up, teacher, 1).result().options()
-        app = make_app(teacher, characters_for(options.data_path, trained), in_turn)
+        app = make_app(teacher, characters_for(options.data_path, trained), in_turn, names_of(options.host))
         in_turn.later(warm_up_further, in_turn, teacher, 2)
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)   # it says when requests wait for a thread
-        # In a thread of its own, since it handles every exception, that of a signal to the main thread too.
-        http: Any = waitress.create_server(app, sockets=[server], threads=THREADS, channel_timeout=LONGEST_SILENCE,
-                                           connection_limit=MOST_CONNECTIONS, max_request_body_size=MOST_BYTES,
-                                           ident=None)
-        thread = threading.Thread(target=http.run, name="http", daemon=True)
-        thread.start()
+        thread = serve_behind(app, server)
         host, port = server.getsockname()[:2]
         print(f"draw at http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C ends this)", flush=True)
         thread.join()
+    except StoppedError as stopped:   # nothing is worth waiting for what the other thread compiles or learns
+        print("interrupted", file=sys.stderr, flush=True)
+        end_at_once(stopped.status - INTERRUPTED)
     finally:
         in_turn.close()
 
