@@ -1,4 +1,9 @@
 """An adapted classifier as files that other programs run: the plain network, and what they must know to use it."""
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import mindspore as ms
@@ -54,3 +59,31 @@ def notes(model: FewShotClassifier) -> dict:
                               INK[options.imgc],
                               f"value = {options.paper:g} + ({options.ink:g} - {options.paper:g}) * pixel / 255"],
             "trained": {"ckpt": str(model.ckpt), "update_step_test": model.steps_, "statistics": "support"}}
+
+
+def archive_of(model: FewShotClassifier, classes: Sequence[str]) -> bytes:
+    """A zip archive of network.onnx and network.json, for those who are to know nothing else of this machine.
+
+    Parameters
+    ----------
+    model : FewShotClassifier
+        Fitted.
+    classes : sequence of str
+        What its classes are to be called.
+
+    Raises
+    ------
+    InputError
+        Where there are not as many.
+    """
+    if len(classes) != len(model.classes_):
+        raise InputError(f"{len(classes)} names for {len(model.classes_)} classes; expected one for each")
+    about = notes(model) | {"classes": list(classes)}
+    about["trained"]["ckpt"] = Path(about["trained"]["ckpt"]).name
+    content = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        path = Path(folder) / "network.onnx"
+        write_network(model, path, "ONNX")
+        archive.write(path, path.name)
+        archive.writestr("network.json", json.dumps(about, ensure_ascii=False, indent=1))
+    return content.getvalue()

@@ -1,6 +1,7 @@
 """demo.py's server: what it learns and answers, and what it refuses, by requests as any program may send them."""
 import base64
 import io
+import json
 import os
 import re
 import signal
@@ -8,12 +9,14 @@ import subprocess
 import sys
 import threading
 import urllib.request
+import zipfile
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
-from own_images import CLASSES, shape
+from own_images import CLASSES, shape, shapes
 from PIL import Image
 
 from mindspore_maml.classifier import FewShotClassifier
@@ -22,8 +25,9 @@ from mindspore_maml.data.glyphs import draw_glyphs, drawings_of
 from mindspore_maml.data.images import read_image
 from mindspore_maml.data_preprocess import load_images
 from mindspore_maml.demo import characters, limits
-from mindspore_maml.demo.app import PREFIX, as_url, make_app
+from mindspore_maml.demo.app import make_app
 from mindspore_maml.demo.one_thread import BusyError, OneThread
+from mindspore_maml.demo.pictures import PREFIX, as_url
 from mindspore_maml.demo.teacher import ForgottenError, Teacher
 from mindspore_maml.OmniglotIter import split_classes
 from mindspore_maml.programs import demo
@@ -34,8 +38,9 @@ WAYS = 3
 
 @pytest.fixture(scope="module")
 def app(trained_path):
-    in_turn = OneThread(60)
-    yield make_app(Teacher(lambda: FewShotClassifier(trained_path), most=3), characters.glyphs(), in_turn)
+    in_turn, teacher = OneThread(), Teacher(lambda: FewShotClassifier(trained_path), most=3)
+    in_turn(teacher.fitted, [[shape(name, np.random.default_rng(3))] for name in CLASSES[:WAYS]])
+    yield make_app(teacher, characters.glyphs(), in_turn)
     in_turn.close()
 
 
@@ -72,7 +77,96 @@ def test_answers_are_those_of_the_classifier(app, trained_path):
 
 
 def decoded(url):
-    return Image.open(io.BytesIO(base64.b64decode(url.removeprefix(PREFIX))))
+    return Image.open(io.BytesIO(base64.b64decode(url.partition("base64,")[2])))
+
+
+def test_what_the_network_sees_is_shown(app, trained_path):
+    client, labels = app.test_client(), [0, 0, 1, 1, 2, 2]
+    classes = [images[:2] for images in EXAMPLES]
+    model = FewShotClassifier(trained_path, steps=0).fit([decoded(url) for images in classes for url in images], labels)
+    learned = client.post("/api/learn", json={"classes": classes}).json
+    shown = [np.asarray(decoded(url)) for images in learned["seen"] for url in images]
+    np.testing.assert_array_equal(shown, 255 - model.support_[:, 0])
+    answer = client.post("/api/answer", json={"name": learned["name"], "image": GOOD}).json
+    np.testing.assert_array_equal(decoded(answer["seen"]), 255 - model.read([decoded(GOOD)])[0][0, 0])
+
+
+# ---- pictures as cameras and scanners make them
+
+def uploaded(client, image, kind, **how):
+    content = io.BytesIO()
+    image.save(content, kind, **how)
+    return client.post("/api/picture", data=content.getvalue())
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
+def test_a_picture_of_any_size_becomes_an_example(app, trained_path, kind):
+    client = app.test_client()
+    given = shape("cross", np.random.default_rng(5)).resize((2000, 1500))
+    found = uploaded(client, given, kind).json
+    assert decoded(found["image"]).size == (limits.PHOTO_SIDE, limits.PHOTO_SIDE * 3 // 4)
+    model = FewShotClassifier(trained_path, steps=0).fit(*shapes(WAYS, 1, seed=1))
+    seen, read = np.asarray(decoded(found["seen"]), float), 255 - model.read([given])[0][0, 0].astype(float)
+    assert np.abs(seen - read).mean() < 4   # of 255: it was made smaller in two steps
+    learn(client, [[found["image"]], EXAMPLES[1], EXAMPLES[2]])
+
+
+def test_a_photo_is_turned_and_small(app):
+    photo = Image.fromarray(np.random.default_rng(1).integers(0, 256, (300, 600, 3), np.uint8)).resize((4000, 2000))
+    exif = photo.getexif()
+    exif[0x0112] = 6   # the camera was held upright
+    found = uploaded(app.test_client(), photo, "JPEG", exif=exif.tobytes()).json
+    assert decoded(found["image"]).size == (limits.PHOTO_SIDE // 2, limits.PHOTO_SIDE)
+    assert len(base64.b64decode(found["image"].partition(",")[2])) < limits.MOST_IMAGE_BYTES
+    assert limits.MOST_CLASSES * limits.MOST_EXAMPLES * len(found["image"]) < limits.MOST_BYTES
+
+
+@pytest.mark.parametrize(("content", "status", "reason"), [
+    (b"a letter", 400, "this file: not readable (damaged, or of another kind); expected an image: JPEG, PNG"),
+    (b"", 400, "this file: not readable"),
+    (b"\x89PNG\r\n\x1a\n" + bytes(100), 400, "this file: not readable"),
+    (bytes(limits.MOST_PHOTO_BYTES + 1), 413, "exceeds the capacity limit"),
+])
+def test_what_is_no_picture_is_refused_with_a_reason(app, content, status, reason):
+    response = app.test_client().post("/api/picture", data=content)
+    assert response.status_code == status
+    assert reason in response.json["error"]
+
+
+def test_an_empty_sheet_is_refused(app):
+    response = uploaded(app.test_client(), Image.new("RGB", (900, 900), "white"), "PNG")
+    assert response.status_code == 400
+    assert "a single colour" in response.json["error"]
+
+
+# ---- the network to take away
+
+def test_the_network_downloaded_answers_alike(app, tmp_path):
+    client, names = app.test_client(), ["one", "one", "三"]
+    learned = learn(client)
+    response = client.post("/api/network", json={"name": learned, "names": names})
+    assert response.mimetype == "application/zip"
+    zipfile.ZipFile(io.BytesIO(response.data)).extractall(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network.json", "network.onnx"]
+    notes = json.loads((tmp_path / "network.json").read_text(encoding="utf-8"))
+    assert notes["classes"] == names
+    assert "/" not in notes["trained"]["ckpt"]
+    answer = client.post("/api/answer", json={"name": learned, "image": GOOD}).json
+    seen = (255 - np.asarray(decoded(answer["seen"]), np.float32)) / 255   # ink 1, paper 0
+    values = notes["input"]["paper"] + (notes["input"]["ink"] - notes["input"]["paper"]) * seen
+    [found] = onnxruntime.InferenceSession(tmp_path / "network.onnx").run(None, {"images": values[None, None]})
+    np.testing.assert_allclose(found[0], answer["probabilities"], atol=1e-4)
+
+
+@pytest.mark.parametrize(("names", "reason"), [
+    (["a", "b"], "2 names for 3 classes"), ("abc", "names: expected a list"),
+    (["a", "b", 3], "name 3: expected a text"), (["a", "b", ""], "name 3: expected a text"),
+    (["a", "b", "c" * 41], "name 3: expected a text")])
+def test_names_that_are_none_are_refused(app, names, reason):
+    client = app.test_client()
+    response = client.post("/api/network", json={"name": learn(client), "names": names})
+    assert response.status_code == 400
+    assert reason in response.json["error"]
 
 
 def test_two_browsers_do_not_disturb_each_other(app):
@@ -138,6 +232,13 @@ def test_what_cannot_be_learned_is_refused_with_a_reason(app, images, reason):
 @pytest.mark.parametrize(("call", "status"), [
     (lambda client: client.post("/api/learn", data="{", content_type="application/json"), 400),
     (lambda client: client.post("/api/learn", json=[1]), 400),
+    (lambda client: client.post("/api/learn", data="[" * 20_000, content_type="application/json"), 400),
+    (lambda client: client.post("/api/learn", data='{"classes":' * 20_000 + "1" + "}" * 20_000,
+                                content_type="application/json"), 400),
+    (lambda client: client.post("/api/learn", data=b"\xff\xfe{}", content_type="application/json"), 400),
+    (lambda client: client.post("/api/network", json={"name": "unknown", "names": ["a", "b"]}), 410),
+    (lambda client: client.get("/", headers={"Host": "evil.example"}), 403),
+    (lambda client: client.post("/api/learn", json={}, headers={"Origin": "http://evil.example"}), 403),
     (lambda client: client.post("/api/learn", data="{}", content_type="text/plain"), 415),
     (lambda client: client.post("/api/learn", json={"classes": "x" * limits.MOST_BYTES}), 413),
     (lambda client: client.post("/api/answer", json={"name": ["no", "text"], "image": GOOD}), 410),
@@ -157,7 +258,9 @@ def test_bad_requests_get_a_status_and_a_reason(app, call, status):
 def test_nothing_comes_from_elsewhere(app):
     response = app.test_client().get("/")
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
-    for path in (ROOT / "src" / "demo" / "page").iterdir():
+    pieces = sorted((ROOT / "src" / "demo" / "page").iterdir())
+    assert {piece.name for piece in pieces} == {"index.html", *re.findall(r'/page/([\w.]+)', response.text)}
+    for path in pieces:
         assert not re.search(r"https?:|[\"'(=]//", path.read_text(encoding="utf-8"))
 
 
@@ -216,8 +319,21 @@ def test_a_caller_waits_for_a_bounded_time():
     in_turn.close()
 
 
+def test_no_more_callers_wait_than_may():
+    in_turn, held, begun = OneThread(10, most_waiting=1), threading.Event(), threading.Event()
+    first = threading.Thread(target=in_turn, args=(lambda: (begun.set(), held.wait(10)),))
+    first.start()
+    begun.wait(10)
+    with pytest.raises(BusyError):
+        in_turn(print)
+    held.set()
+    first.join()
+    assert in_turn(str, 1) == "1"   # there is room again
+    in_turn.close()
+
+
 def test_errors_come_back_to_their_caller():
-    in_turn = OneThread(10)
+    in_turn = OneThread()
     with pytest.raises(ForgottenError):
         in_turn(Teacher(None).answer, "unknown", None)
     in_turn.close()

@@ -1,7 +1,4 @@
-"""The web application of the page: its three requests, and what keeps them within limits."""
-import base64
-import binascii
-import io
+"""The web application of the page: its requests, and what keeps them within limits."""
 import time
 from typing import Any
 
@@ -12,21 +9,21 @@ from werkzeug.exceptions import BadRequest, Gone, HTTPException, ServiceUnavaila
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.reading import parse_json
-from mindspore_maml.demo.characters import Characters
+from mindspore_maml.demo.characters import Characters, as_picture
 from mindspore_maml.demo.limits import (
     FEWEST_CLASSES,
     LONGEST_WAIT,
     MOST_BYTES,
     MOST_CLASSES,
     MOST_EXAMPLES,
-    MOST_IMAGE_BYTES,
-    MOST_SIDE,
+    MOST_NAME,
+    MOST_PHOTO_BYTES,
 )
 from mindspore_maml.demo.one_thread import BusyError, OneThread
 from mindspore_maml.demo.own_address import names_of, refusing_others
+from mindspore_maml.demo.pictures import as_url, image_in, reduced
 from mindspore_maml.demo.teacher import ForgottenError, Teacher
 
-PREFIX = "data:image/png;base64,"
 # Nothing of the page comes from elsewhere, and none of it is code in the text of the page.
 POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -45,6 +42,7 @@ def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread,
     names : set of str, optional
         Under which it may be asked for, besides addresses in numbers; by default those of this machine.
     """
+    looking = OneThread()   # large pictures take memory, and need not wait for what the network does
     app = Flask(__name__, template_folder="page", static_folder="page", static_url_path="/page")
     app.config.update(MAX_CONTENT_LENGTH=MOST_BYTES)
     app.register_error_handler(HTTPException, lambda error: (jsonify(error=error.description), error.code))
@@ -54,7 +52,8 @@ def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread,
 
     @app.get("/")
     def page():
-        return render_template("index.html", fewest=FEWEST_CLASSES, most=MOST_CLASSES, examples=MOST_EXAMPLES)
+        return render_template("index.html", fewest=FEWEST_CLASSES, most=MOST_CLASSES, examples=MOST_EXAMPLES,
+                               photo=MOST_PHOTO_BYTES)
 
     @app.get("/api/characters")
     def some_characters():
@@ -64,22 +63,53 @@ def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread,
         return jsonify(classes=[{"examples": list(map(as_url, some)), "others": list(map(as_url, others))}
                                 for some, others in drawn])
 
+    @app.post("/api/picture")
+    def picture():
+        request.max_content_length = MOST_PHOTO_BYTES
+        content = request.get_data()
+        small, seen = _waited(looking, _look_at, teacher, content)
+        return jsonify(image=as_url(small), seen=as_url(seen))
+
     @app.post("/api/learn")
     def learn():
         classes = classes_in(_body())
         start = time.monotonic()
         name, model = _waited(in_turn, teacher.learn, classes)
-        return jsonify(name=name, steps=model.steps_, milliseconds=_since(start))
+        seen = [[as_url(as_picture(pixels)) for pixels in model.support_[model.numbers_ == number]]
+                for number in range(len(classes))]
+        return jsonify(name=name, seen=seen, steps=model.steps_, milliseconds=_since(start))
 
     @app.post("/api/answer")
     def answer():
         body = _body()
         image = image_in(body.get("image"), "image")
         start = time.monotonic()
-        probabilities = _waited(in_turn, teacher.answer, str(body.get("name")), image)
-        return jsonify(probabilities=probabilities.tolist(), milliseconds=_since(start))
+        probabilities, none, seen = _waited(in_turn, teacher.answer, str(body.get("name")), image)
+        return jsonify(probabilities=probabilities.tolist(), none=none, seen=as_url(seen), milliseconds=_since(start))
+
+    @app.post("/api/network")
+    def network():
+        body = _body()
+        names = names_in(body.get("names"))
+        return Response(_waited(in_turn, teacher.network, str(body.get("name")), names), mimetype="application/zip")
 
     return app
+
+
+def names_in(names: object) -> list[str]:
+    """The names of the classes in the body of a request.
+
+    Raises
+    ------
+    BadRequest
+        Where they are too few, too many or too long, or no names.
+    """
+    if not isinstance(names, list) or not FEWEST_CLASSES <= len(names) <= MOST_CLASSES:
+        raise BadRequest(f"names: expected a list of {FEWEST_CLASSES} to {MOST_CLASSES}")
+    for number, name in enumerate(names, 1):
+        if not isinstance(name, str) or not 1 <= len(name) <= MOST_NAME:
+            raise BadRequest(f"name {number}: expected a text of 1 to {MOST_NAME} letters")
+    return names
 
 
 def classes_in(body: dict) -> list[list[Image.Image]]:
@@ -100,44 +130,6 @@ def classes_in(body: dict) -> list[list[Image.Image]]:
             for number, images in enumerate(classes, 1)]
 
 
-def image_in(url: object, what: str) -> Image.Image:
-    """The image of a data URL of a PNG file.
-
-    Raises
-    ------
-    BadRequest
-        Where it is none, too large, or shows nothing; `what` names it.
-    """
-    if not isinstance(url, str) or not url.startswith(PREFIX):
-        raise BadRequest(f"{what}: expected a text that begins with {PREFIX}")
-    try:
-        content = base64.b64decode(url[len(PREFIX):], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"{what}: no base64 ({error})") from error
-    if len(content) > MOST_IMAGE_BYTES:
-        raise BadRequest(f"{what}: {len(content)} bytes; expected at most {MOST_IMAGE_BYTES}")
-    try:
-        image = Image.open(io.BytesIO(content), formats=("PNG",))
-    except Exception as error:   # Pillow's decoders raise nearly every kind on a damaged file
-        raise BadRequest(f"{what}: no PNG file") from error
-    if max(image.size) > MOST_SIDE:
-        raise BadRequest(f"{what}: {image.width} x {image.height} pixels; expected at most {MOST_SIDE} a side")
-    try:
-        low, high = image.convert("L").getextrema()
-    except Exception as error:
-        raise BadRequest(f"{what}: a damaged PNG file") from error
-    if low == high:
-        raise BadRequest(f"{what}: shows a single colour; expected a drawing")
-    return image
-
-
-def as_url(image: Image.Image) -> str:
-    """The data URL of an image as a PNG file."""
-    content = io.BytesIO()
-    image.save(content, "PNG")
-    return PREFIX + base64.b64encode(content.getvalue()).decode("ascii")
-
-
 def _body() -> dict[str, Any]:
     """The body of the request, a JSON object; a page of another address cannot send this type unasked."""
     if not request.is_json:
@@ -146,6 +138,12 @@ def _body() -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest("expected a JSON object")
     return body
+
+
+def _look_at(teacher, content):
+    """An uploaded picture made small, and what the network sees of it."""
+    picture = reduced(content)
+    return picture, teacher.seen(picture)
 
 
 def _number(name, low, high):

@@ -7,7 +7,10 @@ import numpy as np
 from PIL import Image
 
 from mindspore_maml.classifier import FewShotClassifier
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.demo.characters import as_picture
 from mindspore_maml.demo.limits import MOST_LEARNED
+from mindspore_maml.exporting import archive_of
 
 
 class ForgottenError(Exception):
@@ -30,6 +33,7 @@ class Teacher:
     def __init__(self, make: Callable[[], FewShotClassifier], most: int = MOST_LEARNED):
         self._make, self._most = make, most
         self._learned: OrderedDict[str, FewShotClassifier] = OrderedDict()
+        self._latest: FewShotClassifier | None = None
 
     def learn(self, classes: Sequence[Sequence[Image.Image]]) -> tuple[str, FewShotClassifier]:
         """Adapt to the images of each class, whose labels are 0, 1, ...; its name, and the classifier itself.
@@ -49,10 +53,31 @@ class Teacher:
     def fitted(self, classes: Sequence[Sequence[Image.Image]]) -> FewShotClassifier:
         """A classifier that has learned the classes, kept by nobody."""
         labels = [number for number, images in enumerate(classes) for _ in images]
-        return self._make().fit([image for images in classes for image in images], labels)
+        self._latest = self._make().fit([image for images in classes for image in images], labels)
+        return self._latest
 
-    def answer(self, name: str, image: Image.Image) -> np.ndarray:
-        """The probability of every class, [class], that `image` shows it.
+    def seen(self, image: Image.Image) -> Image.Image:
+        """What the network sees of an image.
+
+        Raises
+        ------
+        InputError
+            As `FewShotClassifier.read` does, and where nothing was ever learned.
+        """
+        if self._latest is None:
+            raise InputError("nothing was learned here yet; expected that first")
+        return as_picture(self._latest.read([image])[0][0])
+
+    def answer(self, name: str, image: Image.Image) -> tuple[np.ndarray, bool, Image.Image]:
+        """What the classifier of a name says of an image.
+
+        Returns
+        -------
+        probabilities : ndarray of float64, [class]
+        none : bool
+            Whether it shows none of the classes.
+        seen : Image
+            What the network sees of it.
 
         Raises
         ------
@@ -61,7 +86,24 @@ class Teacher:
         InputError
             As `FewShotClassifier.predict_proba` does.
         """
+        model = self._of(name)
+        pixels, _ = model.read([image])
+        return model.probabilities(pixels)[0], False, as_picture(pixels[0])
+
+    def network(self, name: str, classes: Sequence[str]) -> bytes:
+        """The classifier of a name as files for other programs, its classes under these names, in a zip archive.
+
+        Raises
+        ------
+        ForgottenError
+            Where no classifier has this name.
+        InputError
+            As `archive_of` does.
+        """
+        return archive_of(self._of(name), classes)
+
+    def _of(self, name):
         if name not in self._learned:
             raise ForgottenError(name)
         self._learned.move_to_end(name)
-        return self._learned[name].predict_proba([image])[0]
+        return self._learned[name]
