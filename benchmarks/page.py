@@ -1,6 +1,5 @@
 """How long the server of demo.py takes to learn five classes and to answer: `python -m benchmarks.page`."""
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from mindspore_maml.demo.limits import MOST_EXAMPLES
 from mindspore_maml.demo.one_thread import OneThread
 from mindspore_maml.demo.teacher import Teacher
 
-CKPT = Path(__file__).resolve().parent.parent / "checkpoints" / "5way-1shot"
 CLASSES, TIMES = 5, 20
 
 
@@ -35,8 +33,8 @@ def measure(client: Any, examples: int) -> tuple[list[float], list[float]]:
 
 
 def main() -> None:
-    in_turn = OneThread(longest_wait=60)
-    client = make_app(Teacher(lambda: FewShotClassifier(CKPT)), glyphs(), in_turn).test_client()
+    in_turn = OneThread()
+    client = make_app(Teacher(FewShotClassifier), glyphs(), in_turn).test_client()
     for examples in (1, MOST_EXAMPLES):
         for what, times in zip(("learning", "an answer"), measure(client, examples)):
             print(f"{CLASSES} classes, {examples} examples each: {what} {times[0]:.0f} ms the first time, then "

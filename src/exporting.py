@@ -13,7 +13,9 @@ import numpy as np
 from mindspore_maml.classifier import FewShotClassifier
 from mindspore_maml.cli.atomic_files import replacing
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.devices.turns import taking_turns
 from mindspore_maml.plain_network import PlainNetwork
+from mindspore_maml.training import checkpoint
 
 SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx"}
 INK = {1: "of a drawing, with P the median of its edge: 255 (P - pixel) / P where ink is darker than paper, else "
@@ -30,9 +32,10 @@ def write_network(model: FewShotClassifier, path: Path, file_format: str) -> Non
         Where the file cannot be written.
     """
     options = model.options()
-    network, shape = PlainNetwork(model), (options.imgc, options.imgsz, options.imgsz)
+    shape = (options.imgc, options.imgsz, options.imgsz)
     try:
-        with replacing(path) as written:
+        with taking_turns(), replacing(path) as written:
+            network = PlainNetwork(model)
             mode = written.stat().st_mode
             if file_format == "MINDIR":   # any number of images in both
                 ms.export(network, ms.Tensor(shape=(None, *shape), dtype=ms.float32), file_name=str(written),
@@ -58,7 +61,8 @@ def notes(model: FewShotClassifier) -> dict:
                               f"{options.imgsz}, aspect kept, bicubic, padded with the median of the edge",
                               INK[options.imgc],
                               f"value = {options.paper:g} + ({options.ink:g} - {options.paper:g}) * pixel / 255"],
-            "trained": {"ckpt": str(model.ckpt), "update_step_test": model.steps_, "statistics": "support"}}
+            "trained": {"ckpt": str(model.ckpt or checkpoint.published()), "update_step_test": model.steps_,
+                        "statistics": "support"}}
 
 
 def archive_of(model: FewShotClassifier, classes: Sequence[str]) -> bytes:

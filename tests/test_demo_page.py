@@ -54,7 +54,7 @@ def in_turn():
 @pytest.fixture(scope="module")
 def address(in_turn):
     """Where the page is served, with the published network."""
-    teacher = Teacher(lambda: FewShotClassifier(ROOT / "checkpoints" / "5way-1shot"))
+    teacher = Teacher(FewShotClassifier)
     in_turn(teacher.fitted, [images for images, _ in characters.glyphs().draw(WAYS, 1, np.random.default_rng(1))])
     server = waitress.create_server(make_app(teacher, characters.glyphs(), in_turn), host="127.0.0.1", port=0)
     threading.Thread(target=server.run, daemon=True).start()

@@ -1,6 +1,7 @@
 """demo.py left open to others: connections that say nothing, pages of other addresses, and a signal while it works."""
 import contextlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -13,10 +14,13 @@ import urllib.request
 from pathlib import Path
 
 import flask
+import numpy as np
 import pytest
 
 from mindspore_maml.demo import server
+from mindspore_maml.demo.characters import glyphs
 from mindspore_maml.demo.own_address import names_of, refusing_others
+from mindspore_maml.demo.pictures import as_url
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE, CONNECTIONS = 1, 20   # seconds and connections, less than those of the program
@@ -130,14 +134,12 @@ def test_a_page_of_another_address_writes_nothing(client, origin):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_at_once_while_it_compiles(trained_path, tmp_path, number):
-    """It compiles for five classes of two examples as soon as it serves, and the request's for ten of five behind."""
+    """For five classes of two examples, as always when it has begun to serve, and a request waits behind that."""
     with subprocess.Popen([sys.executable, str(ROOT / "demo.py"), "--ckpt", str(trained_path), "--port", "0"],
                           cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         line = next(line for line in process.stdout if line.startswith("draw at"))
-        address = re.search(r"http://\S+", line)[0]
-        waiting = threading.Thread(target=lambda: pytest.raises(OSError, urllib.request.urlopen, urllib.request.Request(
-            f"{address}/api/picture", (ROOT / "docs" / "demo.png").read_bytes()), timeout=60))
+        waiting = threading.Thread(target=ask_to_learn, args=(re.search(r"http://\S+", line)[0],))
         waiting.start()
         time.sleep(0.5)
         process.send_signal(number)
@@ -145,3 +147,11 @@ def test_it_ends_at_once_while_it_compiles(trained_path, tmp_path, number):
         assert process.stderr.read() == "interrupted\n"
         waiting.join()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("error")] == []
+
+
+def ask_to_learn(address):
+    drawn = [[as_url(image) for image in images] for images, _ in glyphs().draw(10, 5, np.random.default_rng(1))]
+    body = json.dumps({"classes": drawn}).encode()
+    headers = {"Content-Type": "application/json"}
+    with contextlib.suppress(OSError):   # the server ends
+        urllib.request.urlopen(urllib.request.Request(f"{address}/api/learn", body, headers), timeout=60).close()

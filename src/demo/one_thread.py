@@ -1,4 +1,7 @@
-"""Calls one after another in a thread of their own: MindSpore's graphs are not for several threads at once."""
+"""Calls in a queue with an end: callers wait for a bounded time, in bounded numbers; what nobody waits for is dropped.
+
+The network takes one call at a time anyway (`src/devices/turns.py`), but lets any number wait for as long as it takes.
+"""
 import concurrent.futures
 import threading
 from collections.abc import Callable

@@ -18,7 +18,7 @@ class ForgottenError(Exception):
 
 
 class Teacher:
-    """Learns classes and answers for images. Not for several threads at once.
+    """Learns classes and answers for images; all but `seen` is not for several threads at once.
 
     Nothing here belongs to a browser: each that learns gets a name nobody can guess, which stands for its classes.
 
