@@ -9,7 +9,7 @@ from werkzeug.exceptions import BadRequest, Gone, HTTPException, ServiceUnavaila
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.reading import parse_json
-from mindspore_maml.demo.characters import Characters, as_picture
+from mindspore_maml.demo.characters import Characters
 from mindspore_maml.demo.limits import (
     FEWEST_CLASSES,
     LONGEST_WAIT,
@@ -22,7 +22,7 @@ from mindspore_maml.demo.limits import (
 from mindspore_maml.demo.one_thread import BusyError, OneThread
 from mindspore_maml.demo.own_address import names_of, refusing_others
 from mindspore_maml.demo.pictures import as_url, image_in, reduced
-from mindspore_maml.demo.teacher import ForgottenError, Teacher
+from mindspore_maml.demo.teacher import ForgottenError, Teacher, seen_by
 
 # Nothing of the page comes from elsewhere, and none of it is code in the text of the page.
 POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -75,7 +75,7 @@ def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread,
         classes = classes_in(_body())
         start = time.monotonic()
         name, model = _waited(in_turn, teacher.learn, classes)
-        seen = [[as_url(as_picture(pixels)) for pixels in model.support_[model.numbers_ == number]]
+        seen = [list(map(as_url, seen_by(model, model.support_[model.numbers_ == number])))
                 for number in range(len(classes))]
         return jsonify(name=name, seen=seen, steps=model.steps_, milliseconds=_since(start))
 

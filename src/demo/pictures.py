@@ -74,7 +74,7 @@ def reduced(content: bytes) -> Image.Image:
         path = Path(folder) / "picture"
         path.write_bytes(content)
         try:
-            picture = read_picture(path, side=PHOTO_SIDE)
+            picture = read_picture(path, PHOTO_SIDE)
         except InputError as error:
             raise InputError(str(error).replace(str(path), "this file")) from error
     picture.thumbnail((PHOTO_SIDE, PHOTO_SIDE))

@@ -66,7 +66,7 @@ class Teacher:
         """
         if self._latest is None:
             raise InputError("nothing was learned here yet; expected that first")
-        return as_picture(self._latest.read([image])[0][0])
+        return seen_by(self._latest, self._latest.read([image])[0])[0]
 
     def answer(self, name: str, image: Image.Image) -> tuple[np.ndarray, bool, Image.Image]:
         """What the classifier of a name says of an image.
@@ -88,7 +88,7 @@ class Teacher:
         """
         model = self._of(name)
         pixels, _ = model.read([image])
-        return model.probabilities(pixels)[0], False, as_picture(pixels[0])
+        return model.probabilities(pixels)[0], False, seen_by(model, pixels)[0]
 
     def network(self, name: str, classes: Sequence[str]) -> bytes:
         """The classifier of a name as files for other programs, its classes under these names, in a zip archive.
@@ -107,3 +107,8 @@ class Teacher:
             raise ForgottenError(name)
         self._learned.move_to_end(name)
         return self._learned[name]
+
+
+def seen_by(model: FewShotClassifier, pixels: np.ndarray) -> list[Image.Image]:
+    """Pictures of what a fitted classifier has read, `pixels` [image, imgc, imgsz, imgsz]."""
+    return [as_picture(each) for each in pixels]
