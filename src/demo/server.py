@@ -44,7 +44,7 @@ def serve_behind(app: Flask, server: socket.socket) -> threading.Thread:
     for name in ("waitress", "waitress.queue"):   # they say when connections break off and requests wait
         logging.getLogger(name).setLevel(logging.ERROR)
     http: Any = waitress.create_server(app, sockets=[server], threads=THREADS, channel_timeout=LONGEST_REQUEST,
-                                       cleanup_interval=1, asyncore_use_poll=True, ident=None,
+                                       cleanup_interval=1, asyncore_use_poll=True, ident=None, log_socket_errors=False,
                                        connection_limit=2 * MOST_CONNECTIONS, max_request_body_size=MOST_PHOTO_BYTES)
     http.channel_class = Connection
     thread = threading.Thread(target=http.run, name="http", daemon=True)
