@@ -84,8 +84,8 @@ def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread,
         body = _body()
         image = image_in(body.get("image"), "image")
         start = time.monotonic()
-        probabilities, none, seen = _waited(in_turn, teacher.answer, str(body.get("name")), image)
-        return jsonify(probabilities=probabilities.tolist(), none=none, seen=as_url(seen), milliseconds=_since(start))
+        probabilities, seen = _waited(in_turn, teacher.answer, str(body.get("name")), image)
+        return jsonify(probabilities=probabilities.tolist(), seen=as_url(seen), milliseconds=_since(start))
 
     @app.post("/api/network")
     def network():

@@ -68,14 +68,12 @@ class Teacher:
             raise InputError("nothing was learned here yet; expected that first")
         return seen_by(self._latest, self._latest.read([image])[0])[0]
 
-    def answer(self, name: str, image: Image.Image) -> tuple[np.ndarray, bool, Image.Image]:
+    def answer(self, name: str, image: Image.Image) -> tuple[np.ndarray, Image.Image]:
         """What the classifier of a name says of an image.
 
         Returns
         -------
         probabilities : ndarray of float64, [class]
-        none : bool
-            Whether it shows none of the classes.
         seen : Image
             What the network sees of it.
 
@@ -88,7 +86,7 @@ class Teacher:
         """
         model = self._of(name)
         pixels, _ = model.read([image])
-        return model.probabilities(pixels)[0], False, seen_by(model, pixels)[0]
+        return model.probabilities(pixels)[0], seen_by(model, pixels)[0]
 
     def network(self, name: str, classes: Sequence[str]) -> bytes:
         """The classifier of a name as files for other programs, its classes under these names, in a zip archive.

@@ -15,7 +15,7 @@ const state = {
   shown: null,      // a picture in place of strokes: {url, image, number}, the last its class, where that is known
   pen: { x: 0.5, y: 0.5, down: false, seen: false },   // moved by keys
   learned: null,    // the server's name for what it has learned
-  answer: null,     // the latest: {probabilities, none, seen}
+  answer: null,     // the latest: {probabilities, seen, none}, the last where it may be none of the classes
   busy: false,      // while learning
   changes: 0,       // of the examples, by which an answer to a request is known to be of older ones
   status: ["ready"],
