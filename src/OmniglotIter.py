@@ -182,6 +182,34 @@ def refuse_alike(ink: float, paper: float) -> None:
         raise InputError(f"--ink {ink!r} and --paper {paper!r} are the same, or nearly; expected two different values")
 
 
+class ImageIter(OmniglotIter):
+    """Batches of single images of all classes, in the form of batches of tasks: what an ordinary classifier trains on.
+
+    As many images a task as it would have query images, each of a random class, and no support images. With `rotate`
+    a class turned by 90, 180 or 270 degrees is a class of its own.
+
+    Attributes
+    ----------
+    labels : int
+        How many classes there are; the labels y_qry are below it.
+    """
+
+    @property
+    def labels(self) -> int:
+        return len(self.counts) * (4 if self.rotate else 1)
+
+    def _batch(self, number):
+        rng = self._generator(number)
+        labels = rng.integers(self.labels, size=(self.task_num, self.n_way * self.k_qry))   # [task, image]
+        classes, turns = (labels // 4, labels % 4) if self.rotate else (labels, np.zeros_like(labels))
+        images = self.images[self.first[classes] + rng.integers(self.counts[classes])]
+        _turn(images, turns)
+        if self.augment or self.elastic:
+            images = augment(images, self.augment, rng, self.elastic)
+        images, labels = to_values(images, self.ink, self.paper), labels.astype(np.int32)
+        return images[:, :0], labels[:, :0], images, labels
+
+
 def to_values(images: np.ndarray, ink: float, paper: float) -> np.ndarray:
     """uint8 images, ink 255 and paper 0, as the network sees them: float32 from `paper` to `ink`."""
     # Bytes are gathered and turned first: a quarter of the memory traffic that floats would cost.

@@ -1,4 +1,5 @@
 """Algorithms beside MAML that share its inner loop; `ALGORITHMS` names them all, and `module:Class` one's own."""
+from mindspore_maml.algorithms.classifier import Classifier
 from mindspore_maml.algorithms.maml_plus_plus import MAMLPlusPlus
 from mindspore_maml.algorithms.meta_sgd import MetaSGD
 from mindspore_maml.algorithms.reptile import Reptile
@@ -6,7 +7,8 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.own_code import find_class
 from mindspore_maml.meta import Meta
 
-ALGORITHMS = {"maml": Meta, "maml++": MAMLPlusPlus, "meta-sgd": MetaSGD, "reptile": Reptile}
+ALGORITHMS = {"maml": Meta, "maml++": MAMLPlusPlus, "meta-sgd": MetaSGD, "reptile": Reptile,
+              "classifier": Classifier}
 
 
 def find_algorithm(name: str) -> type[Meta]:

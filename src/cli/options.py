@@ -213,8 +213,9 @@ OPTIONS = (
            programs=(TRAIN,), choices=("first", "second")),
     Option("first_order_epochs", 0, "epochs of first order before those of second order", int, (TRAIN, BENCH), low=0),
     Option("algorithm", "maml", "maml; maml++: rates and shifts of the betas learned for each inner step; meta-sgd: a "
-           "rate learned for every weight; reptile: no query set in training",
-           choices=("maml", "maml++", "meta-sgd", "reptile"),
+           "rate learned for every weight; reptile: no query set in training; classifier: an ordinary classifier of all "
+           "training characters, for --pretrained",
+           choices=("maml", "maml++", "meta-sgd", "reptile", "classifier"),
            also=(r"[\w.]{1,200}:\w{1,100}", "module:Class, one of your own"), stored=True, fixed=True),
     Option("multi_step_epochs", 0, "with maml++: epochs until only the last step's query loss counts", int,
            (TRAIN, BENCH), low=0),
@@ -245,6 +246,8 @@ OPTIONS = (
     Option("ckpt", "", "a trained network: a checkpoint, or a folder of them; a training goes on from it; without, "
            "predict.py, export.py and demo.py take the network that comes with the package",
            programs=(TRAIN, EVAL, PREDICT, EXPORT, DEMO)),
+    Option("pretrained", "", "a trained network, likewise, whose weights but the head's a new training starts with",
+           programs=(TRAIN,)),
     Option("support", REQUIRED, "folder of the images to learn from; it holds a folder a class, which gives it its "
            "name", programs=(PREDICT, EXPORT)),
     Option("query", REQUIRED, "images to classify: files, and folders of them; several", tuple, (PREDICT,)),

@@ -6,6 +6,7 @@ wrote it where no flag is given, and its result is that of a run never interrupt
 at epoch 1. Ctrl-C finishes the epoch at hand and saves it first.
 """
 from argparse import Namespace
+from dataclasses import replace
 
 from mindspore import nn
 
@@ -22,7 +23,13 @@ from mindspore_maml.training.agreement import check_same_on_all_ranks
 from mindspore_maml.training.checkpoint import LARGEST_STATE, Checkpoint, given_by_hand, load
 from mindspore_maml.training.continuing import adopt_options
 from mindspore_maml.training.following import FollowingTraining
-from mindspore_maml.training.from_options import hold_out, load_split, make_episodes, make_meta, weight_shapes
+from mindspore_maml.training.from_options import (
+    hold_out,
+    load_split,
+    make_meta,
+    training_episodes,
+    weight_shapes,
+)
 from mindspore_maml.training.loop import Training
 from mindspore_maml.training.optimizer import outer_optimizer
 from mindspore_maml.training.run_folder import claim, home_of
@@ -43,12 +50,14 @@ def main() -> int:
         raise InputError(f"--val_classes {options.val_classes} without --eval_every; expected how often to measure")
     train_images, test_images = load_split(options)
     train_images, val_images = hold_out(train_images, options)
-    episodes = make_episodes(train_images, options, options.epoch)
+    episodes = training_episodes(train_images, options)
     validation = None
     if options.eval_every:
         held_out = (VALIDATION, val_images) if options.val_classes else (TEST, test_images)
         validation = ValidationPass(*held_out, options)
-    meta = make_meta(options)
+    meta = make_meta(options, getattr(episodes, "labels", 0))
+    if options.pretrained and not checkpoint:
+        begin_with(load(options.pretrained), meta)
     runner = share_out(meta, workers)
     optimizer = outer_optimizer(meta.trainable_params(), options)
     average = WeightAverage(meta.trainable_params(), options.ema_decay)
@@ -59,6 +68,17 @@ def main() -> int:
     with claim(options, checkpoint, done) as folder:
         picture = RunPicture(folder.path)
         return Training(meta, runner, optimizer, average, episodes, validation, options, folder, picture).run()
+
+
+def begin_with(pretrained: Checkpoint, meta: Meta) -> None:
+    """Put a trained network's weights in place of the fresh ones of `meta`, but for the head's."""
+    head = f"net.{meta.net.specs[-1].name}."
+    own = {parameter.name: parameter for parameter in meta.get_parameters()}
+    body = {name: value for name, value in pretrained.tensors.items() if name.startswith("net.") and
+            not name.startswith(head)}
+    kept = {name: value for name, value in own.items() if name not in body}
+    replace(pretrained, tensors=body | kept).put_into(meta)
+    print(f"checkpoint {pretrained}\nits weights, but for the head's, are what the training starts with", flush=True)
 
 
 def go_on_in_its_folder(options: Namespace, checkpoint: Checkpoint) -> None:

@@ -3,6 +3,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from mindspore_maml.algorithms import find_algorithm
+from mindspore_maml.algorithms.classifier import Classifier
 from mindspore_maml.algorithms.learned_steps import LearnedSteps
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
@@ -14,7 +15,7 @@ from mindspore_maml.devices.device import tasks_at_once
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.network import Network
 from mindspore_maml.meta import InnerLoop, Meta
-from mindspore_maml.OmniglotIter import OmniglotIter, refuse_alike, split_classes
+from mindspore_maml.OmniglotIter import ImageIter, OmniglotIter, refuse_alike, split_classes
 from mindspore_maml.training.checkpoint import WEIGHT_PREFIX, Checkpoint, load
 from mindspore_maml.training.head import with_ways
 from mindspore_maml.training.run_folder import run_of
@@ -78,16 +79,32 @@ def hold_out(images: Classes, options: Namespace) -> tuple[Classes, Classes]:
     return images[:left], images[left:]
 
 
-def make_episodes(images: Classes, options: Namespace, batches: int) -> OmniglotIter:
-    """Episodes of `images`, `batches` batches of them; only a training's are augmented."""
+def make_episodes(images: Classes, options: Namespace, batches: int,
+                  kind: type[OmniglotIter] = OmniglotIter) -> OmniglotIter:
+    """Episodes of `images`, `batches` batches of them, of a `kind`; only a training's are augmented."""
     of_training = {name: getattr(options, name) for name in ("augment", "elastic") if hasattr(options, name)}
-    return OmniglotIter(images, n_way=options.n_way, k_spt=options.k_spt, k_qry=options.k_qry,
-                        task_num=options.task_num, batches=batches, seed=options.seed, rotate=options.rotate,
-                        ink=options.ink, paper=options.paper, **of_training)
+    return kind(images, n_way=options.n_way, k_spt=options.k_spt, k_qry=options.k_qry,
+                task_num=options.task_num, batches=batches, seed=options.seed, rotate=options.rotate,
+                ink=options.ink, paper=options.paper, **of_training)
 
 
-def make_meta(options: Namespace) -> Meta:
-    """A meta-learner with fresh weights.
+def training_episodes(images: Classes, options: Namespace) -> OmniglotIter:
+    """What a training sees, from its first epoch to its last: tasks, or single images where it is no training on tasks.
+
+    Raises
+    ------
+    InputError
+        Where something is to be measured that such a training does not have.
+    """
+    if options.algorithm != "classifier":
+        return make_episodes(images, options, options.epoch)
+    if options.per_step:
+        raise InputError("--per_step with --algorithm classifier, which takes no inner steps; expected one of the two")
+    return make_episodes(images, options, options.epoch, ImageIter)
+
+
+def make_meta(options: Namespace, classes: int = 0) -> Meta:
+    """A meta-learner with fresh weights; a classifier is to be trained on so many `classes`.
 
     Raises
     ------
@@ -100,6 +117,9 @@ def make_meta(options: Namespace) -> Meta:
         raise InputError(f"--update_step 0 with --algorithm {options.algorithm}, which learns how to take inner steps; "
                          f"expected at least 1")
     net = Network(options.network, options.imgc, options.imgsz, options.n_way, options.seed)
+    if classes and algorithm is Classifier:
+        of_classes = Network(options.network, options.imgc, options.imgsz, classes, options.seed)
+        return Classifier(net, inner_loop(options), tasks_at_once, of_classes)
     return algorithm(net, inner_loop(options), tasks_at_once)
 
 
