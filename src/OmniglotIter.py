@@ -24,7 +24,8 @@ def split_classes(images: Classes, n_train_classes: int = 0, split: str = "sorte
         How many characters train; 0 takes 1200 of Omniglot's 1623, and that proportion of any other number, or what
         `ClassImages` say.
     split : str
-        "sorted": the first ones train; "shuffled": a random choice.
+        "sorted": the first ones train; "background": so too, `n_train_classes` being Omniglot's background set;
+        "shuffled": a random choice.
     split_seed : int
         Seed of the random choice.
 
@@ -78,6 +79,13 @@ class OmniglotIter:
         Strength of the random elastic change beside it; 0: none.
     ink, paper : float
         Their values in the images given out.
+    alphabets : ndarray of int, [class], optional
+        Each class's alphabet; needed where `within_alphabet` is not 0.
+    within_alphabet : float
+        How probable it is that a task's classes are of one alphabet, that of a random class. One that has too few of
+        them is filled up from others.
+    same_drawer : bool
+        Whether drawing number i is the same person's in all classes of a task, as it is in an alphabet of Omniglot.
 
     Raises
     ------
@@ -94,7 +102,8 @@ class OmniglotIter:
 
     def __init__(self, images: Classes, *, n_way: int, k_spt: int, k_qry: int, task_num: int, batches: int,
                  seed: int | Sequence[int], rotate: bool = False,
-                 augment: float = 0.0, elastic: float = 0.0, ink: float = 1.0, paper: float = 0.0):
+                 augment: float = 0.0, elastic: float = 0.0, ink: float = 1.0, paper: float = 0.0,
+                 alphabets: np.ndarray | None = None, within_alphabet: float = 0.0, same_drawer: bool = False):
         self.images, self.first = in_a_row(images)   # [image, imgc, imgsz, imgsz], [class]
         self.counts = counts_of(images)              # [class]
         classes = len(self.counts)
@@ -109,7 +118,8 @@ class OmniglotIter:
         refuse_alike(ink, paper)
         self.n_way, self.k_spt, self.k_qry, self.task_num = n_way, k_spt, k_qry, task_num
         self.batches, self.rotate, self.augment, self.elastic = batches, rotate, augment, elastic
-        self.ink, self.paper = ink, paper
+        self.ink, self.paper, self.same_drawer = ink, paper, same_drawer
+        self.alphabets, self.within_alphabet = alphabets, within_alphabet
         self._seed, self._start, self._drawn = seed, 0, 0
 
     def __len__(self) -> int:
@@ -145,13 +155,26 @@ class OmniglotIter:
         return np.random.default_rng(np.append(self._seed, number))
 
     def _classes(self, rng):
+        if self.within_alphabet:
+            return self._classes_within(rng)
         return _distinct(rng, len(self.counts), (self.task_num, self.n_way))
+
+    def _classes_within(self, rng):
+        """[task, way], of one alphabet where a task is to be so, as far as that has enough."""
+        chosen = self.alphabets[rng.integers(len(self.counts), size=(self.task_num, 1))]   # [task, 1]
+        within = rng.random((self.task_num, 1)) < self.within_alphabet
+        draws = rng.random((self.task_num, len(self.counts)))
+        draws[within & (self.alphabets != chosen)] += 1       # behind those of the alphabet
+        classes = draws.argsort(axis=-1)[:, :self.n_way]
+        return rng.permuted(classes, axis=-1)                 # what was filled up has any label
 
     def _batch(self, number):
         rng = self._generator(number)
         classes = self._classes(rng)                                   # [task, way]
         turns = rng.integers(4, size=classes.shape) if self.rotate else np.zeros_like(classes)
-        drawings = _distinct(rng, self.counts[classes], (*classes.shape, self.k_spt + self.k_qry))
+        shape = (self.task_num, 1 if self.same_drawer else self.n_way, self.k_spt + self.k_qry)
+        drawings = _distinct(rng, self.counts[classes[:, :shape[1]]], shape)
+        drawings = np.repeat(drawings, self.n_way // shape[1], axis=1)
         drawings += self.first[classes][..., None]   # [task, way, k], as numbers in `images`
         support = self._draw(rng, turns, drawings[..., :self.k_spt])
         query = self._draw(rng, turns, drawings[..., self.k_spt:])

@@ -28,6 +28,7 @@ from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import DATA
 from mindspore_maml.cli.reading import is_file, is_folder, parse_json, read_text
 from mindspore_maml.data import own_classes
+from mindspore_maml.data.alphabets import NOTES, Alphabets, alphabets_in
 from mindspore_maml.data.archives import OFFICIAL, download, unpack
 from mindspore_maml.data.class_images import Classes
 from mindspore_maml.data.glyphs import ALPHABET, draw_glyphs
@@ -48,7 +49,6 @@ from mindspore_maml.Omniglot import (
     search,
 )
 
-NOTES = "omniglot.json"                   # beside omniglot.npy: what it was made of
 OMNIGLOT_COUNTS = (50, 1623, 32460)       # alphabets, characters, images
 RANDOM_SHAPE = (1623, 20, 1, 28, 28)      # as the PyTorch tutorial's stand-in for the data
 
@@ -92,9 +92,31 @@ def _read_and_write(source, imgsz, imgc):
 def _remember(source, made_of):
     """Note beside omniglot.npy what it was made of."""
     notes = {"folder": os.path.relpath(source.path, source.root), "made_of": made_of,
-             "array": state_of(source.root / FILE_NAME)}
+             "array": state_of(source.root / FILE_NAME)} | _alphabets_of(source)
     with replacing(source.root / NOTES) as temporary:
         temporary.write_text(json.dumps(notes) + "\n", encoding="utf-8")
+
+
+def _alphabets_of(source):
+    """The alphabets in the order of the characters, and how many of them are background, in values that JSON keeps."""
+    tops = [_folders(source.path / top) for top in TOP_FOLDERS]
+    return {"alphabets": [[alphabet.name, len(_folders(alphabet))] for top in tops for alphabet in top],
+            "background": len(tops[0])}
+
+
+def load_alphabets(data_path: str, characters: int) -> Alphabets:
+    """The alphabets of the data set under `data_path`, which has so many characters.
+
+    Raises
+    ------
+    InputError
+        Where it has none: one's own classes, or an array that nobody knows the alphabets of.
+    """
+    source = find(data_path)
+    if source.kind == CLASSES:
+        raise InputError(f"{source.path}: one's own classes are of no alphabets; expected Omniglot "
+                         f"(--split background and --within_alphabet are about its alphabets)")
+    return alphabets_in(source.root, characters)
 
 
 def _changed_folders(source):

@@ -177,8 +177,9 @@ OPTIONS = (
            stored=True, fixed=True),
     Option("n_train_classes", 0, "characters to train on, the others test; 0: 1200, or that proportion", int,
            (TRAIN, EVAL), low=0, stored=True, fixed=True),
-    Option("split", "sorted", "which characters train: the first ones, or a seeded random choice",
-           programs=(TRAIN, EVAL), choices=("sorted", "shuffled"), stored=True, fixed=True),
+    Option("split", "sorted", "which characters train: the first ones; a seeded random choice; or those of Omniglot's 30 "
+           "background alphabets, as Lake's challenge demands", programs=(TRAIN, EVAL),
+           choices=("sorted", "shuffled", "background"), stored=True, fixed=True),
     Option("split_seed", 0, "seed of the shuffled split", int, (TRAIN, EVAL), low=0, high=SEED_HIGH, stored=True,
            fixed=True),
     # Episodes
@@ -192,8 +193,14 @@ OPTIONS = (
            "none", float, (TRAIN,), low=0, high=10),
     Option("elastic", 0.0, "strength of small smooth bends of every training image, beside --augment; 0: none", float,
            (TRAIN,), low=0, high=10),
+    Option("within_alphabet", 0.0, "how probable it is that a task's classes are of one alphabet, filled up from others "
+           "where it has too few", float, (TRAIN, EVAL), low=0, high=1),
+    Option("same_drawer", False, "the support images of a task are by the same people for every class, and so are its "
+           "query images", bool, (EVAL,)),
     Option("protocol", "none", "sets k_qry and rotate; strict: 15 query images a class (5 at 20-way 5-shot), not "
-           "rotated; paper: as many as support images, rotated", programs=(EVAL,), choices=("none", "strict", "paper")),
+           "rotated; paper: as many as support images, rotated; drawers: one query image a class, not rotated, of one "
+           "alphabet, --same_drawer, as in Lake's runs", programs=(EVAL,),
+           choices=("none", "strict", "paper", "drawers")),
     # Inner loop
     Option("update_step", 1, "inner steps on the support set, in training", int, low=0, high=1000, stored=True),
     Option("update_step_test", 3, "inner steps on the support set, in evaluation", int, RUNNING, low=0,

@@ -19,7 +19,7 @@ from mindspore_maml.devices.shares import share_out
 from mindspore_maml.training import protocols
 from mindspore_maml.training.agreement import check_same_on_all_ranks
 from mindspore_maml.training.evaluation import bracketed, by_step, evaluate_batch, summarize, summary_line
-from mindspore_maml.training.from_options import load_to_test, load_trained, make_episodes
+from mindspore_maml.training.from_options import load_trained, load_with_alphabets, make_episodes
 from mindspore_maml.training.run_log import step_lines
 
 
@@ -41,9 +41,9 @@ def evaluate(options: Namespace, workers: int = 1) -> dict:
     meta, checkpoint = load_trained(options)
     protocols.apply(options)
     runner = share_out(meta, workers)
-    test_images = load_to_test(options)
+    test_images, alphabets = load_with_alphabets(options)
     check_same_on_all_ranks(options, test_images, meta)
-    episodes = make_episodes(test_images, options, options.test_batches)
+    episodes = make_episodes(test_images, options, options.test_batches, alphabets=alphabets)
     accuracies, losses = [], []
     for batch in tqdm(episodes, unit="batch", file=bare(sys.stderr), disable=None):   # None: a bar only on a terminal
         batch_losses, batch_accuracies = evaluate_batch(runner, batch, options.update_step_test, options.per_step)

@@ -23,13 +23,7 @@ from mindspore_maml.training.agreement import check_same_on_all_ranks
 from mindspore_maml.training.checkpoint import LARGEST_STATE, Checkpoint, given_by_hand, load
 from mindspore_maml.training.continuing import adopt_options
 from mindspore_maml.training.following import FollowingTraining
-from mindspore_maml.training.from_options import (
-    hold_out,
-    load_split,
-    make_meta,
-    training_episodes,
-    weight_shapes,
-)
+from mindspore_maml.training.from_options import load_for_training, make_meta, training_episodes, weight_shapes
 from mindspore_maml.training.loop import Training
 from mindspore_maml.training.optimizer import outer_optimizer
 from mindspore_maml.training.run_folder import claim, home_of
@@ -45,17 +39,17 @@ def main() -> int:
     if checkpoint:
         go_on_in_its_folder(options, checkpoint)
         adopt_options(options, checkpoint)
-        checkpoint.refuse_lacking(weight_shapes(options))
     if options.val_classes and not options.eval_every:
         raise InputError(f"--val_classes {options.val_classes} without --eval_every; expected how often to measure")
-    train_images, test_images = load_split(options)
-    train_images, val_images = hold_out(train_images, options)
-    episodes = training_episodes(train_images, options)
+    (train_images, alphabets), judged = load_for_training(options)
+    episodes = training_episodes(train_images, options, alphabets)
     validation = None
     if options.eval_every:
-        held_out = (VALIDATION, val_images) if options.val_classes else (TEST, test_images)
-        validation = ValidationPass(*held_out, options)
-    meta = make_meta(options, getattr(episodes, "labels", 0))
+        validation = ValidationPass(VALIDATION if options.val_classes else TEST, judged[0], options, judged[1])
+    labels = getattr(episodes, "labels", 0)   # of an ordinary classifier
+    if checkpoint:
+        checkpoint.refuse_lacking(weight_shapes(options, labels))
+    meta = make_meta(options, labels)
     if options.pretrained and not checkpoint:
         begin_with(load(options.pretrained), meta)
     runner = share_out(meta, workers)

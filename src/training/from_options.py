@@ -2,6 +2,8 @@
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
+
 from mindspore_maml.algorithms import find_algorithm
 from mindspore_maml.algorithms.classifier import Classifier
 from mindspore_maml.algorithms.learned_steps import LearnedSteps
@@ -10,7 +12,7 @@ from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL, options_of
 from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
-from mindspore_maml.data_preprocess import load_images
+from mindspore_maml.data_preprocess import load_alphabets, load_images
 from mindspore_maml.devices.device import tasks_at_once
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.network import Network
@@ -28,17 +30,42 @@ def load_split(options: Namespace) -> tuple[Classes, Classes]:
     Where `options.k_qry` is a default, it shrinks to what each class has.
     """
     images = fit_to(load_images(options.data_path, options.imgsz, options.imgc), options)
+    if options.split == "background":
+        background = load_alphabets(options.data_path, len(images)).background_characters
+        if options.n_train_classes not in (0, background):
+            raise InputError(f"--n_train_classes {options.n_train_classes} with --split background, which has "
+                             f"{background}; expected one of the two")
+        options.n_train_classes = background
     return split_classes(images, options.n_train_classes, options.split, options.split_seed)
+
+
+def load_alphabets_beside(images: tuple[Classes, Classes], options: Namespace) -> tuple:
+    """The alphabets, int [class] each, of the characters to train on and of those to test on, as `load_split` has them.
+
+    Both are None where `options.within_alphabet` is 0: then nobody needs to know.
+    """
+    if not options.within_alphabet:
+        return None, None
+    alphabets = load_alphabets(options.data_path, sum(map(len, images))).of_characters
+    return split_classes(alphabets, options.n_train_classes, options.split, options.split_seed)
 
 
 def load_to_test(options: Namespace) -> Classes:
     """The classes to test on: those in the folder `options.classes`, or the data set's characters to test on."""
+    return load_with_alphabets(options)[0]
+
+
+def load_with_alphabets(options: Namespace) -> tuple[Classes, np.ndarray | None]:
+    """What `load_to_test` returns, and beside it what `load_alphabets_beside` does."""
     if options.classes:
-        return fit_to(read_to_test(options.classes, options.imgsz, options.imgc), options)
+        if options.within_alphabet:
+            raise InputError("--within_alphabet with --classes, which are of no alphabets; expected one of the two")
+        return fit_to(read_to_test(options.classes, options.imgsz, options.imgc), options), None
     if not options.data_path:
         raise InputError(f"--data_path is missing; expected {BY_NAME['data_path'].help}; or --classes with a folder of "
                          f"your own images")
-    return load_split(options)[1]
+    images = load_split(options)
+    return images[1], load_alphabets_beside(images, options)[1]
 
 
 def fit_to(images: Classes, options: Namespace) -> Classes:
@@ -79,16 +106,32 @@ def hold_out(images: Classes, options: Namespace) -> tuple[Classes, Classes]:
     return images[:left], images[left:]
 
 
+def load_for_training(options: Namespace) -> tuple[tuple, tuple]:
+    """The characters to train on and those that a pass on the way measures, each with its alphabets.
+
+    Those are held out of the characters to train on where `options.val_classes` says so, else they are the test ones.
+    """
+    images = load_split(options)
+    alphabets = load_alphabets_beside(images, options)
+    train_images, held_out = hold_out(images[0], options)
+    if not options.val_classes:
+        return tuple(zip(images, alphabets))
+    count = len(train_images)
+    parts = (None, None) if alphabets[0] is None else (alphabets[0][:count], alphabets[0][count:])
+    return (train_images, parts[0]), (held_out, parts[1])
+
+
 def make_episodes(images: Classes, options: Namespace, batches: int,
-                  kind: type[OmniglotIter] = OmniglotIter) -> OmniglotIter:
-    """Episodes of `images`, `batches` batches of them, of a `kind`; only a training's are augmented."""
-    of_training = {name: getattr(options, name) for name in ("augment", "elastic") if hasattr(options, name)}
+                  kind: type[OmniglotIter] = OmniglotIter, alphabets: np.ndarray | None = None) -> OmniglotIter:
+    """Episodes of `images`, of these `alphabets`, `batches` batches of a `kind`; only a training's are augmented."""
+    of_some = {name: getattr(options, name) for name in ("augment", "elastic", "within_alphabet", "same_drawer")
+               if hasattr(options, name)}
     return kind(images, n_way=options.n_way, k_spt=options.k_spt, k_qry=options.k_qry,
                 task_num=options.task_num, batches=batches, seed=options.seed, rotate=options.rotate,
-                ink=options.ink, paper=options.paper, **of_training)
+                ink=options.ink, paper=options.paper, alphabets=alphabets, **of_some)
 
 
-def training_episodes(images: Classes, options: Namespace) -> OmniglotIter:
+def training_episodes(images: Classes, options: Namespace, alphabets: np.ndarray | None = None) -> OmniglotIter:
     """What a training sees, from its first epoch to its last: tasks, or single images where it is no training on tasks.
 
     Raises
@@ -97,7 +140,7 @@ def training_episodes(images: Classes, options: Namespace) -> OmniglotIter:
         Where something is to be measured that such a training does not have.
     """
     if options.algorithm != "classifier":
-        return make_episodes(images, options, options.epoch)
+        return make_episodes(images, options, options.epoch, alphabets=alphabets)
     if options.per_step:
         raise InputError("--per_step with --algorithm classifier, which takes no inner steps; expected one of the two")
     return make_episodes(images, options, options.epoch, ImageIter)
@@ -123,10 +166,13 @@ def make_meta(options: Namespace, classes: int = 0) -> Meta:
     return algorithm(net, inner_loop(options), tasks_at_once)
 
 
-def weight_shapes(options: Namespace) -> dict[str, tuple]:
-    """The shapes of the network's parameters by their names in a checkpoint, found without making any."""
+def weight_shapes(options: Namespace, labels: int = 0) -> dict[str, tuple]:
+    """The shapes of the network's parameters by their names in a checkpoint, found without making any.
+
+    `labels` as `make_meta` takes it.
+    """
     return {f"{WEIGHT_PREFIX}{spec.name}.{name}": shape
-            for spec in describe(options.network, options.imgc, options.imgsz, options.n_way)
+            for spec in describe(options.network, options.imgc, options.imgsz, labels or options.n_way)
             for name, shape in spec.parameters.items()}
 
 

@@ -4,14 +4,15 @@ Batch normalisation sees all query images of a task together, so their number ma
 different angles are easier to tell apart. So the same network does better in the papers' protocol (docs/accuracy.md).
 """
 from argparse import Namespace
+from typing import Any
 
-STRICT, PAPER = "strict", "paper"
+STRICT, PAPER, DRAWERS = "strict", "paper", "drawers"
 QUERY_IMAGES = 15          # of each class
 QUERY_IMAGES_IF_LARGE = 5
 LARGE = 100                # support images of a task: 20-way 5-shot
 
 
-def settings(protocol: str, n_way: int, k_spt: int) -> dict[str, int | bool]:
+def settings(protocol: str, n_way: int, k_spt: int) -> dict[str, Any]:
     """The options a protocol sets.
 
     Parameters
@@ -19,15 +20,19 @@ def settings(protocol: str, n_way: int, k_spt: int) -> dict[str, int | bool]:
     protocol : str
         `STRICT`: characters as they were drawn, 15 query images of each class (5 at 20-way 5-shot); `PAPER`, as the
         published figures of Finn et al. (2017, section 5.2): as many query images as support images, and every class
-        turned by a random multiple of 90 degrees. Any other: nothing is set.
+        turned by a random multiple of 90 degrees. `DRAWERS`: as Lake's runs (Lake et al., 2015), classes of one
+        alphabet, one query image of each, all by the same person, and the support images by another one. Any other:
+        nothing is set.
     n_way, k_spt : int
         Classes of a task, and support images of each.
 
     Returns
     -------
     dict
-        `k_qry` and `rotate`, or nothing.
+        `k_qry` and `rotate`, and of `DRAWERS` two more, or nothing.
     """
+    if protocol == DRAWERS:
+        return {"k_qry": 1, "rotate": False, "within_alphabet": 1.0, "same_drawer": True}
     if protocol == STRICT:
         return {"k_qry": QUERY_IMAGES_IF_LARGE if n_way * k_spt >= LARGE else QUERY_IMAGES, "rotate": False}
     return {"k_qry": k_spt, "rotate": True} if protocol == PAPER else {}

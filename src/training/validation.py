@@ -2,6 +2,8 @@
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from mindspore_maml.data.class_images import Classes, counts_of
 from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.meta import Meta
@@ -25,6 +27,8 @@ class ValidationPass:
         The characters.
     options : argparse.Namespace
         Those of the training.
+    alphabets : ndarray of int, [class], optional
+        Each character's, for --within_alphabet.
 
     Attributes
     ----------
@@ -32,13 +36,15 @@ class ValidationPass:
         The highest validation accuracy so far.
     """
 
-    def __init__(self, prefix: str, images: Classes, options: argparse.Namespace):
+    def __init__(self, prefix: str, images: Classes, options: argparse.Namespace,
+                 alphabets: np.ndarray | None = None):
         as_evaluated = {"augment": 0.0, "elastic": 0.0}
         as_evaluated |= protocols.settings(protocols.STRICT, options.n_way, options.k_spt)
         left = int(counts_of(images).min()) - options.k_spt
         as_evaluated["k_qry"] = min(as_evaluated["k_qry"], left)   # all there are, if fewer
         self.prefix, self.options, self.best = prefix, options, 0.0
-        self.episodes = make_episodes(images, argparse.Namespace(**vars(options) | as_evaluated), options.eval_batches)
+        self.episodes = make_episodes(images, argparse.Namespace(**vars(options) | as_evaluated), options.eval_batches,
+                                      alphabets=alphabets)
 
     def is_due(self, epoch: int) -> bool:
         """Whether to measure after this epoch."""
