@@ -1,4 +1,5 @@
 """Softmax cross-entropy with label smoothing, and its first and second derivatives in closed form."""
+import numpy as np
 from mindspore import Tensor, jit_class, ops
 from mindspore import dtype as mstype
 
@@ -39,3 +40,14 @@ class CrossEntropy:
         """How the gradient changes when the logits change by `logits_tangent`; all like the logits."""
         weighted = probability * logits_tangent
         return (weighted - probability * _sum(weighted, -1)) * (scale / probability.shape[-2])
+
+
+def log_probabilities(logits: np.ndarray, count: int = 1) -> np.ndarray:
+    """The mean over an image's views of its log-probabilities: [..., count x image, class] -> [..., image, class].
+
+    Float64; the views are all images as they are, then all images changed, and so on.
+    """
+    logits = logits.astype(np.float64)
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    each = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return np.mean(np.split(each, count, axis=-2), axis=0)

@@ -17,6 +17,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.crossentropy import log_probabilities
 from mindspore_maml.layers.image_rows import Prepared
 from mindspore_maml.layers.network import Network
 from mindspore_maml.layers.spec import PARAMETERS
@@ -347,6 +348,34 @@ class Meta(nn.Cell):
         graph, weights = query.passes.query_evaluation, self.query_weights(weights, number)
         losses, accuracies, predictions = zip(*(graph(*weights, *part) for part in query.parts))
         return _mean_of(losses), _all_of(accuracies), _all_of(predictions)
+
+    def evaluate_views(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array,
+                       steps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Take inner steps, then judge each query image by several views of it, in the mean log-probability.
+
+        Parameters
+        ----------
+        x_qry : ndarray of float32, [task, view x image, imgc, imgsz, imgsz]
+            As `views_of` makes it; as many views as there are more images than labels `y_qry` [task, image].
+
+        Yields
+        ------
+        loss, accuracies, predictions : Tensor
+            As `evaluate` returns them, once.
+        """
+        images, views = y_qry.shape[1], x_qry.shape[1] // y_qry.shape[1]
+        weights, parts = self.adapt(x_spt, y_spt, steps), views // self._views_at_once(views, images, x_spt)
+        logits = [self.predict(weights, part, x_spt).asnumpy() for part in np.split(_array(x_qry), parts, axis=1)]
+        found = log_probabilities(np.concatenate(logits, axis=1), views)          # [task, image, class]
+        labels, predictions = _array(y_qry), found.argmax(axis=-1).astype(np.int32)
+        loss = -np.take_along_axis(found, labels[..., None], axis=-1).mean()
+        accuracies = (predictions == labels).mean(axis=-1).astype(np.float32)
+        yield Tensor(np.float32(loss)), Tensor(accuracies), Tensor(predictions)
+
+    def _views_at_once(self, views, images, x_spt):
+        """How many of the views of so many images make one query pass: each goes through the support images too."""
+        room = self.in_front(x_spt)   # 0 where the statistics are those of one view's query images
+        return max(count for count in range(1, views + 1) if views % count == 0 and count * images <= max(images, room))
 
     def copies(self, passes: Passes) -> tuple:
         """Every task's copy of the initial weights, each [task, in, out]."""

@@ -177,7 +177,7 @@ OPTIONS = (
            stored=True, fixed=True),
     Option("n_train_classes", 0, "characters to train on, the others test; 0: 1200, or that proportion", int,
            (TRAIN, EVAL), low=0, stored=True, fixed=True),
-    Option("split", "sorted", "which characters train: the first ones; a seeded random choice; or those of Omniglot's 30 "
+    Option("split", "sorted", "which characters train: the first ones; a seeded random choice; those of Omniglot's 30 "
            "background alphabets, as Lake's challenge demands", programs=(TRAIN, EVAL),
            choices=("sorted", "shuffled", "background"), stored=True, fixed=True),
     Option("split_seed", 0, "seed of the shuffled split", int, (TRAIN, EVAL), low=0, high=SEED_HIGH, stored=True,
@@ -193,14 +193,18 @@ OPTIONS = (
            "none", float, (TRAIN,), low=0, high=10),
     Option("elastic", 0.0, "strength of small smooth bends of every training image, beside --augment; 0: none", float,
            (TRAIN,), low=0, high=10),
-    Option("within_alphabet", 0.0, "how probable it is that a task's classes are of one alphabet, filled up from others "
-           "where it has too few", float, (TRAIN, EVAL), low=0, high=1),
+    Option("within_alphabet", 0.0, "how probable it is that a task's classes are of one alphabet, filled up from "
+           "others where it has too few", float, (TRAIN, EVAL), low=0, high=1),
     Option("same_drawer", False, "the support images of a task are by the same people for every class, and so are its "
            "query images", bool, (EVAL,)),
     Option("protocol", "none", "sets k_qry and rotate; strict: 15 query images a class (5 at 20-way 5-shot), not "
            "rotated; paper: as many as support images, rotated; drawers: one query image a class, not rotated, of one "
            "alphabet, --same_drawer, as in Lake's runs", programs=(EVAL,),
            choices=("none", "strict", "paper", "drawers")),
+    Option("views", 1, "views of each image, the image itself and changed copies: the support set's are learned, the "
+           "answers to a query image's averaged", int, (EVAL,), low=1, high=1000),
+    Option("view_strength", 1.0, "strength of the changes of --views, as --augment has it", float, (EVAL,), low=0,
+           high=10),
     # Inner loop
     Option("update_step", 1, "inner steps on the support set, in training", int, low=0, high=1000, stored=True),
     Option("update_step_test", 3, "inner steps on the support set, in evaluation", int, RUNNING, low=0,
@@ -220,7 +224,7 @@ OPTIONS = (
            programs=(TRAIN,), choices=("first", "second")),
     Option("first_order_epochs", 0, "epochs of first order before those of second order", int, (TRAIN, BENCH), low=0),
     Option("algorithm", "maml", "maml; maml++: rates and shifts of the betas learned for each inner step; meta-sgd: a "
-           "rate learned for every weight; reptile: no query set in training; classifier: an ordinary classifier of all "
+           "rate learned for every weight; reptile: no query set in training; classifier: an ordinary one of all "
            "training characters, for --pretrained",
            choices=("maml", "maml++", "meta-sgd", "reptile", "classifier"),
            also=(r"[\w.]{1,200}:\w{1,100}", "module:Class, one of your own"), stored=True, fixed=True),
@@ -274,10 +278,13 @@ OPTIONS = (
     Option("eval_every", 0, "epochs between test passes; what they show on test characters is reported, and nothing is "
            "ever chosen by it; 0: none", int, (TRAIN,), low=0),
     Option("eval_batches", 10, "batches of tasks in a test pass, the same ones each time", int, (TRAIN,), low=1),
-    Option("val_classes", 0, "training characters held out, for the passes of eval_every to be on these instead; the "
-           "best epoch on them is kept as maml-best.ckpt", int, (TRAIN,), low=0, fixed=True),
+    Option("val_classes", 0, "training characters held out, for the passes of eval_every to be on these instead, the "
+           "best epoch on them kept as maml-best.ckpt; evaluation is on so many instead of test characters", int,
+           (TRAIN, EVAL), low=0, fixed=True),
     Option("profile", False, "first write the kernel table of one step to kernels.csv in output_dir", bool, (TRAIN,)),
     Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
+    Option("runs", "", "Lake's one-shot runs to answer in place of test tasks: all_runs.zip, or a folder of them",
+           programs=(EVAL,)),
     Option("out", "accuracies.png", "file for the picture; its suffix says in which format", programs=(PLOT,)),
     Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH, PREDICT)),
     Option("file_format", REQUIRED, "format of the exported network", programs=(EXPORT,), choices=("MINDIR", "ONNX")),

@@ -84,7 +84,7 @@ def unpack(archives: list[Path], folder: Path) -> None:
     try:
         with filling(folder) as temporary:
             for archive in archives:
-                _unpack_one(archive, temporary)
+                unpack_one(archive, temporary)
             for top in TOP_FOLDERS:
                 if not (temporary / top).is_dir():
                     raise InputError(f"{', '.join(map(str, archives))}: no folder {top} in it; expected archives with "
@@ -94,7 +94,14 @@ def unpack(archives: list[Path], folder: Path) -> None:
                          f"write to, and room on the disk") from error
 
 
-def _unpack_one(archive, folder):
+def unpack_one(archive: Path, folder: Path) -> None:
+    """Unpack one archive into an empty folder.
+
+    Raises
+    ------
+    InputError
+        Where it is damaged, holds too much or a link, or an entry would land outside.
+    """
     try:
         with open_regular(archive) as file, zipfile.ZipFile(file) as content:
             entries = content.infolist()

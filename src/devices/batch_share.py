@@ -48,7 +48,7 @@ class Call:
     Attributes
     ----------
     method : str
-        "meta_gradient" or "evaluate_each_step".
+        "meta_gradient", "evaluate_each_step" or "evaluate_views".
     arguments : tuple of int
         Those that follow the batch.
     """
@@ -71,8 +71,8 @@ def contribution(meta: nn.Cell, call: Call, batch: Sequence[np.ndarray], share: 
     Returns
     -------
     list of ndarray
-        Summed over all shares they are the batch's loss, accuracy and gradients, or, for `evaluate_each_step`, the
-        loss, accuracies and predictions of each inner step. A mean over tasks counts by the size of the share; what is
+        Summed over all shares they are the batch's loss, accuracy and gradients, or, for the other methods, the loss,
+        accuracies and predictions of each inner step. A mean over tasks counts by the size of the share; what is
         of one task stands in its place among zeros.
     """
     results = getattr(meta, call.method)(*batch, *call.arguments)
@@ -121,7 +121,15 @@ class Shared(ABC):
     def evaluate_each_step(self, *batch_and_steps: Any, first: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """As `Meta.evaluate_each_step`; all inner steps are done when the first one's results come."""
         *batch, steps = batch_and_steps
-        values = self._of_all(Call("evaluate_each_step", (steps, first)), batch)
+        yield from self._judged(Call("evaluate_each_step", (steps, first)), batch)
+
+    def evaluate_views(self, *batch_and_steps: Any) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """As `Meta.evaluate_views`."""
+        *batch, steps = batch_and_steps
+        yield from self._judged(Call("evaluate_views", (steps,)), batch)
+
+    def _judged(self, call, batch):
+        values = self._of_all(call, batch)
         yield from zip(values[::3], values[1::3], values[2::3])
 
     def _of_all(self, call, batch):
@@ -134,7 +142,8 @@ class Alone(Shared):
 
     def __init__(self, meta: nn.Cell):
         super().__init__(meta)
-        vars(self).update({name: getattr(meta, name) for name in ("meta_gradient", "evaluate", "evaluate_each_step")})
+        vars(self).update({name: getattr(meta, name) for name in ("meta_gradient", "evaluate", "evaluate_each_step",
+                                                                "evaluate_views")})
 
     def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
         """As `contribution`."""

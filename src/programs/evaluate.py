@@ -6,21 +6,39 @@ from the checkpoint; flags given by hand win.
 import contextlib
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from tqdm import tqdm
 
 from mindspore_maml.cli.atomic_files import refuse_unwritable, write_json
 from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL
 from mindspore_maml.cli.screen import bare
+from mindspore_maml.data.lake_runs import Runs, read_runs
+from mindspore_maml.data.views import labels_of_views, views_of
 from mindspore_maml.devices import cluster, device
+from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.devices.shares import share_out
+from mindspore_maml.OmniglotIter import Batch, to_values
 from mindspore_maml.training import protocols
 from mindspore_maml.training.agreement import check_same_on_all_ranks
-from mindspore_maml.training.evaluation import bracketed, by_step, evaluate_batch, summarize, summary_line
+from mindspore_maml.training.checkpoint import Checkpoint
+from mindspore_maml.training.evaluation import (
+    bracketed,
+    by_step,
+    evaluate_batch,
+    evaluate_views,
+    runs_line,
+    summarize,
+    summarize_runs,
+    summary_line,
+)
 from mindspore_maml.training.from_options import load_trained, load_with_alphabets, make_episodes
 from mindspore_maml.training.run_log import step_lines
+
+VIEWS = 1   # beside the seed and the batch's number, so that the views' draws are none of the episodes'
 
 
 def main() -> int:
@@ -38,23 +56,73 @@ def main() -> int:
 
 def evaluate(options: Namespace, workers: int = 1) -> dict:
     """Fine-tune on every test task, in `workers` processes, and print the accuracies; returns all results."""
+    if options.views > 1 and options.per_step:
+        raise InputError(f"--per_step with --views {options.views}; expected one of the two")
+    if options.runs:
+        return evaluate_runs(options, workers)
     meta, checkpoint = load_trained(options)
     protocols.apply(options)
     runner = share_out(meta, workers)
     test_images, alphabets = load_with_alphabets(options)
     check_same_on_all_ranks(options, test_images, meta)
     episodes = make_episodes(test_images, options, options.test_batches, alphabets=alphabets)
-    accuracies, losses = [], []
-    for batch in tqdm(episodes, unit="batch", file=bare(sys.stderr), disable=None):   # None: a bar only on a terminal
-        batch_losses, batch_accuracies = evaluate_batch(runner, batch, options.update_step_test, options.per_step)
-        losses.append(batch_losses)
-        accuracies.append(batch_accuracies)
-        tqdm.write(bracketed(batch_accuracies[-1].mean()), file=sys.stdout)
-    losses, accuracies = np.stack(losses), np.stack(accuracies)   # [batch, step], [batch, step, task]
+    losses, accuracies = judged(runner, episodes, options, lambda accuracy: accuracy)   # [batch, step, (task)]
     results = summarize(accuracies[:, -1], losses[:, -1], options)
     if options.per_step:
         results |= by_step(losses, accuracies)
         print("\n".join(step_lines("Test", results)))
     print(bracketed(results["mean"]))
     print(summary_line(results), flush=True)
-    return results | {"ckpt": str(checkpoint.path), "epoch": checkpoint.epoch, "run": checkpoint.run}
+    return results | origin_of(checkpoint)
+
+
+def evaluate_runs(options: Namespace, workers: int) -> dict:
+    """Answer the questions of Lake's runs, and print each run's error and their mean; returns all results."""
+    runs = read_runs(options.runs)
+    options.n_way, options.k_spt, options.task_num = runs.n_way, 1, 1
+    options.given |= {"n_way", "k_spt", "task_num"}
+    meta, checkpoint = load_trained(options)
+    batches = batches_of(runs, options)
+    losses, accuracies = judged(share_out(meta, workers), batches, options, lambda accuracy: 1 - accuracy)
+    results = summarize_runs(runs.names, accuracies[:, -1, 0], losses[:, -1], options)
+    print(bracketed(results["error"]))
+    print(runs_line(results), flush=True)
+    return results | origin_of(checkpoint)
+
+
+def batches_of(runs: Runs, options: Namespace) -> list[Batch]:
+    """Each run as a batch of one task, as `OmniglotIter` yields them."""
+    x_spt, x_qry = (to_values(images, options.ink, options.paper)
+                    for images in runs.images(options.imgsz, options.imgc))
+    y_spt = np.arange(runs.n_way, dtype=np.int32)[None]   # [task, image]
+    return [(x_spt[i:i + 1], y_spt, x_qry[i:i + 1], runs.answers[i:i + 1]) for i in range(len(runs.names))]
+
+
+def judged(runner: Shared, batches: Iterable[Batch], options: Namespace,
+           shown: Callable[[float], float]) -> tuple[np.ndarray, np.ndarray]:
+    """Losses [batch, step] and accuracies [batch, step, task]; prints what is `shown` of each batch's accuracy."""
+    accuracies, losses = [], []
+    # None: a bar only on a terminal
+    for number, batch in enumerate(tqdm(batches, unit="batch", file=bare(sys.stderr), disable=None)):
+        if options.views > 1:
+            of_batch = evaluate_views(runner, seen_anew(batch, number, options), options.update_step_test)
+        else:
+            of_batch = evaluate_batch(runner, batch, options.update_step_test, options.per_step)
+        losses.append(of_batch[0])
+        accuracies.append(of_batch[1])
+        tqdm.write(bracketed(shown(accuracies[-1][-1].mean())), file=sys.stdout)
+    return np.stack(losses), np.stack(accuracies)
+
+
+def seen_anew(batch: Batch, number: int, options: Namespace) -> Batch:
+    """A batch with the views of its images, drawn from the seed and the batch's number alone."""
+    rng = np.random.default_rng([options.seed, number, VIEWS])
+    x_spt, y_spt, x_qry, y_qry = batch
+    x_spt, x_qry = (views_of(images, options.views, options.view_strength, rng, options.paper)
+                    for images in (x_spt, x_qry))
+    return x_spt, labels_of_views(y_spt, options.views), x_qry, y_qry
+
+
+def origin_of(checkpoint: Checkpoint) -> dict:
+    """What the results say of the network."""
+    return {"ckpt": str(checkpoint.path), "epoch": checkpoint.epoch, "run": checkpoint.run}

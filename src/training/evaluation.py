@@ -52,7 +52,7 @@ def summarize(accuracies: np.ndarray, losses: Sequence[float] | np.ndarray, opti
     return {"mean": mean, "interval_95": interval, "loss": float(np.mean(losses)), "tasks": int(accuracies.size),
             "n_way": options.n_way, "k_spt": options.k_spt, "k_qry": options.k_qry,
             "rotate": options.rotate, "protocol": options.protocol,
-            "statistics": options.statistics,
+            "statistics": options.statistics, "views": options.views, "view_strength": options.view_strength,
             "update_step_test": options.update_step_test, "update_lr": options.update_lr, "seed": options.seed,
             "batches": [float(accuracy) for accuracy in accuracies.mean(axis=1)]}
 
@@ -62,10 +62,39 @@ def summary_line(results: dict) -> str:
     rotated = ", classes rotated" if results["rotate"] else ""
     statistics = ", statistics of the support images" if results["statistics"] == "support" else ""
     protocol = "" if results["protocol"] == "none" else f", protocol {results['protocol']}"
+    views = views_in_words(results)
     return (f"accuracy {results['mean']:.4f} +- {results['interval_95']:.4f} (95 % interval): "
             f"{results['tasks']} tasks, {results['n_way']}-way {results['k_spt']}-shot, "
             f"{results['k_qry']} query images a class{rotated}, {results['update_step_test']} inner steps"
-            f"{statistics}{protocol}")
+            f"{statistics}{views}{protocol}")
+
+
+def views_in_words(results: dict) -> str:
+    """The end of a line that says by how many views was answered; empty for one."""
+    return f", {results['views']} views of strength {results['view_strength']:g}" if results["views"] > 1 else ""
+
+
+def summarize_runs(names: Sequence[str], accuracies: np.ndarray, losses: np.ndarray, options: Namespace) -> dict:
+    """The results of Lake's runs, in values that JSON keeps; errors are 1 - accuracy.
+
+    Parameters
+    ----------
+    names : sequence of str
+    accuracies, losses : ndarray, [run]
+    options : argparse.Namespace
+    """
+    mean, interval = mean_and_interval(accuracies)
+    return {"error": 1 - mean, "interval_95": interval, "loss": float(np.mean(losses)), "n_way": options.n_way,
+            "statistics": options.statistics, "views": options.views, "view_strength": options.view_strength,
+            "update_step_test": options.update_step_test, "update_lr": options.update_lr, "seed": options.seed,
+            "errors": {name: float(1 - accuracy) for name, accuracy in zip(names, accuracies)}}
+
+
+def runs_line(results: dict) -> str:
+    """One line that says what was measured on Lake's runs, and how."""
+    return (f"error {results['error']:.4f} +- {results['interval_95']:.4f} (95 % interval): {len(results['errors'])} "
+            f"runs, {results['n_way']}-way 1-shot, {results['update_step_test']} inner steps, statistics of the "
+            f"{results['statistics']} images{views_in_words(results)}")
 
 
 def evaluate_batch(meta: Meta | Shared, batch: Batch, steps: int,
@@ -120,3 +149,9 @@ def by_step(losses: Sequence | np.ndarray, accuracies: Sequence | np.ndarray, pr
     """
     return {f"{prefix}accuracies": np.mean(accuracies, axis=(0, 2), dtype=np.float64).tolist(),
             f"{prefix}losses": np.mean(losses, axis=0, dtype=np.float64).tolist()}
+
+
+def evaluate_views(meta: Meta | Shared, batch: Batch, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `evaluate_batch`, of a batch with several views of each image."""
+    loss, accuracies, _ = next(meta.evaluate_views(*batch, steps))
+    return loss.asnumpy()[None], accuracies.asnumpy()[None]

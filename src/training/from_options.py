@@ -51,21 +51,25 @@ def load_alphabets_beside(images: tuple[Classes, Classes], options: Namespace) -
 
 
 def load_to_test(options: Namespace) -> Classes:
-    """The classes to test on: those in the folder `options.classes`, or the data set's characters to test on."""
+    """The classes to test on: those in the folder `options.classes`, or the data set's characters to test on.
+
+    With `options.val_classes` they are the last so many of the characters to train on.
+    """
     return load_with_alphabets(options)[0]
 
 
 def load_with_alphabets(options: Namespace) -> tuple[Classes, np.ndarray | None]:
     """What `load_to_test` returns, and beside it what `load_alphabets_beside` does."""
     if options.classes:
-        if options.within_alphabet:
-            raise InputError("--within_alphabet with --classes, which are of no alphabets; expected one of the two")
+        for name in ("within_alphabet", "val_classes"):
+            if getattr(options, name):
+                raise InputError(f"--{name} with --classes, which are no characters of Omniglot; expected one of the "
+                                 f"two")
         return fit_to(read_to_test(options.classes, options.imgsz, options.imgc), options), None
     if not options.data_path:
         raise InputError(f"--data_path is missing; expected {BY_NAME['data_path'].help}; or --classes with a folder of "
                          f"your own images")
-    images = load_split(options)
-    return images[1], load_alphabets_beside(images, options)[1]
+    return load_for_training(options)[1]
 
 
 def fit_to(images: Classes, options: Namespace) -> Classes:
@@ -107,7 +111,7 @@ def hold_out(images: Classes, options: Namespace) -> tuple[Classes, Classes]:
 
 
 def load_for_training(options: Namespace) -> tuple[tuple, tuple]:
-    """The characters to train on and those that a pass on the way measures, each with its alphabets.
+    """The characters to train on and those that are to be judged, each with its alphabets.
 
     Those are held out of the characters to train on where `options.val_classes` says so, else they are the test ones.
     """
@@ -115,7 +119,7 @@ def load_for_training(options: Namespace) -> tuple[tuple, tuple]:
     alphabets = load_alphabets_beside(images, options)
     train_images, held_out = hold_out(images[0], options)
     if not options.val_classes:
-        return tuple(zip(images, alphabets))
+        return (images[0], alphabets[0]), (images[1], alphabets[1])
     count = len(train_images)
     parts = (None, None) if alphabets[0] is None else (alphabets[0][:count], alphabets[0][count:])
     return (train_images, parts[0]), (held_out, parts[1])
