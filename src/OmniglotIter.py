@@ -161,6 +161,9 @@ class OmniglotIter:
 
     def _classes_within(self, rng):
         """[task, way], of one alphabet where a task is to be so, as far as that has enough."""
+        if self.alphabets is None:
+            raise InputError(f"--within_alphabet {self.within_alphabet:g}: these classes are of no known alphabets; "
+                             f"expected Omniglot's characters")
         chosen = self.alphabets[rng.integers(len(self.counts), size=(self.task_num, 1))]   # [task, 1]
         within = rng.random((self.task_num, 1)) < self.within_alphabet
         draws = rng.random((self.task_num, len(self.counts)))

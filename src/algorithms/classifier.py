@@ -3,8 +3,8 @@
 Features that tell hundreds of classes apart tell new ones apart too (Ye and Chao, 2022, arXiv 2106.16245, start from
 such); and a step costs a forward and a backward pass alone.
 """
+import functools
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import mindspore as ms
 import numpy as np
@@ -41,10 +41,9 @@ class Classifier(Meta):
             own = [parameter for parameter in of_classes.parameters if parameter.name.startswith(head)]
             for parameter in own:
                 parameter.name = PREFIX + parameter.name.removeprefix(head)
-            self.head = ParameterTuple(own)
-            self.trained = SimpleNamespace(specs=of_classes.specs, image_shape=of_classes.image_shape,
-                                           parameters=(*body, *own))
-        self._class_passes: dict[tuple[int, int], Passes] = {}
+            self.trained = ParameterTuple([*body, *own])
+            not_adapted = (False,) * len(self.trained)   # there is no inner loop
+            self.build_for_classes = functools.cache(functools.partial(Passes, of_classes, inner, not_adapted))
 
     def meta_gradient(self, x_spt: np.ndarray, y_spt: np.ndarray, x_qry: np.ndarray, y_qry: np.ndarray,
                       epoch: int = 0) -> tuple[Tensor, Tensor, tuple]:
@@ -54,19 +53,12 @@ class Classifier(Meta):
         gradient of zero.
         """
         tasks, images = x_qry.shape[:2]
-        passes = self._passes_for_classes(tasks, images)
-        weights = ms.mutable(passes.copy_to_tasks(ms.mutable(self.trained.parameters)))
+        passes = self.build_for_classes(tasks, images)
+        weights = ms.mutable(passes.copy_to_tasks(ms.mutable(tuple(self.trained))))
         prepared = changing(passes.prepare(Tensor(x_qry), (self.net.seed, epoch)))
         numbers = Tensor(np.arange(tasks, dtype=np.int32))
         loss, accuracy, gradients = passes.query_gradient(weights, numbers, prepared, Tensor(y_qry))
         totals = passes.sum_over_tasks(ms.mutable(gradients))
-        found = {parameter.name: total for parameter, total in zip(self.trained.parameters, totals)}
+        found = {parameter.name: total for parameter, total in zip(self.trained, totals)}
         return loss, accuracy, tuple(found[parameter.name] if parameter.name in found else ms.ops.zeros_like(parameter)
                                      for parameter in self.trainable_params())
-
-    def _passes_for_classes(self, tasks, images):
-        size = tasks, images
-        if size not in self._class_passes:
-            adapted = (False,) * len(self.trained.parameters)   # there is no inner loop
-            self._class_passes[size] = Passes(self.trained, self.inner, adapted, tasks, images)
-        return self._class_passes[size]

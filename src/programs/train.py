@@ -51,7 +51,7 @@ def main() -> int:
         checkpoint.refuse_lacking(weight_shapes(options, labels))
     meta = make_meta(options, labels)
     if options.pretrained and not checkpoint:
-        begin_with(load(options.pretrained), meta)
+        begin_with(load(options.pretrained, "--pretrained"), meta)
     runner = share_out(meta, workers)
     optimizer = outer_optimizer(meta.trainable_params(), options)
     average = WeightAverage(meta.trainable_params(), options.ema_decay)

@@ -45,6 +45,8 @@ class Checkpoint:
         State of the `OmniglotIter` after that epoch.
     run : str or None
         The id of the run that wrote it; None for a file of another program, or of before runs had one.
+    flag : str
+        By which it was named, for errors to say so.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Checkpoint:
     options: dict = field(default_factory=dict)
     episodes: dict | None = None
     run: str | None = None
+    flag: str = "--ckpt"
 
     def __str__(self) -> str:
         """What is known of it, in words."""
@@ -75,7 +78,7 @@ class Checkpoint:
         left_over = [f"{name} {value.shape}" for name, value in self.tensors.items()
                      if name.startswith(WEIGHT_PREFIX) and name not in parameters and not _is_fixed_gamma(name, value)]
         if left_over:
-            raise InputError(f"--ckpt {self.path}: holds {', '.join(left_over)}, which this network does not have; "
+            raise InputError(f"{self.flag} {self.path}: holds {', '.join(left_over)}, which this network does not have; "
                              f"expected only {_shorten(', '.join(parameters))}, and gammas of 1")
         self._fill(parameters.values(), LARGEST)
 
@@ -89,7 +92,7 @@ class Checkpoint:
         """
         missing = [f"{name} {shape}" for name, shape in shapes.items() if name not in self.tensors]
         if missing:
-            raise InputError(f"--ckpt {self.path}: does not hold {_shorten(', '.join(missing))}, which this network "
+            raise InputError(f"{self.flag} {self.path}: does not hold {_shorten(', '.join(missing))}, which this network "
                              f"needs; it holds {_shorten(', '.join(self.tensors) or 'no weights')}")
         for name, shape in shapes.items():
             self._refuse_other_shape(name, shape)
@@ -117,10 +120,10 @@ class Checkpoint:
         self._refuse_other_shape(name, like.shape)
         wanted = like.asnumpy().dtype
         if (value.dtype.kind == "f") != (wanted.kind == "f"):
-            raise InputError(f"--ckpt {self.path}: {name} is of type {value.dtype}; expected {wanted}")
+            raise InputError(f"{self.flag} {self.path}: {name} is of type {value.dtype}; expected {wanted}")
         reached = np.maximum(float(value.max(initial=0)), -float(value.min(initial=0)))
         if not reached <= largest:   # it may be no number
-            raise InputError(f"--ckpt {self.path}: {name} holds {reached:g}; expected finite numbers"
+            raise InputError(f"{self.flag} {self.path}: {name} holds {reached:g}; expected finite numbers"
                              f"{f' of at most {largest:g}' if largest == LARGEST else ''}")
         return value.astype(wanted, copy=False)
 
@@ -134,7 +137,7 @@ class Checkpoint:
         """
         by_hand = given_by_hand(options)
         wanted = {name: self.options[name] for name in names if name in self.options and name not in by_hand}
-        vars(options).update(check_values(wanted, f"--ckpt {self.path}"))
+        vars(options).update(check_values(wanted, f"{self.flag} {self.path}"))
 
     def _fill(self, parameters, largest):
         """Give each of the parameters its value once all are checked."""
@@ -144,7 +147,7 @@ class Checkpoint:
 
     def _refuse_other_shape(self, name, shape):
         if self.tensors[name].shape != shape:
-            raise InputError(f"--ckpt {self.path}: {name} has shape {self.tensors[name].shape}; expected {shape} (see "
+            raise InputError(f"{self.flag} {self.path}: {name} has shape {self.tensors[name].shape}; expected {shape} (see "
                              f"--n_way and the preset's network)")
 
 
@@ -171,7 +174,7 @@ def numbered(folder: str | Path) -> dict[int, Path]:
     return {int(match[1]): entry for match, entry in found if match}
 
 
-def load(path: str | Path) -> Checkpoint:
+def load(path: str | Path, flag: str = "--ckpt") -> Checkpoint:
     """Read a checkpoint: a file, or the one of the highest epoch in a folder.
 
     Raises
@@ -180,10 +183,10 @@ def load(path: str | Path) -> Checkpoint:
         Where there is none, or it is damaged, or it holds two values for one weight.
     """
     path = find(path)
-    values = checkpoint_file.read(path, f"--ckpt {path}")
+    values = checkpoint_file.read(path, f"{flag} {path}")
     notes = {name: values.pop(name, None) for name in ("epoch", "episodes", "options", "run")}
     tensors = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-    return Checkpoint(path, _named_as_here(tensors, path), **_read_notes(notes, f"--ckpt {path}"))
+    return Checkpoint(path, _named_as_here(tensors, path, flag), flag=flag, **_read_notes(notes, f"{flag} {path}"))
 
 
 def _read_notes(notes, origin):
@@ -238,7 +241,7 @@ def published() -> Path:
     return Path(str(importlib.resources.files("mindspore_maml") / "published"))
 
 
-def find(path: str | Path) -> Path:
+def find(path: str | Path, flag: str = "--ckpt") -> Path:
     """The checkpoint file that `path` means.
 
     Raises
@@ -250,19 +253,19 @@ def find(path: str | Path) -> Path:
     if is_file(path):
         return path
     if not is_folder(path):
-        raise InputError(f"--ckpt {path}: no such file or folder; expected a checkpoint, or a folder of them")
+        raise InputError(f"{flag} {path}: no such file or folder; expected a checkpoint, or a folder of them")
     try:
         epochs = numbered(path)
     except OSError as error:
-        raise InputError(f"--ckpt {path}: this folder is not readable ({error.strerror}); expected checkpoints in "
+        raise InputError(f"{flag} {path}: this folder is not readable ({error.strerror}); expected checkpoints in "
                          f"it") from error
     if not epochs:
-        raise InputError(f"--ckpt {path}: this folder holds no {FILE_NAME.format('<epoch>')}; "
+        raise InputError(f"{flag} {path}: this folder holds no {FILE_NAME.format('<epoch>')}; "
                          f"expected at least one (omniglot_train.py writes them)")
     return epochs[max(epochs)]
 
 
-def _named_as_here(tensors, path):
+def _named_as_here(tensors, path, flag):
     """`tensors` with the weights of other programs under the names this one gives them.
 
     Raises
@@ -279,7 +282,7 @@ def _named_as_here(tensors, path):
         if name != first and not _are_same(tensors[first], value):
             clashes.append(f"{first} and {name}")
     if clashes:
-        raise InputError(f"--ckpt {path}: holds more than one value for the same weight: {', '.join(clashes)}; "
+        raise InputError(f"{flag} {path}: holds more than one value for the same weight: {', '.join(clashes)}; "
                          f"expected one")
     return {here: tensors[name] for here, name in origins.items()}
 
