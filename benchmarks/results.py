@@ -29,10 +29,12 @@ from mindspore_maml.cli.atomic_files import make_folder, write_json
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.presets import as_yaml
 from mindspore_maml.cli.program import run_program
+from mindspore_maml.data.alphabets import OMNIGLOT
+from mindspore_maml.OmniglotIter import OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES
 from mindspore_maml.training import checkpoint, saving
 from mindspore_maml.training.from_options import weight_shapes
 from mindspore_maml.training.head import with_ways
-from mindspore_maml.training.protocols import PAPER, STRICT
+from mindspore_maml.training.protocols import DRAWERS, PAPER, STRICT
 from mindspore_maml.training.run_log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +46,7 @@ WORDS = {STRICT: "strict", PAPER: "papers' protocol"}
 TEST_BATCHES = 63          # of 32 tasks: 2,016
 FIRST_BATCHES = 3          # whose accuracies are kept one by one, for a short evaluation to repeat
 LARGEST_METRICS = 100_000  # bytes
-OF_A_MACHINE = ("data_path", "output_dir", "ckpt", "device_target", "device_id", "workers")
+OF_A_MACHINE = ("data_path", "output_dir", "ckpt", "pretrained", "device_target", "device_id", "workers")
 
 
 def newest(folder: str | Path) -> tuple[Any, int]:
@@ -66,10 +68,20 @@ def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
         print(f"{cell.name} is finished: {own}")
         return
     start = {"ckpt": newest(CHECKPOINTS / cell.after)[0]} if cell.after else {}
+    start |= {"pretrained": body_for(cell, options)} if cell.pretrained and not own else {}
     flags = {"ckpt": own} if own else cell.flags | start | {"overwrite": True}   # where one was killed before it saved
     command = [sys.executable, str(ROOT / "omniglot_train.py"), *as_arguments(flags), "--data_path", options.data_path,
                "--output_dir", str(folder), *more]
     os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)})   # signals reach the training itself
+
+
+def body_for(cell: Cell, options: argparse.Namespace) -> Path:
+    """The last checkpoint of the run that a cell's training takes the network's body from, or the one published."""
+    found = [newest(folder / cell.pretrained) for folder in (options.runs, CHECKPOINTS)]
+    path, done = max(found, key=lambda path_and_epoch: path_and_epoch[1])
+    if done < CELLS[cell.pretrained].flags["epoch"]:
+        raise InputError(f"run {cell.name}: the run {cell.pretrained} is at epoch {done}; expected it finished")
+    return path
 
 
 def keep(cell: Cell, options: argparse.Namespace) -> None:
@@ -194,7 +206,7 @@ def results_table(cells: Iterable[Cell]) -> str:
              "| minutes |", "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for cell in cells:
         path, _ = newest(CHECKPOINTS / cell.name)
-        if path:
+        if path and cell.protocols != (DRAWERS,):   # its table is that of benchmarks/lake.py
             results = _results(path.parent)
             figures = [percent(results[name]) if name in results else "" for name in ("strict", "paper", OWN)]
             epochs, tasks, took = cost(cell)
@@ -279,13 +291,16 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
     other_task = {"n_way", "k_spt"} & cell.judged.keys()
     trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if other_task else ""
     start = f", from the network in checkpoints/{cell.after}" if cell.after else ""
+    start = f", from the body that the run {cell.pretrained} trained" if cell.pretrained else start
+    train = cell.setting("n_train_classes") or \
+        (OMNIGLOT.background_characters if cell.setting("split") == "background" else OMNIGLOT_TRAIN_CLASSES)
     return "\n".join([
         f"# {cell.title}", "",
         f"MAML for MindSpore, preset `{cell.flags['preset']}`, "
         f"{n_way}-way {k_spt}-shot{trained}; batch normalisation takes statistics of the {cell.setting('statistics')} "
         f"images.", "",
-        f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, 1200 characters to train on"
-        f"{held_out}, 423 to test.", "",
+        f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, {train} characters to train on"
+        f"{held_out}, {OMNIGLOT_CLASSES - train} to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
         f"Trained: `python -m benchmarks results run {cell.name} --data_path D`, {trained_for(path)} epochs of "
         f"{cell.setting('task_num')} tasks{start}; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} "

@@ -45,7 +45,10 @@ def test_characters_held_out_are_whole_alphabets(data_path):
         pytest.skip("prepared without folders of images")
     counts = [len(list(alphabet.iterdir())) for top in tops for alphabet in sorted(top.iterdir())]
     starts = {sum(counts[:number]) for number in range(len(counts))}
-    assert {1200 - held_out for cell in CELLS.values() if (held_out := cell.flags.get("val_classes"))} <= starts
+    trained = {"background": sum(counts[:len(list(tops[0].iterdir()))])}
+    assert trained == {"background": 964}
+    assert {trained.get(cell.setting("split"), 1200) - held_out for cell in CELLS.values()
+            if (held_out := cell.flags.get("val_classes"))} <= starts
 
 
 @pytest.mark.skipif("OMNIGLOT_PATH" not in os.environ, reason="real Omniglot only")

@@ -1,0 +1,90 @@
+"""Lake's challenge: the published network on the 20 runs and on tasks like theirs, by one view and by several.
+
+    python -m benchmarks lake --data_path D --runs all_runs.zip    measure once, and write the tables
+
+What was measured is kept beside the network, in lake.json, and is not measured again for the same file: the runs are
+looked at once.
+"""
+import hashlib
+import json
+import tempfile
+from argparse import Namespace
+from pathlib import Path
+
+from benchmarks.pages import write_sections
+from benchmarks.results import CHECKPOINTS, PAGES, ROOT, newest
+from benchmarks.runs import run_to_end
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import REQUIRED, Option
+from mindspore_maml.cli.program import run_program
+
+NETWORK = CHECKPOINTS / "background"
+FIGURES = "lake.json"
+VIEWS = {"views": 8, "view_strength": 0.7}   # chosen on alphabets held out of training (docs/accuracy.md)
+DRAWERS = {"protocol": "drawers", "task_num": 8, "test_batches": 125, "workers": 1}   # 1,000 tasks
+OTHERS = (("people", "4.5 %", "Lake et al., Science 350, 2015, 1332"), ("BPL", "3.3 %", "the same"))
+OPTIONS = (Option("data_path", REQUIRED, "folder with Omniglot"),
+           Option("runs", REQUIRED, "Lake's runs: all_runs.zip, or a folder of them"))
+
+
+def measure(path: Path, options: Namespace) -> dict:
+    """The results of eval.py on the runs and on new tasks, by statistics and number of views."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    kept = path.parent / FIGURES
+    known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    known = known if known.get("sha256") == digest else {"sha256": digest}
+    for statistics in ("support", "query"):
+        for views in ({}, VIEWS):
+            for kind, flags in (("drawers", DRAWERS), ("runs", {"runs": options.runs})):
+                name = f"{kind}, {statistics}, {views.get('views', 1)}"
+                if name not in known:
+                    known[name] = evaluated(flags | views | {"statistics": statistics, "ckpt": path,
+                                                             "data_path": options.data_path})
+                    write_json(kept, known)
+    return known
+
+
+def evaluated(flags: dict) -> dict:
+    """What eval.py finds, without what is of this machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "results.json"
+        run_to_end("eval.py", flags | {"json": out}, shown=True)
+        results = json.loads(out.read_text(encoding="utf-8"))
+    return {name: value for name, value in results.items() if name not in ("ckpt", "batches")}
+
+
+def table(known: dict) -> str:
+    """A row for people and BPL, and for the network by each kind of statistics."""
+    several = VIEWS["views"]
+    lines = [f"| who | the 20 runs, 1 view | {several} views | 1,000 new tasks, 1 view | {several} views |",
+             "| --- | --- | --- | --- | --- |",
+             *(f"| {who} ({source}) | {figure} | | | |" for who, figure, source in OTHERS)]
+    for statistics in ("support", "query"):
+        figures = [error(known[f"{kind}, {statistics}, {views}"]) for kind in ("runs", "drawers")
+                   for views in (1, several)]
+        lines.append(f"| [this network](checkpoints/background/README.md), statistics of the {statistics} images | "
+                     f"{' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def error(results: dict) -> str:
+    """`3.2 ± 1.1 %`, of a result on the runs or on new tasks."""
+    value = results["error"] if "error" in results else 1 - results["mean"]
+    return f"{100 * value:.1f} ± {100 * results['interval_95']:.1f} %"
+
+
+def main() -> int:
+    options = parse("lake", __doc__, extra=OPTIONS)
+    path, _ = newest(NETWORK)
+    if not path:
+        raise InputError(f"{NETWORK}: no published network; expected one of `python -m benchmarks results publish`")
+    text = table(measure(path, options))
+    for name in PAGES:
+        write_sections(ROOT / name, {"lake": text.replace("](", f"]({'../' * name.count('/')}")})
+    return 0
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,60 @@
+"""Lake's challenge as it is published: every figure is measured once for a network, and the table says all of them."""
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import lake, results
+from benchmarks.cells import CELLS, Cell
+from mindspore_maml.cli.errors import InputError
+
+OPTIONS = Namespace(data_path="x", runs="y.zip")
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """The flags of every evaluation that is asked for; each finds another figure."""
+    made = []
+
+    def evaluated(flags):
+        made.append(flags)
+        value = 0.01 * len(made)
+        return {"error": value, "interval_95": 0.005} if "runs" in flags else {"mean": 1 - value, "interval_95": 0.005}
+    monkeypatch.setattr(lake, "evaluated", evaluated)
+    (tmp_path / "maml-5_1.ckpt").write_bytes(b"one network")
+    return made
+
+
+def test_nothing_is_measured_twice(calls, tmp_path):
+    path = tmp_path / "maml-5_1.ckpt"
+    known = lake.measure(path, OPTIONS)
+    assert len(calls) == 8
+    assert {(flags["statistics"], flags.get("views", 1), "runs" in flags) for flags in calls} == {
+        (statistics, views, runs) for statistics in ("support", "query") for views in (1, lake.VIEWS["views"])
+        for runs in (False, True)}
+    assert lake.measure(path, OPTIONS) == known
+    assert len(calls) == 8
+    path.write_bytes(b"another network")
+    lake.measure(path, OPTIONS)
+    assert len(calls) == 16
+
+
+def test_the_table_says_every_figure(calls, tmp_path):
+    text = lake.table(lake.measure(tmp_path / "maml-5_1.ckpt", OPTIONS))
+    people, program, support, query = text.splitlines()[2:]
+    assert ("4.5 %" in people, "3.3 %" in program) == (True, True)
+    assert [f"{number}.0 ± 0.5 %" in support for number in range(1, 9)] == [True] * 4 + [False] * 4
+    assert [f"{number}.0 ± 0.5 %" in query for number in range(1, 9)] == [False] * 4 + [True] * 4
+
+
+def test_a_training_takes_the_body_of_a_finished_run(tmp_path):
+    first = Cell("first", "", CELLS["background-classifier"].flags | {"epoch": 5})
+    second = Cell("second", "", CELLS["background"].flags, pretrained="first")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "CELLS", {"first": first, "second": second})
+        folder = tmp_path / "first"
+        folder.mkdir()
+        with pytest.raises(InputError, match="the run first is at epoch 0; expected it finished"):
+            results.body_for(second, Namespace(runs=tmp_path))
+        (folder / "maml-5_1.ckpt").touch()
+        assert results.body_for(second, Namespace(runs=tmp_path)) == Path(folder / "maml-5_1.ckpt")
