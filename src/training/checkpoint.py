@@ -78,8 +78,8 @@ class Checkpoint:
         left_over = [f"{name} {value.shape}" for name, value in self.tensors.items()
                      if name.startswith(WEIGHT_PREFIX) and name not in parameters and not _is_fixed_gamma(name, value)]
         if left_over:
-            raise InputError(f"{self.flag} {self.path}: holds {', '.join(left_over)}, which this network does not have; "
-                             f"expected only {_shorten(', '.join(parameters))}, and gammas of 1")
+            raise InputError(f"{self.flag} {self.path}: holds {', '.join(left_over)}, which this network does not "
+                             f"have; expected only {_shorten(', '.join(parameters))}, and gammas of 1")
         self._fill(parameters.values(), LARGEST)
 
     def refuse_lacking(self, shapes: Mapping[str, tuple]) -> None:
@@ -92,8 +92,8 @@ class Checkpoint:
         """
         missing = [f"{name} {shape}" for name, shape in shapes.items() if name not in self.tensors]
         if missing:
-            raise InputError(f"{self.flag} {self.path}: does not hold {_shorten(', '.join(missing))}, which this network "
-                             f"needs; it holds {_shorten(', '.join(self.tensors) or 'no weights')}")
+            raise InputError(f"{self.flag} {self.path}: does not hold {_shorten(', '.join(missing))}, which this "
+                             f"network needs; it holds {_shorten(', '.join(self.tensors) or 'no weights')}")
         for name, shape in shapes.items():
             self._refuse_other_shape(name, shape)
 
@@ -147,8 +147,8 @@ class Checkpoint:
 
     def _refuse_other_shape(self, name, shape):
         if self.tensors[name].shape != shape:
-            raise InputError(f"{self.flag} {self.path}: {name} has shape {self.tensors[name].shape}; expected {shape} (see "
-                             f"--n_way and the preset's network)")
+            raise InputError(f"{self.flag} {self.path}: {name} has shape {self.tensors[name].shape}; expected {shape} "
+                             f"(see --n_way and the preset's network)")
 
 
 def given_by_hand(options: Namespace) -> set[str]:
@@ -182,7 +182,7 @@ def load(path: str | Path, flag: str = "--ckpt") -> Checkpoint:
     InputError
         Where there is none, or it is damaged, or it holds two values for one weight.
     """
-    path = find(path)
+    path = find(path, flag)
     values = checkpoint_file.read(path, f"{flag} {path}")
     notes = {name: values.pop(name, None) for name in ("epoch", "episodes", "options", "run")}
     tensors = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
