@@ -447,7 +447,7 @@ def _adapted(net, kinds):
     """For every parameter, whether it is one of the adapted `kinds`, or of the head if that is among them."""
     unknown = sorted(set(kinds) - {*PARAMETERS, *net.kinds, HEAD})
     if unknown:
-        raise InputError(f"the inner loop is to adapt {unknown[0]}; expected kinds of parameters: "
+        raise InputError(f"--adapt {unknown[0]}: the network has no such parameters; expected kinds of them: "
                          f"{', '.join(dict.fromkeys([*PARAMETERS, *net.kinds, HEAD]))}")
     layers = [parameter.name.rsplit(".", 1)[0] for parameter in net.parameters]
     return tuple(kind in kinds or (HEAD in kinds and layer == layers[-1]) for layer, kind in zip(layers, net.kinds))

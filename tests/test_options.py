@@ -47,7 +47,7 @@ def test_a_flag_wins_over_the_preset_and_the_preset_over_the_default(tmp_path):
     (["--update_lr", "-1"], "a number from 0 to 1e.38"),
     (["--order", "third"], "one of first, second"),
     (["--imgc", "2"], "one of 1, 3"),
-    (["--adapt", "weight,wieght"], "wieght"),
+    (["--adapt", "weight,we-ight"], "we-ight"),
     (["--lr_milestones", "3,x"], "whole numbers separated by commas"),
     (["--bogus", "1"], "--bogus"),
     (["--epoch"], "--epoch"),
