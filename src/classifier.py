@@ -16,6 +16,7 @@ from PIL import Image
 from mindspore_maml.adapted import Adapted, model_of, options_of_model, read
 from mindspore_maml.cli.command_line import options_of_call
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL
 from mindspore_maml.data.images import Picture, read_images
 from mindspore_maml.data.own_classes import class_folders, pictures_in
@@ -291,6 +292,9 @@ def classifier_for(options: Namespace) -> FewShotClassifier:
     return FewShotClassifier(options.ckpt or None, statistics=getattr(options, "statistics", SUPPORT), **by_hand)
 
 
+_say_once = functools.cache(log.info)   # of a checkpoint, and not again for every size
+
+
 @functools.lru_cache(maxsize=KEPT)
 def _to_learn(path: Path, modified: int, n_way: int, images: int, rate: float | None, statistics: str,
               preset: str | None) -> tuple[Meta, Namespace]:
@@ -299,7 +303,7 @@ def _to_learn(path: Path, modified: int, n_way: int, images: int, rate: float | 
     given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate,
              "statistics": statistics}
     options = options_of_call(EVAL, {name: value for name, value in given.items() if value is not None})
-    meta, _ = load_trained(options)
+    meta, _ = load_trained(options, _say_once)
     return meta, options
 
 

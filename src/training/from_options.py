@@ -1,5 +1,6 @@
 """The parts of a run put together as its options say: characters, episodes, meta-learner."""
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -189,10 +190,10 @@ def inner_loop(options: Namespace) -> InnerLoop:
                      statistics=options.statistics, **training)
 
 
-def load_trained(options: Namespace) -> tuple[Meta, Checkpoint]:
+def load_trained(options: Namespace, say: Callable[[str], None] = log.info) -> tuple[Meta, Checkpoint]:
     """A meta-learner with the weights of `options.ckpt`, for tasks of `options.n_way` classes.
 
-    Completes `options` by what the checkpoint knows of the trained model.
+    Completes `options` by what the checkpoint knows of the trained model, and says which one that is.
 
     Returns
     -------
@@ -208,7 +209,7 @@ def load_trained(options: Namespace) -> tuple[Meta, Checkpoint]:
         raise InputError("--ckpt is missing; expected a checkpoint of omniglot_train.py, or a folder of them")
     checkpoint = load(options.ckpt)
     refuse_other_run(checkpoint, named_folder=Path(options.ckpt).is_dir())
-    log.info(f"checkpoint {checkpoint}")
+    say(f"checkpoint {checkpoint}")
     checkpoint.adopt_options(options, [option.name for option in options_of(EVAL) if option.stored] + ["network"])
     refuse_alike(options.ink, options.paper)
     shapes = weight_shapes(options)
