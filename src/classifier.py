@@ -46,7 +46,8 @@ class FewShotClassifier:
     number of threads may use one classifier or several: they take turns.
 
     Images are a sequence of paths, Pillow images or arrays, mixed as they come, or one array of them (see
-    `mindspore_maml.data.images.read_picture`): of any size, grey or in colour, ink dark or light.
+    `mindspore_maml.data.images.read_picture`): of any size, grey or in colour, ink
+    dark or light.
 
     Parameters
     ----------
@@ -62,6 +63,9 @@ class FewShotClassifier:
         network trained so, where a call has many images of all classes, and of no use for a single one.
     preset : str, optional
         A preset for checkpoints of other programs, which hold weights alone; by default `maml`. What it says wins.
+    pictures : str, optional
+        What images show: "drawings", each fitted to what training drawings look like, or "photographs", taken as they
+        are; by default what the network was trained on.
 
     Attributes
     ----------
@@ -78,8 +82,9 @@ class FewShotClassifier:
     _estimator_type = "classifier"   # for scikit-learn before 1.6, as `__sklearn_tags__` is for later ones
 
     def __init__(self, ckpt: str | Path | None = None, *, steps: int | None = None, rate: float | None = None,
-                 statistics: str = SUPPORT, preset: str | None = None):
+                 statistics: str = SUPPORT, preset: str | None = None, pictures: str | None = None):
         self.ckpt, self.steps, self.rate, self.statistics, self.preset = ckpt, steps, rate, statistics, preset
+        self.pictures = pictures
 
     def fit(self, images: Images, labels: Sequence) -> "FewShotClassifier":
         """Adapt to the images of a support set.
@@ -106,7 +111,7 @@ class FewShotClassifier:
         evened = even(numbers)
         with taking_turns():
             meta, options = self._trained_for(len(classes), len(evened))
-        support = read_images(images, options.imgsz, options.imgc)[0]
+        support = read_images(images, options.imgsz, options.imgc, options.images)[0]
         steps = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
         with taking_turns():
             weights = meta.adapt(image_values(support[evened], options), numbers[evened][None], steps)
@@ -120,9 +125,9 @@ class FewShotClassifier:
         numbers = even(np.repeat(np.arange(n_way, dtype=np.int32), n_images))
         with taking_turns():
             _, options = self._trained_for(n_way, len(numbers))
-        blank = np.zeros((n_way * n_images, options.imgsz, options.imgsz, options.imgc), np.uint8)
-        blank[:, ::2] = 255   # for pixels to differ
-        copy = type(self)(**self.get_params()).fit(blank, list(np.repeat(range(n_way), n_images)))
+        stroke = 255 * np.eye(options.imgsz, dtype=np.uint8)   # anything that can be seen
+        labels = list(np.repeat(range(n_way), n_images))
+        copy = type(self)(**self.get_params()).fit([stroke] * len(labels), labels)
         copy.probabilities(copy.support_[:1])
         return self
 
@@ -144,7 +149,7 @@ class FewShotClassifier:
             Which of the images they are.
         """
         options = self.options()
-        return read_images(as_sequence(images), options.imgsz, options.imgc, skip_damaged)
+        return read_images(as_sequence(images), options.imgsz, options.imgc, options.images, skip_damaged)
 
     def predict_proba(self, images: Images) -> np.ndarray:
         """Probabilities [image, class] (float64), the classes in the order of `classes_`."""
@@ -263,7 +268,8 @@ class FewShotClassifier:
 
     def _trained_for(self, n_way, images):
         path = checkpoint.find(self.ckpt or checkpoint.published())
-        return _to_learn(path, path.stat().st_mtime_ns, n_way, images, self.rate, self.statistics, self.preset)
+        return _to_learn(path, path.stat().st_mtime_ns, n_way, images, self.rate, self.statistics, self.preset,
+                         self.pictures)
 
 
 def learn_from_folder(options: Namespace) -> FewShotClassifier:
@@ -288,7 +294,7 @@ def learn_from_folder(options: Namespace) -> FewShotClassifier:
 def classifier_for(options: Namespace) -> FewShotClassifier:
     """A classifier of the checkpoint that a program's options name, to be fitted."""
     by_hand = {parameter: getattr(options, name) if name in options.given else None for parameter, name in
-               (("steps", "update_step_test"), ("rate", "update_lr"), ("preset", "preset"))}
+               (("steps", "update_step_test"), ("rate", "update_lr"), ("preset", "preset"), ("pictures", "images"))}
     return FewShotClassifier(options.ckpt or None, statistics=getattr(options, "statistics", SUPPORT), **by_hand)
 
 
@@ -297,11 +303,11 @@ _say_once = functools.cache(log.info)   # of a checkpoint, and not again for eve
 
 @functools.lru_cache(maxsize=KEPT)
 def _to_learn(path: Path, modified: int, n_way: int, images: int, rate: float | None, statistics: str,
-              preset: str | None) -> tuple[Meta, Namespace]:
+              preset: str | None, pictures: str | None) -> tuple[Meta, Namespace]:
     """A checkpoint's meta-learner for `n_way` classes, and its options. Kept with its graph for so many images."""
     device.set_up_unless_done()
     given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate,
-             "statistics": statistics}
+             "statistics": statistics, "images": pictures}
     options = options_of_call(EVAL, {name: value for name, value in given.items() if value is not None})
     meta, _ = load_trained(options, _say_once)
     return meta, options

@@ -31,8 +31,9 @@ from mindspore_maml.data import own_classes
 from mindspore_maml.data.alphabets import NOTES, Alphabets, alphabets_in
 from mindspore_maml.data.archives import OFFICIAL, download, unpack
 from mindspore_maml.data.class_images import Classes
+from mindspore_maml.data.folders import own_folders
 from mindspore_maml.data.glyphs import ALPHABET, draw_glyphs
-from mindspore_maml.data.images import read_picture
+from mindspore_maml.data.images import PHOTOGRAPHS, read_picture
 from mindspore_maml.data.origin import fingerprint, state_of
 from mindspore_maml.Omniglot import (
     ARCHIVES,
@@ -157,15 +158,11 @@ def characters_in(source: Source) -> list[list[Path]]:
     """
     result = []
     for top in TOP_FOLDERS:
-        found = [character for alphabet in _folders(source.path / top) for character in _folders(alphabet)]
+        found = [character for alphabet in own_folders(source.path / top) for character in own_folders(alphabet)]
         if not found:
             raise InputError(f"{source.path / top}: holds no <alphabet>/<character> folders; expected some")
         result += found
     return result
-
-
-def _folders(path):
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__")))
 
 
 def read_folders(source: Source, imgsz: int, imgc: int) -> np.ndarray:
@@ -221,7 +218,7 @@ def write(path: Path, images: np.ndarray) -> None:
 
 def summary(source: Source, images: np.ndarray) -> str:
     """What was found, in a line; a second one where the official archives should hold something else."""
-    alphabets = sum(len(_folders(source.path / top)) for top in TOP_FOLDERS)
+    alphabets = sum(len(own_folders(source.path / top)) for top in TOP_FOLDERS)
     counts = (alphabets, len(images), len(images) * images.shape[1])
     lines = ["{} alphabets, {} characters, {:,} images".format(*counts)]
     official = all((source.root / "raw" / name).exists() for name in OFFICIAL) and source.path.name == "processed"
@@ -284,7 +281,12 @@ def take_classes(root: Path, options: Namespace) -> None:
     train, test = (os.path.abspath(folder) if folder else ""  # noqa: PTH100
                    for folder in (options.classes, options.test_classes))
     build_classes(root / own_classes.FILE_NAME,
-                  own_classes.Recipe(train, test, options.val_fraction, options.imgsz, options.imgc))
+                  own_classes.Recipe(train, test, options.val_fraction, options.imgsz, options.imgc, kind_of(options)))
+
+
+def kind_of(options: Namespace) -> str:
+    """What one's own pictures are read as: as --images says; without it those in colour as photographs."""
+    return options.images if "images" in options.given or options.imgc == 1 else PHOTOGRAPHS
 
 
 def build_classes(path: Path, recipe: own_classes.Recipe) -> None:

@@ -408,7 +408,7 @@ PICTURES = [picture_bytes(kind) for kind in ("JPEG", "PNG", "WEBP", "BMP", "TIFF
 @given(st.sampled_from(PICTURES).flatmap(changed_bytes) | st.binary(max_size=60))
 def test_pictures(folder, content):
     (folder / "it.png").write_bytes(content)
-    images, kept = answer(read_images, [folder / "it.png"], 8, 3, True)
+    images, kept = answer(read_images, [folder / "it.png"], 8, 3, "photographs", True)
     assert images.shape == (len(kept), 3, 8, 8)
 
 

@@ -50,7 +50,7 @@ def test_a_fit_that_fails_changes_nothing(trained_path):
 
 
 def test_with_the_statistics_of_the_images_asked_about_it_does(trained_path):
-    images, labels = shapes(2, 2, seed=1)
+    images, labels = shapes(4, 2, seed=1)
     model = FewShotClassifier(trained_path, statistics="query").fit(images, labels)
     assert np.abs(model.predict_proba(images)[:1] - model.predict_proba(images[:1])).max() > 1e-3
 
@@ -81,7 +81,8 @@ def test_cross_validation_and_copies(trained_path, fitted):
     assert scores.shape == (2,)
     assert scores.mean() > 0.7
     copy = clone(FewShotClassifier(trained_path, steps=4, rate=0.1))
-    assert copy.get_params() == {"ckpt": trained_path, "steps": 4, "rate": 0.1, "statistics": "support", "preset": None}
+    assert copy.get_params() == {"ckpt": trained_path, "steps": 4, "rate": 0.1, "statistics": "support", "preset": None,
+                                 "pictures": None}
     assert copy.set_params(steps=7) is copy
     assert copy.steps == 7
 

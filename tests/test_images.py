@@ -6,9 +6,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mindspore_maml.cli.errors import InputError
-from mindspore_maml.data.images import paper_and_ink, read_image, read_images, read_picture
+from mindspore_maml.data.images import read_image, read_images, read_picture
 
-SUFFIXES = ("jpg", "png", "webp", "bmp", "tiff")
+SUFFIXES = ("jpg", "png", "webp", "bmp", "tiff", "gif")
 ORIENTATION, TURNED_RIGHT = 274, 6   # of EXIF: to be turned by 90 degrees clockwise
 
 
@@ -35,7 +35,7 @@ def test_every_format_reads_alike(tmp_path, expected, suffix, mode):
     for imgc in (1, 3):
         image = read_image(tmp_path / f"it.{suffix}", 28, imgc)
         assert (image.shape, image.dtype) == ((imgc, 28, 28), np.uint8)
-        np.testing.assert_allclose(image, np.broadcast_to(expected, image.shape), atol=25)   # JPEG loses some
+        assert correlation(image, np.broadcast_to(expected, image.shape)) > 0.98   # JPEG loses some
 
 
 def sixteen_bits():
@@ -44,6 +44,20 @@ def sixteen_bits():
 
 def floats():
     return Image.fromarray(np.asarray(cross()).astype(np.float32) / 255)
+
+
+def twelve_bits():
+    """As some scanners have it: 12 bits of 16, ink of a tenth."""
+    return Image.fromarray((4095 - 16 * (np.asarray(cross()) < 128) * 26).astype(np.uint16))
+
+
+def few_levels():
+    """8 bits of 16."""
+    return Image.fromarray(np.asarray(cross()).astype(np.uint16))
+
+
+def mask():
+    return Image.fromarray((np.asarray(cross()) < 128).astype(np.uint8))
 
 
 def transparent(ink, mode="RGBA"):
@@ -56,7 +70,7 @@ def transparent(ink, mode="RGBA"):
 @pytest.mark.parametrize("picture", [
     cross(mode="1"), cross(mode="P"), cross(mode="CMYK"), cross(mode="LA"), sixteen_bits(), floats(),
     cross(mode="I"), cross(ink=255, paper=0), transparent(0), transparent(255), transparent(0, "LA"),
-    transparent(0, "PA")], ids=lambda picture: picture.mode)
+    transparent(0, "PA"), twelve_bits(), few_levels(), mask()], ids=lambda picture: picture.mode)
 def test_every_mode_and_both_papers_read_alike(expected, picture):
     assert correlation(read_image(picture, 28, 1), expected) > 0.98
 
@@ -76,54 +90,32 @@ def test_pictures_are_turned_as_their_exif_data_say(tmp_path, expected):
 
 
 @pytest.mark.parametrize("paper", [255, 200, 0])
-def test_the_aspect_is_kept_and_the_rest_is_paper(paper):
+def test_the_aspect_is_kept(paper):
     wide = Image.new("L", (120, 40), paper)
     ImageDraw.Draw(wide).ellipse((50, 10, 70, 30), fill=255 - paper if paper != 200 else 20)   # a circle
-    image = read_image(wide, 24, 1)[0].astype(int)
-    assert np.ptp(image[:7]) == np.ptp(image[-7:]) == 0   # a third of the height at the top, and at the bottom
-    rows, columns = (np.ptp(np.nonzero((image > image.mean()).any(axis=axis))[0]) for axis in (0, 1))
-    assert abs(rows - columns) <= 1   # still a circle
+    for kind in ("drawings", "photographs"):
+        image = read_image(wide, 24, 1, kind)[0].astype(int)
+        image = np.abs(image - image[0, 0])
+        rows, columns = (np.ptp(np.nonzero((image > image.mean()).any(axis=axis))[0]) for axis in (0, 1))
+        assert abs(rows - columns) <= 1, kind   # still a circle
 
 
-def test_photographs_keep_their_brightness():
+def test_photographs_stay_as_they_are():
     light = np.linspace(0, 190, 40, dtype=np.uint8)[:, None]   # from left to right
     photo = np.random.default_rng(0).integers(0, 60, (40, 40, 3), np.uint8) + light
-    for pixels in (photo, np.clip(photo.astype(int) + 60, 0, 255).astype(np.uint8)):
-        assert paper_and_ink(read_image(pixels, 28, 3)) is None
-        assert correlation(read_image(pixels, 40, 3), pixels.transpose(2, 0, 1)) > 0.99
+    plain = np.asarray(cross((40, 40), mode="RGB"))
+    for pixels in (photo, np.clip(photo.astype(int) + 60, 0, 255).astype(np.uint8), plain):
+        np.testing.assert_array_equal(read_image(pixels, 40, 3, "photographs"), pixels.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize(("paper", "ink"), [
-    (255, 0), (255, 190), (180, 60), (130, 0), (130, 60), (130, 190), (130, 255), (120, 60), (120, 190), (70, 0),
-    (70, 255), (0, 60), (0, 255)])
-def test_ink_is_high_and_paper_0_whatever_the_paper(expected, paper, ink):
-    image = read_image(cross(ink=ink, paper=paper), 28, 1)
-    assert np.median(image) == 0
-    assert correlation(image, expected) > 0.98
-    level = (paper - ink) / paper if ink < paper else (ink - paper) / (255 - paper)
-    assert np.median(image[image > image.max() / 2]) == pytest.approx(255 * level, abs=2)
-
-
-def test_paper_may_be_unevenly_lit_and_ink_have_both_sides(expected):
-    light = np.linspace(-20, 20, 60)[:, None] + np.random.default_rng(0).normal(0, 4, (60, 60))
-    for paper, ink in ((150, 60), (110, 220)):   # a pencil in the dark, chalk on a board
-        pixels = np.asarray(cross(ink=ink, paper=paper)) + light
-        pixels[40:44, 40:44] = 255 - ink   # a little of the other kind decides nothing
-        image = read_image(pixels.clip(0, 255).astype(np.uint8), 28, 1)
-        assert correlation(image, expected) > 0.9
-
-
-def test_drawings_in_colour_keep_their_colours_or_become_negatives():
-    light, dark = (Image.new("RGB", (40, 40), colour) for colour in ((150, 140, 130), (40, 30, 20)))
-    for picture, negative in ((light, True), (dark, False)):
-        picture.paste((90, 20, 30) if negative else (250, 40, 60), (10, 10, 20, 30))
-        pixels = np.asarray(picture).transpose(2, 0, 1)
-        np.testing.assert_array_equal(read_image(picture, 40, 3), 255 - pixels if negative else pixels)
+def test_drawings_are_grey_in_every_channel(expected):
+    image = read_image(cross(mode="RGB"), 28, 3)
+    assert all(np.array_equal(channel, expected[0]) for channel in image)
 
 
 def test_large_photographs_are_read_at_a_lower_resolution(tmp_path, expected):
     cross((4000, 4000)).save(tmp_path / "large.jpg")
-    assert max(read_picture(tmp_path / "large.jpg", side=28).size) == 500   # an eighth, JPEG's least
+    assert max(read_picture(tmp_path / "large.jpg", least=320).size) == 500   # an eighth, JPEG's least
     assert correlation(read_image(tmp_path / "large.jpg", 28, 1), expected) > 0.95
 
 
@@ -142,14 +134,14 @@ def save_bomb(path):
 
 BAD = {
     "eps": (save_eps, "expected an image: JPEG, PNG"),
-    "gif": (lambda path: cross().save(path, "GIF"), "expected an image"),
     "text": (lambda path: path.write_text("no image"), "expected an image"),
     "nothing": (lambda path: path.write_bytes(b""), "expected an image"),
     "cut": (save_cut, "expected an image"),
-    "bomb": (save_bomb, "100000000 pixels"),
+    "bomb": (save_bomb, "10000 x 10000 pixels"),
+    "long": (lambda path: Image.new("1", (20, 2100)).save(path), "20 x 2100 pixels; expected .* 100 times as long"),
     "pipe": (os.mkfifo, "a pipe, not a regular file"),
     "folder": (lambda path: path.mkdir(), "a folder, not a regular file"),
-    "blank": (lambda path: Image.new("L", (30, 30), 200).save(path), "single colour"),
+    "blank": (lambda path: Image.new("L", (30, 30), 200).save(path), "nothing stands out from the paper"),
 }
 
 

@@ -175,6 +175,10 @@ OPTIONS = (
            stored=True, fixed=True),
     Option("imgc", 1, "channels of an image: 1 grey, 3 colour", int, (TRAIN, EVAL, DATA, BENCH), choices=(1, 3),
            stored=True, fixed=True),
+    Option("images", "drawings", "what one's own pictures show: drawings, each fitted to what training drawings look "
+           "like; photographs, taken as they are. By default what the network was trained on; of new data in colour, "
+           "photographs", programs=(TRAIN, EVAL, PREDICT, EXPORT, DEMO, DATA), choices=("drawings", "photographs"),
+           stored=True),
     Option("n_train_classes", 0, "characters to train on, the others test; 0: 1200, or that proportion", int,
            (TRAIN, EVAL), low=0, stored=True, fixed=True),
     Option("split", "sorted", "which characters train: the first ones; a seeded random choice; those of Omniglot's 30 "

@@ -17,6 +17,8 @@ class ClassImages:
         The name of each class.
     n_train : int
         How many of the classes, the first ones, are to train on; the others test.
+    kind : str
+        What the images are of: drawings or photographs (`src/data/images.py`).
 
     Attributes
     ----------
@@ -25,8 +27,8 @@ class ClassImages:
     """
 
     def __init__(self, images: np.ndarray, counts: Sequence[int] | np.ndarray, names: Sequence[str], n_train: int,
-                 first: np.ndarray | None = None):
-        self.images, self.names, self.n_train = images, tuple(names), n_train
+                 first: np.ndarray | None = None, kind: str = "drawings"):
+        self.images, self.names, self.n_train, self.kind = images, tuple(names), n_train, kind
         self.counts = np.asarray(counts, np.int64)
         self.first = np.cumsum(self.counts) - self.counts if first is None else first
 
@@ -36,7 +38,7 @@ class ClassImages:
     def __getitem__(self, index: slice | np.ndarray) -> "ClassImages":
         classes = np.arange(len(self))[index]
         return ClassImages(self.images, self.counts[classes], [self.names[number] for number in classes],
-                           int((classes < self.n_train).sum()), self.first[classes])
+                           int((classes < self.n_train).sum()), self.first[classes], self.kind)
 
 
 Classes = np.ndarray | ClassImages   # classes of images: [class, drawing, imgc, imgsz, imgsz], or uneven ones

@@ -1,35 +1,49 @@
-"""Pictures as anyone has them, made the small images a network takes: upright, on paper, square, with ink high."""
+"""Pictures as anyone has them, made the small images a network takes: drawings fitted, photographs as they are."""
 import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from mindspore_maml.cli.errors import InputError, shown
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.reading import open_regular
+from mindspore_maml.data.drawings import LARGEST, NoInkError, fit_drawing
 
 Picture = str | Path | Image.Image | np.ndarray   # a file, or what was read from one
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")   # no others: Pillow starts Ghostscript for some
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+DRAWINGS, PHOTOGRAPHS = "drawings", "photographs"   # what pictures show, and so how they are read
+# No others: Pillow starts Ghostscript for some. AVIF: where Pillow was built with it
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", *(("AVIF",) if features.check("avif") else ()))
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", "")
 MIDDLE_GREY = 127.5
 WHITE = 192   # drawings lighter than this, on nothing at all, are put on black paper
 ENOUGH = 4   # times the wanted side: what is larger is made smaller first, by whole numbers, which is quick
-# A picture has paper where it is mostly of one brightness, around its edge above all; photographs seldom are.
-NEAR = 48          # levels of 255 that count as one brightness
-PAPER_AT_EDGE = 0.75   # of the edge's pixels, at least
-PAPER_IN_ALL = 0.5     # of all pixels, at least
+# For a picture to take less than a gigabyte; a JPEG is decoded at an eighth of its size, a phone's has 108 million
+MOST_PIXELS, MOST_OF_JPEG = 50_000_000, 120_000_000
+LONGEST_SIDE, LONGEST_SHAPE = 65_500, 100   # pixels, and times the shorter side
+
+
+class BlankError(InputError):
+    """A picture that can be read shows nothing."""
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file's name says that it is a picture in one of the `FORMATS`, and not a hidden one."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    """Whether a file may be a picture in one of the `FORMATS`: by its name, or without a suffix by how it begins."""
+    if path.name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+        return False
+    if path.suffix:
+        return True
+    try:
+        with open_regular(path) as file, Image.open(file, formats=FORMATS):
+            return True
+    except Exception:   # Pillow's decoders raise nearly every kind on another file
+        return False
 
 
-def read_picture(source: Picture, side: int | None = None) -> Image.Image:
+def read_picture(source: Picture, least: int | None = None) -> Image.Image:
     """A picture as a Pillow image of mode L or RGB: turned as its EXIF data say, transparent parts on paper.
 
     The first frame counts where a file has several.
@@ -38,32 +52,33 @@ def read_picture(source: Picture, side: int | None = None) -> Image.Image:
     ----------
     source : str, Path, Image or ndarray
         A file, or what was read from one: arrays are [height, width] or [height, width, 1, 3 or 4], uint8 from 0 to
-        255 or float from 0 to 1.
-    side : int, optional
-        The pixels a side that are wanted in the end; much larger files are read at a lower resolution.
+        255, float from 0 to 1, or bool.
+    least : int, optional
+        The pixels of the longer side that are enough; what has twice as many is read at a lower resolution.
 
     Raises
     ------
     InputError
-        Where it cannot be read, is in none of the `FORMATS`, or has more pixels than Pillow takes for harmless.
+        Where it cannot be read, is in none of the `FORMATS`, or is larger than `MOST_PIXELS` and the like say.
     """
     if isinstance(source, (str, os.PathLike)):
-        return _read_file(Path(source), side)
+        return _read_file(Path(source), least)
     if isinstance(source, Image.Image):
-        return _plain(source, side)
-    return _plain(_from_array(np.asarray(source)), side)
+        return _plain(source, least)
+    return _plain(_from_array(np.asarray(source)), least)
 
 
-def _read_file(path, side):
+def _read_file(path, least):
     try:
         with warnings.catch_warnings(), open_regular(path) as file:
-            warnings.simplefilter("error", Image.DecompressionBombWarning)   # too large: refused, not shown
-            warnings.filterwarnings("ignore", category=UserWarning)          # of odd EXIF data
+            warnings.simplefilter("ignore")   # of odd EXIF data, and of sizes, which are looked at here
             with Image.open(file, formats=FORMATS) as image:
-                if side:
-                    image.draft(None, (ENOUGH * side, ENOUGH * side))   # JPEG alone; no smaller than this
+                _refuse_large(image, path)
+                if least:
+                    enough = min(1, least / max(image.size))
+                    image.draft(None, (int(image.width * enough), int(image.height * enough)))   # JPEG alone
                 image.load()
-                return _plain(_upright(image), side)
+                return _plain(_upright(image), least)
     except InputError:
         raise
     except Exception as error:   # Pillow's decoders raise nearly every kind on a damaged file
@@ -71,6 +86,15 @@ def _read_file(path, side):
         if isinstance(error, UnidentifiedImageError):   # it names an object of Python's
             reason = "damaged, or of another kind"
         raise InputError(f"{path}: not readable ({reason}); expected an image: {', '.join(FORMATS)}") from error
+
+
+def _refuse_large(image, path):
+    """Refuse, before it is decoded, what would take too much memory."""
+    most = MOST_OF_JPEG if image.format in ("JPEG", "MPO") else MOST_PIXELS
+    shorter, longer = sorted(image.size)
+    if shorter * longer > most or longer > min(LONGEST_SIDE, LONGEST_SHAPE * shorter):
+        raise InputError(f"{path}: {image.width} x {image.height} pixels; expected at most {most:,}, a side of at most "
+                         f"{LONGEST_SIDE:,}, and none {LONGEST_SHAPE} times as long as the other")
 
 
 def _upright(image):
@@ -85,30 +109,40 @@ def _from_array(array):
     if not kinds or array.size == 0:
         raise InputError(f"an array of shape {array.shape} is no image; expected (height, width), or (height, width, "
                          f"channels) with 1, 3 or 4 of them")
+    if array.dtype == bool:
+        return Image.fromarray(array if array.ndim == 2 else array[:, :, 0])
     if np.issubdtype(array.dtype, np.floating):
         if not (array.min() >= 0 and array.max() <= 1):   # also where one is not a number
             raise InputError("an image of floats has numbers outside 0 to 1")
         array = np.rint(array * 255).astype(np.uint8)
     if array.dtype != np.uint8:
-        raise InputError(f"an image of numbers of type {array.dtype}; expected uint8 (0 to 255) or float (0 to 1)")
+        raise InputError(f"an image of numbers of type {array.dtype}; expected uint8 (0 to 255), float (0 to 1) or "
+                         f"bool")
     return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
 
 
-def _plain(image, side):
-    """Mode L or RGB, without what Pillow's own conversions drop: transparency, and more than 8 bits a pixel."""
+def _plain(image, least):
+    """Mode L or RGB, without what Pillow's own conversions drop: transparency, and other than 8 bits a pixel."""
     if image.has_transparency_data:
-        return _on_paper(_reduced(image.convert("RGBA"), side))
+        return _on_paper(_reduced(image.convert("RGBA"), least))
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+        image = image.convert("I")
     if image.mode in ("I", "F"):   # of any range: darkest to lightest
-        numbers = np.nan_to_num(np.asarray(image, np.float64), posinf=0, neginf=0)
-        low, high = numbers.min(), numbers.max()
-        return Image.fromarray(np.rint((numbers - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8))
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        return _stretched(np.asarray(_reduced(image, least), np.float32))
+    image = _reduced(image.convert("L") if image.mode in ("1", "L") else image.convert("RGB"), least)
+    if image.mode == "L" and image.getextrema()[1] == 1:   # a mask of 0 and 1
+        return image.point(lambda level: 255 * level)
+    return image
 
 
-def _reduced(image, side):
-    factor = min(image.size) // (ENOUGH * side) if side else 1
+def _stretched(numbers):
+    numbers = np.nan_to_num(numbers, posinf=0, neginf=0)
+    low, high = float(numbers.min()), float(numbers.max())
+    return Image.fromarray(np.rint((numbers - low) * (255 / (high - low) if high > low else 0)).astype(np.uint8))
+
+
+def _reduced(image, least):
+    factor = min(max(image.size) // least, *image.size) if least else 1
     return image.reduce(factor) if factor > 1 else image
 
 
@@ -140,40 +174,7 @@ def _edge(pixels):
     return np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
 
 
-def paper_and_ink(pixels: np.ndarray) -> tuple[float, bool] | None:
-    """The brightness of a drawing's paper, and whether its ink is darker; None for a photograph.
-
-    Ink is darker or lighter than the paper as most of what stands out from it is, be the paper white, grey or black.
-
-    Parameters
-    ----------
-    pixels : ndarray of uint8, [imgc, height, width]
-    """
-    grey = pixels.mean(axis=0)[:, :, None]   # [height, width, 1]
-    edge = _edge(grey)
-    paper = float(np.median(edge))
-    if (np.abs(edge - paper) <= NEAR).mean() < PAPER_AT_EDGE or (np.abs(grey - paper) <= NEAR).mean() < PAPER_IN_ALL:
-        return None
-    away = grey - paper
-    return paper, bool(away[np.abs(away) > np.abs(away).max() / 2].sum() < 0)
-
-
-def with_ink_high(pixels: np.ndarray) -> np.ndarray:
-    """An image of `to_square` with paper 0, and ink up to 255: that is black on light paper, or white on dark paper.
-
-    A photograph stays as it is. So do the colours of a drawing, but for turning dark ink into its negative.
-    """
-    drawing = paper_and_ink(pixels)
-    if drawing is None:
-        return pixels
-    paper, ink_is_dark = drawing
-    if len(pixels) == 3:
-        return 255 - pixels if ink_is_dark else pixels
-    ink = (paper - pixels) / max(paper, 1) if ink_is_dark else (pixels - paper) / max(255 - paper, 1)
-    return np.rint(255 * ink.clip(0, 1)).astype(np.uint8)
-
-
-def read_image(source: Picture, imgsz: int, imgc: int) -> np.ndarray:
+def read_image(source: Picture, imgsz: int, imgc: int, kind: str = DRAWINGS) -> np.ndarray:
     """One picture as the network's data hold it, whatever other pictures there are.
 
     Parameters
@@ -182,21 +183,31 @@ def read_image(source: Picture, imgsz: int, imgc: int) -> np.ndarray:
         As `read_picture` takes it.
     imgsz, imgc : int
         The size and channels wanted.
+    kind : str
+        `DRAWINGS`: fitted to what training drawings look like (`src/data/drawings.py`), ink 255 and paper 0, of the
+        same grey in all channels; `PHOTOGRAPHS`: as they are.
 
     Returns
     -------
     ndarray of uint8, [imgc, imgsz, imgsz]
-        As `with_ink_high` makes it.
 
     Raises
     ------
+    BlankError
+        Where it shows nothing: no ink, or a single colour.
     InputError
-        As `read_picture` does, and where it shows a single colour.
+        As `read_picture` does.
     """
-    pixels = to_square(read_picture(source, side=imgsz), imgsz, imgc)
+    if kind == DRAWINGS:
+        try:
+            fitted = fit_drawing(read_picture(source, LARGEST), imgsz)
+        except NoInkError as error:
+            raise BlankError(f"{shown_name(source)}: {error}; expected a drawing") from error
+        return np.broadcast_to(fitted, (imgc, imgsz, imgsz)).copy()
+    pixels = to_square(read_picture(source, ENOUGH * imgsz), imgsz, imgc)
     if pixels.min() == pixels.max():
-        raise InputError(f"{shown_name(source)}: shows a single colour; expected an image with something on it")
-    return with_ink_high(pixels)
+        raise BlankError(f"{shown_name(source)}: shows a single colour; expected an image with something on it")
+    return pixels
 
 
 def shown_name(source: Picture) -> str:
@@ -204,7 +215,7 @@ def shown_name(source: Picture) -> str:
     return str(source) if isinstance(source, (str, os.PathLike)) else shown(type(source).__name__)
 
 
-def read_images(sources: Sequence[Picture], imgsz: int, imgc: int,
+def read_images(sources: Sequence[Picture], imgsz: int, imgc: int, kind: str = DRAWINGS,
                 skip_damaged: bool = False) -> tuple[np.ndarray, list[int]]:
     """Several pictures, as `read_image` makes them.
 
@@ -212,6 +223,8 @@ def read_images(sources: Sequence[Picture], imgsz: int, imgc: int,
     ----------
     sources : sequence
         What `read_image` takes.
+    kind : str
+        As `read_image` takes it.
     skip_damaged : bool
         Whether to leave out what cannot be read, with a warning, or to refuse it.
 
@@ -229,7 +242,7 @@ def read_images(sources: Sequence[Picture], imgsz: int, imgc: int,
     images, kept = [], []
     for number, source in enumerate(sources):
         try:
-            images.append(read_image(source, imgsz, imgc))
+            images.append(read_image(source, imgsz, imgc, kind))
             kept.append(number)
         except InputError as error:
             if not skip_damaged:

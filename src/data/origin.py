@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from mindspore_maml.data.folders import is_own
+
 DEEPEST = 3   # folders in folders that are looked into: alphabets, characters, drawings
 
 
@@ -18,13 +20,13 @@ def fingerprint(folders: Iterable[str | Path]) -> str:
 
 
 def _lines(folder, below, depth):
-    """A line for each file; hidden files and folders are left out, for they are not read either."""
+    """A line for each file; what is hidden or a system's is left out, for they are not read either."""
     try:
         entries = list(os.scandir(folder))
     except OSError:   # who reads the images says what is wrong
         return
     for entry in entries:
-        if entry.name.startswith("."):
+        if not is_own(entry.name):
             continue
         name = f"{below}{entry.name}"
         if _is_folder(entry):

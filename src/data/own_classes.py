@@ -15,7 +15,8 @@ from mindspore_maml.cli.memory import refuse_beyond_memory
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.reading import is_folder, open_regular, parse_json
 from mindspore_maml.data.class_images import ClassImages
-from mindspore_maml.data.images import is_picture, read_images
+from mindspore_maml.data.folders import own_folders
+from mindspore_maml.data.images import DRAWINGS, PHOTOGRAPHS, is_picture, read_images
 from mindspore_maml.data.origin import fingerprint
 
 FILE_NAME = "classes.npz"
@@ -37,6 +38,8 @@ class Recipe:
         That part, without a `test_folder`.
     imgsz, imgc : int
         Size and channels of the images made.
+    kind : str
+        What the pictures show: drawings or photographs, as `read_image` takes it.
     """
 
     folder: str
@@ -44,6 +47,7 @@ class Recipe:
     val_fraction: float
     imgsz: int
     imgc: int
+    kind: str = DRAWINGS
 
     @property
     def are_there(self) -> bool:
@@ -72,10 +76,10 @@ def read_classes(recipe: Recipe) -> ClassImages:
     if not 0 < n_train < len(read):
         raise InputError(f"--classes {recipe.folder}: {n_train} classes to train on and {len(read) - n_train} to test "
                          f"on hold images; expected at least one of each")
-    return ClassImages(images, counts, [folder.name for folder in read], n_train)
+    return ClassImages(images, counts, [folder.name for folder in read], n_train, kind=recipe.kind)
 
 
-def read_to_test(folder: str | Path, imgsz: int, imgc: int) -> ClassImages:
+def read_to_test(folder: str | Path, imgsz: int, imgc: int, kind: str = DRAWINGS) -> ClassImages:
     """The images of all classes in a folder, sorted by name, none of them to train on.
 
     Raises
@@ -83,11 +87,11 @@ def read_to_test(folder: str | Path, imgsz: int, imgc: int) -> ClassImages:
     InputError
         Where none can be read.
     """
-    recipe = Recipe(str(folder), "", 1.0, imgsz, imgc)
+    recipe = Recipe(str(folder), "", 1.0, imgsz, imgc, kind)
     images, counts, read = _read_folders({folder: pictures_in(folder) for folder in class_folders(folder)}, recipe)
     if not read:
         raise InputError(f"--classes {folder}: holds no class with an image that can be read; expected some")
-    return ClassImages(images, counts, [folder.name for folder in read], n_train=0)
+    return ClassImages(images, counts, [folder.name for folder in read], n_train=0, kind=kind)
 
 
 def _read_folders(files, recipe):
@@ -96,7 +100,7 @@ def _read_folders(files, recipe):
                          f"--classes {recipe.folder}: its images", "see --imgsz and --imgc")
     images, counts, read = [np.empty((0, recipe.imgc, recipe.imgsz, recipe.imgsz), np.uint8)], [], []
     for folder, paths in tqdm(files.items(), unit="class", desc="reading", disable=None):
-        found, _ = read_images(paths, recipe.imgsz, recipe.imgc, skip_damaged=True)
+        found, _ = read_images(paths, recipe.imgsz, recipe.imgc, recipe.kind, skip_damaged=True)
         if len(found):
             images.append(found)
             counts.append(len(found))
@@ -117,8 +121,7 @@ def class_folders(folder: str | Path, flag: str = "--classes") -> list[Path]:
     if not is_folder(folder):
         raise InputError(f"{flag} {folder}: no such folder; expected one that holds a folder of images a class")
     try:
-        found = sorted(entry for entry in Path(folder).iterdir()
-                       if entry.is_dir() and not entry.name.startswith((".", "__")))
+        found = own_folders(Path(folder))
     except OSError as error:
         raise InputError(f"{flag} {folder}: not readable ({error.strerror})") from error
     if not found:
@@ -224,12 +227,20 @@ def _read(path):
     except Exception as error:   # zip, NumPy and the head of an array, which is evaluated as Python
         raise InputError(f"{path}: not readable ({error}); expected a file that data_preprocess.py --classes "
                          f"writes") from error
-    notes = parse_json(notes, str(path))
+    notes = _of_today(parse_json(notes, str(path)))
     if not _is_whole(notes, images):
         raise InputError(f"{path}: its notes do not fit its images; expected a file that data_preprocess.py --classes "
                          f"writes")
     return (Recipe(**notes["recipe"]), notes["made_of"],
-            ClassImages(images, notes["counts"], notes["names"], notes["n_train"]))
+            ClassImages(images, notes["counts"], notes["names"], notes["n_train"], kind=notes["recipe"]["kind"]))
+
+
+def _of_today(notes):
+    """The notes of a file that was made before drawings were fitted: what it was made of counts as changed."""
+    recipe = notes.get("recipe") if isinstance(notes, dict) else None
+    if not isinstance(recipe, dict) or "kind" in recipe:
+        return notes
+    return notes | {"made_of": "", "recipe": recipe | {"kind": DRAWINGS if recipe.get("imgc") == 1 else PHOTOGRAPHS}}
 
 
 def _is_whole(notes, images):

@@ -9,7 +9,7 @@ from PIL import Image
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.data.class_images import Classes, counts_of, in_a_row
 from mindspore_maml.data.glyphs import DRAWERS, drawings_of
-from mindspore_maml.data.images import with_ink_high
+from mindspore_maml.data.images import DRAWINGS
 from mindspore_maml.data_preprocess import load_images
 from mindspore_maml.OmniglotIter import split_classes
 
@@ -63,7 +63,8 @@ def characters_for(data_path: str, trained: Namespace) -> Characters:
     if not data_path:
         return glyphs()
     images = load_images(data_path, trained.imgsz, trained.imgc)
-    return of_classes(split_classes(images, trained.n_train_classes, trained.split, trained.split_seed)[1])
+    return of_classes(split_classes(images, trained.n_train_classes, trained.split, trained.split_seed)[1],
+                      trained.images)
 
 
 def glyphs() -> Characters:
@@ -72,13 +73,13 @@ def glyphs() -> Characters:
     return Characters([DRAWERS] * len(GLYPHS), lambda number, drawing: drawings(number)[drawing])
 
 
-def of_classes(classes: Classes) -> Characters:
+def of_classes(classes: Classes, kind: str = DRAWINGS) -> Characters:
     """The characters of a data set, uint8 with ink 255 and paper 0."""
     pixels, first = in_a_row(classes)
-    return Characters(counts_of(classes), lambda number, drawing: as_picture(pixels[first[number] + drawing]))
+    return Characters(counts_of(classes), lambda number, drawing: as_picture(pixels[first[number] + drawing], kind))
 
 
-def as_picture(pixels: np.ndarray) -> Image.Image:
-    """The picture that `read_image` makes `pixels` [imgc, imgsz, imgsz] of: on light paper where there is paper."""
-    shown = 255 - pixels if np.array_equal(with_ink_high(255 - pixels), pixels) else pixels
+def as_picture(pixels: np.ndarray, kind: str) -> Image.Image:
+    """A picture of `pixels` [imgc, imgsz, imgsz]: drawings on white paper, photographs as they are."""
+    shown = 255 - pixels if kind == DRAWINGS else pixels
     return Image.fromarray(shown[0] if len(shown) == 1 else np.ascontiguousarray(shown.transpose(1, 2, 0)))

@@ -233,6 +233,8 @@ def _under_new_names(options):
     """A checkpoint's options by the names of today."""
     if "learned_steps" in options:
         options.setdefault("algorithm", "maml++" if options.pop("learned_steps") else "maml")
+    if options.get("imgc") == 3:   # before drawings were fitted, what was in colour stayed as it was
+        options.setdefault("images", "photographs")
     return options
 
 

@@ -31,6 +31,8 @@ def load_split(options: Namespace) -> tuple[Classes, Classes]:
     Where `options.k_qry` is a default, it shrinks to what each class has.
     """
     images = fit_to(load_images(options.data_path, options.imgsz, options.imgc), options)
+    if isinstance(images, ClassImages) and "images" not in options.given:
+        options.images = images.kind   # for one's own pictures to be read as those that it was trained on
     if options.split == "background":
         background = load_alphabets(options.data_path, len(images)).background_characters
         if options.n_train_classes not in (0, background):
@@ -66,7 +68,7 @@ def load_with_alphabets(options: Namespace) -> tuple[Classes, np.ndarray | None]
             if getattr(options, name):
                 raise InputError(f"--{name} with --classes, which are no characters of Omniglot; expected one of the "
                                  f"two")
-        return fit_to(read_to_test(options.classes, options.imgsz, options.imgc), options), None
+        return fit_to(read_to_test(options.classes, options.imgsz, options.imgc, options.images), options), None
     if not options.data_path:
         raise InputError(f"--data_path is missing; expected {BY_NAME['data_path'].help}; or --classes with a folder of "
                          f"your own images")

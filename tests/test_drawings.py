@@ -1,0 +1,100 @@
+"""Fitted drawings: light, paper, colour, pen, size and what lies around make no difference; blank paper is none."""
+import contextlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from benchmarks.photographs import Scene, any_scene, photograph
+from mindspore_maml.data.drawings import BOX, SIDE, NoInkError, fit_drawing, thinned
+from mindspore_maml.data.glyphs import drawings_of
+
+SMALL = 28
+
+
+def drawing(number):
+    """A glyph, [105, 105] of bool."""
+    return ~np.asarray(drawings_of(1, number)[0])
+
+
+def likeness(image, other):
+    """The correlation of two images that are blurred, so that a pixel's shift counts little."""
+    blurred = [ndimage.gaussian_filter(each.astype(float), 1.2).ravel() for each in (image, other)]
+    return np.corrcoef(*blurred)[0, 1]
+
+
+NUMBERS = (331, 335, 340, 347)
+CLEAN = {number: fit_drawing(Image.fromarray(np.where(drawing(number), 0, 255).astype(np.uint8)), SMALL)
+         for number in NUMBERS}
+WAYS = {
+    "small on the sheet": Scene(sheet=3), "light falls off": Scene(fall_off=0.6), "hard shadow": Scene(shadow=0.3),
+    "faint": Scene(strength=0.1), "thin": Scene(pen=4), "thick": Scene(pen=8), "frame": Scene(frame=1),
+    "cut": Scene(cut=True), "cut, a negative": Scene(cut=True, ink=(255, 255, 255), paper=(0, 0, 0)),
+    "ruled": Scene(ruled=12, sheet=1.5), "noisy": Scene(noise=10), "tilted": Scene(tilt=0.05, sheet=1.5),
+    "yellow": Scene(ink=(255, 240, 80)), "red on green": Scene(ink=(190, 60, 60), paper=(60, 110, 70)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_picture_is_like_makes_no_difference(way):
+    rng = np.random.default_rng(1)
+    for number in NUMBERS:
+        found = fit_drawing(photograph(drawing(number), WAYS[way], rng), SMALL)
+        others = [likeness(found, CLEAN[other]) for other in NUMBERS if other != number]
+        assert likeness(found, CLEAN[number]) > max(0.75, *others), number
+
+
+def test_photographs_of_all_kinds_at_once():
+    rng = np.random.default_rng(2)
+    alike = [likeness(fit_drawing(photograph(drawing(number), any_scene(rng), rng), SMALL), CLEAN[number])
+             for number in NUMBERS for _ in range(3)]
+    assert np.mean(np.array(alike) > 0.75) >= 0.9
+
+
+def test_size_and_place_are_those_of_training():
+    for number, image in CLEAN.items():
+        rows, columns = (np.flatnonzero((image > 96).any(axis=axis)) for axis in (1, 0))
+        longest = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
+        assert abs(longest - BOX * SMALL / SIDE) <= 1.5, number
+        assert abs(rows[0] + rows[-1] - SMALL + 1) <= 2 and abs(columns[0] + columns[-1] - SMALL + 1) <= 2
+        assert image.max() == 255 and np.median(image) == 0
+
+
+def test_a_dot_stays_a_dot():
+    image = Image.new("L", (200, 200), 255)
+    ImageDraw.Draw(image).ellipse((90, 90, 102, 102), fill=0)
+    assert 1 < (fit_drawing(image, SMALL) / 255).sum() < 12
+
+
+def sheets():
+    """Blank ones: even, unevenly lit, shadowed, ruled, noisy, on a table, and noise alone."""
+    rng = np.random.default_rng(3)
+    nothing = np.zeros((105, 105), bool)
+    for scene in (Scene(), Scene(noise=6), Scene(fall_off=0.5, noise=3), Scene(shadow=0.25, noise=3),
+                  Scene(ruled=14, noise=2), Scene(tilt=0.04, noise=2, blur=0.6, paper=(240, 238, 225))):
+        yield photograph(nothing, scene, rng)
+    yield Image.fromarray(rng.integers(0, 256, (105, 105), np.uint8))
+    yield Image.fromarray(rng.integers(0, 256, (300, 200, 3), np.uint8))
+
+
+@pytest.mark.parametrize("sheet", list(sheets()))
+def test_blank_sheets_and_noise_show_no_ink(sheet):
+    with pytest.raises(NoInkError):
+        fit_drawing(sheet, SMALL)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (3, 3), (2, 40), (4000, 60)])
+def test_any_size_is_fitted_or_shows_no_ink(size):
+    for picture in (Image.new("L", size, 255), Image.fromarray(
+            np.random.default_rng(1).integers(0, 2, size[::-1], np.uint8) * 255)):
+        with contextlib.suppress(NoInkError):
+            assert fit_drawing(picture, SMALL).shape == (SMALL, SMALL)
+
+
+def test_thinning_leaves_lines_of_a_pixel_as_connected_as_before():
+    shape = drawing(NUMBERS[0])
+    thin = thinned(shape)
+    assert not (thin & ~shape).any()
+    assert ndimage.label(thin, np.ones((3, 3)))[1] == ndimage.label(shape, np.ones((3, 3)))[1]
+    assert not ndimage.binary_erosion(thin, np.ones((2, 2))).sum() > 3   # hardly a square of four pixels
