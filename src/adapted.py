@@ -5,7 +5,7 @@ import math
 import zipfile
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mindspore_maml.cli.options import EVAL, options_of
 from mindspore_maml.cli.presets import check_values
 from mindspore_maml.cli.reading import open_regular, parse_json
 from mindspore_maml.layers.network import Network, row_shape
+from mindspore_maml.unknown import Limits
 
 FORMAT = "mindspore-maml classifier 1"
 ARRAYS = {"support": "|u1", "numbers": "<i4", "evened": "<i8"}   # beside the weights
@@ -47,6 +48,8 @@ class Adapted:
         The inner steps that led to them.
     model : dict
         The options that belong to the trained model, `network` among them.
+    limits : Limits, optional
+        From where on an image counts as none of the classes, where that was measured for the network.
     """
 
     classes: np.ndarray
@@ -56,6 +59,7 @@ class Adapted:
     weights: list
     steps: int
     model: dict
+    limits: Limits | None = None
 
     def save(self, path: str | Path) -> None:
         """Write it to one file, whole or not at all; `read` reads it.
@@ -69,7 +73,8 @@ class Adapted:
         if len({type(label) for label in labels}) > 1 or type(labels[0]) not in KINDS:
             raise InputError(f"{path}: cannot hold the labels {shown(labels)}; expected all of one kind: "
                              f"{', '.join(KINDS.values())}")
-        said = {"format": FORMAT, "labels": labels, "steps": self.steps, "model": self.model}
+        said = {"format": FORMAT, "labels": labels, "steps": self.steps, "model": self.model,
+                "limits": self.limits and asdict(self.limits)}
         content = io.BytesIO()
         np.savez(content, said=np.frombuffer(json.dumps(said).encode(), np.uint8),
                  **{name: np.asarray(getattr(self, name), kind) for name, kind in ARRAYS.items()},
@@ -137,7 +142,18 @@ def _read(archive: zipfile.ZipFile, origin: str) -> Adapted:
     _refuse_beyond(origin, "evened", evened, len(support))
     if not all(np.isfinite(weight).all() for weight in weights):
         raise InputError(f"{origin}: a weight is no finite number; expected only such")
-    return Adapted(np.array(labels), support, numbers, evened, weights, steps, said["model"])
+    return Adapted(np.array(labels), support, numbers, evened, weights, steps, said["model"],
+                   _limits(said.get("limits"), origin))
+
+
+def _limits(limits: Any, origin: str) -> Limits | None:
+    if limits is None:
+        return None
+    if not isinstance(limits, dict) or set(limits) != {"threshold", "temperature"} or not all(
+            isinstance(value, (int, float)) and math.isfinite(value) for value in limits.values()) \
+            or limits["temperature"] <= 0:
+        raise InputError(f"{origin}: its limits are {shown(limits)}; expected a threshold and a temperature above 0")
+    return Limits(**limits)
 
 
 def _read_said(archive, origin):

@@ -19,7 +19,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL
 from mindspore_maml.data.images import Picture, read_images
-from mindspore_maml.data.own_classes import class_folders, pictures_in
+from mindspore_maml.data.own_classes import class_pictures, say_repeated
 from mindspore_maml.devices import device
 from mindspore_maml.devices.turns import taking_turns
 from mindspore_maml.layers.network import Network
@@ -27,6 +27,7 @@ from mindspore_maml.meta import SUPPORT, Meta, changing
 from mindspore_maml.OmniglotIter import to_values
 from mindspore_maml.training import checkpoint
 from mindspore_maml.training.from_options import load_trained, make_meta
+from mindspore_maml.unknown import FILE_NAME, centres, familiarity, limits_of
 
 STEPS = BY_NAME["update_step_test"]
 Images = Sequence[Picture] | np.ndarray   # files, or what was read from them
@@ -117,7 +118,8 @@ class FewShotClassifier:
             weights = meta.adapt(image_values(support[evened], options), numbers[evened][None], steps)
             weights = [finite(weight.asnumpy(), f"a weight after {steps} inner steps") for weight in weights]
         # At once: where something above fails, and for other threads, a classifier fitted before stays what it was.
-        self.adapted_ = Adapted(classes, support, numbers, evened, weights, steps, model_of(options))
+        limits = limits_of(self._checkpoint(), len(classes), len(labels) / len(classes))
+        self.adapted_ = Adapted(classes, support, numbers, evened, weights, steps, model_of(options), limits)
         return self
 
     def warm_up(self, n_way: int, n_images: int = 1) -> "FewShotClassifier":
@@ -131,7 +133,7 @@ class FewShotClassifier:
         copy.probabilities(copy.support_[:1])
         return self
 
-    def read(self, images: Images, skip_damaged: bool = False) -> tuple[np.ndarray, list]:
+    def read(self, images: Images, skip_damaged: bool = False, blank: list | None = None) -> tuple[np.ndarray, list]:
         """Images as a fitted classifier sees them.
 
         Parameters
@@ -140,6 +142,8 @@ class FewShotClassifier:
             As the class says.
         skip_damaged : bool
             Whether to leave out what cannot be read, with a warning, or to refuse it.
+        blank : list, optional
+            Takes the numbers of images that show nothing, which are left out then, without a word.
 
         Returns
         -------
@@ -149,7 +153,7 @@ class FewShotClassifier:
             Which of the images they are.
         """
         options = self.options()
-        return read_images(as_sequence(images), options.imgsz, options.imgc, options.images, skip_damaged)
+        return read_images(as_sequence(images), options.imgsz, options.imgc, options.images, skip_damaged, blank)
 
     def predict_proba(self, images: Images) -> np.ndarray:
         """Probabilities [image, class] (float64), the classes in the order of `classes_`."""
@@ -157,6 +161,39 @@ class FewShotClassifier:
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """As `predict_proba`, of images that `read` has read."""
+        limits = self._learned().limits
+        return softmax(self.logits(pixels) / (limits.temperature if limits else 1))
+
+    def score_samples(self, images: Images) -> np.ndarray:
+        """How familiar images are beside the classes learned, [image]; higher is more (`src/unknown.py`)."""
+        return self.familiarity(self.read(images)[0])
+
+    def familiarity(self, pixels: np.ndarray) -> np.ndarray:
+        """As `score_samples`, of images that `read` has read."""
+        learned = self._learned()
+        if not len(pixels):
+            return np.empty(0)
+        found = self.logits(np.concatenate([learned.support, pixels]))
+        own, found = np.split(found, [len(learned.support)])
+        return familiarity(found, centres(own, learned.numbers))
+
+    def known(self, pixels: np.ndarray) -> np.ndarray:
+        """Of images that `read` has read, whether each shows one of the classes learned, [image].
+
+        Raises
+        ------
+        InputError
+            Where that was not measured for the network.
+        """
+        limits = self._learned().limits
+        if limits is None:
+            raise InputError(f"{self.ckpt or 'this network'}: has no {FILE_NAME} beside it, which says from where on "
+                             f"an image shows none of the classes; expected one that benchmarks/unknown.py --write "
+                             f"writes")
+        return self.familiarity(pixels) >= limits.threshold
+
+    def logits(self, pixels: np.ndarray) -> np.ndarray:
+        """Logits [image, class] (float64) of images that `read` has read."""
         learned, options, count = self._learned(), self.options(), len(pixels)
         if not count:
             return np.empty((0, len(learned.classes)))
@@ -170,12 +207,26 @@ class FewShotClassifier:
             weights = changing(tuple(map(Tensor, learned.weights)))
             logits = [meta.predict(weights, image_values(pixels[first:first + block], options), support).asnumpy()[0]
                       for first in range(0, len(pixels), block)]
-        return softmax(finite(np.concatenate(logits)[:count], "an answer of the network").astype(np.float64))
+        return finite(np.concatenate(logits)[:count], "an answer of the network").astype(np.float64)
 
-    def predict(self, images: Images) -> np.ndarray:
-        """The most probable class of every image, [image]."""
-        probabilities = self.predict_proba(images)
-        return self.classes_[probabilities.argmax(axis=1)]
+    def predict(self, images: Images, unknown: Any = None) -> np.ndarray:
+        """The most probable class of every image, [image].
+
+        Parameters
+        ----------
+        images : sequence
+            As the class says.
+        unknown : object, optional
+            The label of images that show none of the classes, among them those that show nothing at all; by default
+            every image is given a class, and one that shows nothing is refused.
+        """
+        if unknown is None:
+            return self.classes_[self.predict_proba(images).argmax(axis=1)]
+        images = as_sequence(images)
+        pixels, shown = self.read(images, blank=[])
+        found, known = np.full(len(images), unknown, object), self.known(pixels)
+        found[np.array(shown, int)[known]] = self.classes_[self.logits(pixels[known]).argmax(axis=1)]
+        return found
 
     def score(self, images: Images, labels: Sequence) -> float:
         """The part of the images whose class is found, 0 to 1."""
@@ -266,27 +317,33 @@ class FewShotClassifier:
             raise InputError("this classifier has seen no support images yet; expected a call of fit first")
         return learned
 
+    def _checkpoint(self):
+        return checkpoint.find(self.ckpt or checkpoint.published())
+
     def _trained_for(self, n_way, images):
-        path = checkpoint.find(self.ckpt or checkpoint.published())
+        path = self._checkpoint()
         return _to_learn(path, path.stat().st_mtime_ns, n_way, images, self.rate, self.statistics, self.preset,
                          self.pictures)
 
 
-def learn_from_folder(options: Namespace) -> FewShotClassifier:
+def learn_from_folder(options: Namespace, asked: Sequence[Path] = ()) -> FewShotClassifier:
     """A classifier adapted to the images in `options.support`, a folder a class, whose names are the labels.
+
+    Pictures that occur twice are named, also those among the files `asked` about.
 
     Raises
     ------
     InputError
         Where there are fewer than two classes, one without images, or an image that cannot be read.
     """
-    files = {folder.name: pictures_in(folder) for folder in class_folders(options.support, "--support")}
+    files = class_pictures(options.support, "--support")
     empty = [name for name, paths in files.items() if not paths]
     if empty:
         raise InputError(f"--support {options.support}: {empty[0]} holds no images; expected at least one of each "
                          f"class")
     if len(files) < 2:
         raise InputError(f"--support {options.support}: holds one class; expected at least 2")
+    say_repeated(files.values(), asked)
     return classifier_for(options).fit([path for paths in files.values() for path in paths],
                                        [name for name, paths in files.items() for _ in paths])
 

@@ -13,14 +13,14 @@ import numpy as np
 from mindspore_maml.classifier import FewShotClassifier
 from mindspore_maml.cli.atomic_files import replacing
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.data import drawings
+from mindspore_maml.data.images import DRAWINGS
 from mindspore_maml.devices.turns import taking_turns
 from mindspore_maml.plain_network import PlainNetwork
 from mindspore_maml.training import checkpoint
 
 SUFFIXES = {"MINDIR": ".mindir", "ONNX": ".onnx"}
-INK = {1: "of a drawing, with P the median of its edge: 255 (P - pixel) / P where ink is darker than paper, else "
-          "255 (pixel - P) / (255 - P), cut off at 0 and 255; a photograph stays as it is",
-       3: "of a drawing whose ink is darker than its paper: 255 - pixel; all else stays as it is"}   # by channels
+FIT = Path(drawings.__file__)   # needs nothing of this project
 
 
 def write_network(model: FewShotClassifier, path: Path, file_format: str) -> None:
@@ -49,6 +49,13 @@ def write_network(model: FewShotClassifier, path: Path, file_format: str) -> Non
         raise InputError(f"--file_name {path}: cannot write this file ({error.strerror})") from error
 
 
+def write_fit(model: FewShotClassifier, folder: Path) -> None:
+    """Put what fits drawings beside the network, where it reads drawings."""
+    if model.options().images == DRAWINGS:
+        with replacing(folder / FIT.name) as written:
+            written.write_text(FIT.read_text(encoding="utf-8"), encoding="utf-8")
+
+
 def notes(model: FewShotClassifier) -> dict:
     """What a program that uses the network has to know, in values that JSON keeps."""
     options = model.options()
@@ -56,10 +63,12 @@ def notes(model: FewShotClassifier) -> dict:
             "input": {"shape": ["images", options.imgc, options.imgsz, options.imgsz], "type": "float32",
                       "ink": options.ink, "paper": options.paper},
             "output": {"shape": ["images", len(model.classes_)], "type": "float32", "is": "probabilities"},
+            "fit": FIT.name if options.images == DRAWINGS else "none",
             "preprocessing": ["turn as EXIF says; put transparency on paper",
+                              f"fit_drawing(image, {options.imgsz}) of {FIT.name} beside this file"
+                              if options.images == DRAWINGS else
                               f"make {'grey' if options.imgc == 1 else 'RGB'}; fit into {options.imgsz} x "
                               f"{options.imgsz}, aspect kept, bicubic, padded with the median of the edge",
-                              INK[options.imgc],
                               f"value = {options.paper:g} + ({options.ink:g} - {options.paper:g}) * pixel / 255"],
             "trained": {"ckpt": str(model.ckpt or checkpoint.published()), "update_step_test": model.steps_,
                         "statistics": "support"}}
@@ -89,5 +98,7 @@ def archive_of(model: FewShotClassifier, classes: Sequence[str]) -> bytes:
         path = Path(folder) / "network.onnx"
         write_network(model, path, "ONNX")
         archive.write(path, path.name)
+        if model.options().images == DRAWINGS:
+            archive.write(FIT, FIT.name)
         archive.writestr("network.json", json.dumps(about, ensure_ascii=False, indent=1))
     return content.getvalue()

@@ -110,12 +110,12 @@ class PlainNetwork(nn.Cell):
                    for parameter, weight in zip(network.parameters, learned.weights)}
         support = Tensor(image_values(learned.support[learned.evened], options)[0])
         self.layers, _ = _sequence(network.specs, weights, support)
-        self.softmax = nn.Softmax()
+        self.softmax, self.temperature = nn.Softmax(), learned.limits.temperature if learned.limits else 1.0
         self.set_train(False)
 
     def construct(self, x: Tensor) -> Tensor:
         """Probabilities."""
-        return self.softmax(self.layers(x))
+        return self.softmax(self.layers(x) / self.temperature)
 
 
 def _sequence(specs, weights, x):

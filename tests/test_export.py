@@ -76,7 +76,7 @@ def test_the_program_writes_what_a_user_needs(trained_path, tmp_path, monkeypatc
     monkeypatch.setattr("sys.argv", ["export.py", "--ckpt", str(trained_path), "--support", str(tmp_path / "mine"),
                                      "--file_format", "ONNX", "--file_name", str(tmp_path / "out" / "my.net")])
     assert export.main() == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["my.net.json", "my.net.onnx"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["drawings.py", "my.net.json", "my.net.onnx"]
     notes = json.loads((tmp_path / "out" / "my.net.json").read_text(encoding="utf-8"))
     assert notes["classes"] == sorted(CLASSES[:WAYS])
     assert notes["input"]["shape"] == ["images", 1, 28, 28]
@@ -92,6 +92,8 @@ def test_the_code_of_the_page_does_what_it_says(trained_path, tmp_path, monkeypa
     for file_format, suffix in exporting.SUFFIXES.items():
         exporting.write_network(model, tmp_path / f"mine{suffix}", file_format)
     write_json(tmp_path / "mine.json", exporting.notes(model))
+    exporting.write_fit(model, tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     shape(CLASSES[3], np.random.default_rng(4)).resize((400, 310)).save(tmp_path / "new.png")
     expected = model.predict_proba([tmp_path / "new.png"])
     monkeypatch.chdir(tmp_path)

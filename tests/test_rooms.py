@@ -12,7 +12,7 @@ FLOORS = (
     [["*.py", "benchmarks/*.py", "docs/*.py"], ["src/commands.py"], ["src/programs/*.py"]],
     {"pictures": [["src/pictures/*.py"]],
      "library": [["src/demo/*.py"], ["src/exporting.py"], ["src/plain_network.py"], ["src/classifier.py"],
-                 ["src/adapted.py"]]},
+                 ["src/adapted.py"], ["src/unknown.py"]]},
     [["src/training/*.py"]],
     {"data": [["src/OmniglotIter.py", "src/data_preprocess.py"], ["src/Omniglot.py"], ["src/data/*.py"]],
      "method": [["src/algorithms/*.py"], ["src/meta.py"], ["src/passes.py"], ["src/learner.py"],

@@ -296,6 +296,8 @@ OPTIONS = (
     Option("csv", "", "file for the results as a table, with every class's probability", programs=(PREDICT,)),
     Option("picture", "", "file for a picture of the images and their classes; its suffix says in which format",
            programs=(PREDICT,)),
+    Option("unknown", "on", "say of images that show none of the classes that they do", programs=(PREDICT,),
+           choices=("on", "off")),
     Option("host", "127.0.0.1", "address to serve at; 127.0.0.1: for this machine alone; 0.0.0.0: for all that reach "
            "it", programs=(DEMO,)),
     Option("port", 8000, "port to serve at; 0: any that is free", int, (DEMO,), low=0, high=65535),

@@ -216,7 +216,7 @@ def shown_name(source: Picture) -> str:
 
 
 def read_images(sources: Sequence[Picture], imgsz: int, imgc: int, kind: str = DRAWINGS,
-                skip_damaged: bool = False) -> tuple[np.ndarray, list[int]]:
+                skip_damaged: bool = False, blank: list | None = None) -> tuple[np.ndarray, list[int]]:
     """Several pictures, as `read_image` makes them.
 
     Parameters
@@ -227,6 +227,8 @@ def read_images(sources: Sequence[Picture], imgsz: int, imgc: int, kind: str = D
         As `read_image` takes it.
     skip_damaged : bool
         Whether to leave out what cannot be read, with a warning, or to refuse it.
+    blank : list, optional
+        Takes the numbers of pictures that show nothing, which are left out then, without a word.
 
     Returns
     -------
@@ -245,6 +247,9 @@ def read_images(sources: Sequence[Picture], imgsz: int, imgc: int, kind: str = D
             images.append(read_image(source, imgsz, imgc, kind))
             kept.append(number)
         except InputError as error:
+            if isinstance(error, BlankError) and blank is not None:
+                blank.append(number)
+                continue
             if not skip_damaged:
                 raise
             log.warning(f"{error}; left out")

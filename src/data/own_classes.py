@@ -1,8 +1,11 @@
 """One's own images: a folder a class, read into classes.npz, which remembers the folders and follows their changes."""
+import collections
 import hashlib
 import json
 import math
+import unicodedata
 import zipfile
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from mindspore_maml.cli.memory import refuse_beyond_memory
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.reading import is_folder, open_regular, parse_json
 from mindspore_maml.data.class_images import ClassImages
-from mindspore_maml.data.folders import own_folders
+from mindspore_maml.data.folders import is_own, own_folders
 from mindspore_maml.data.images import DRAWINGS, PHOTOGRAPHS, is_picture, read_images
 from mindspore_maml.data.origin import fingerprint
 
@@ -70,13 +73,13 @@ def read_classes(recipe: Recipe) -> ClassImages:
         Where there are too few classes, or none of the images of one part can be read.
     """
     train, test = _divide(recipe)
-    files = {folder: pictures_in(folder) for folder in train + test}
-    images, counts, read = _read_folders(files, recipe)
-    n_train = sum(folder in train for folder in read)
+    say_repeated([*train.values(), *test.values()])
+    images, counts, read = _read_folders([*train.items(), *test.items()], recipe)
+    n_train = sum(number < len(train) for number, _ in read)
     if not 0 < n_train < len(read):
         raise InputError(f"--classes {recipe.folder}: {n_train} classes to train on and {len(read) - n_train} to test "
                          f"on hold images; expected at least one of each")
-    return ClassImages(images, counts, [folder.name for folder in read], n_train, kind=recipe.kind)
+    return ClassImages(images, counts, [name for _, name in read], n_train, kind=recipe.kind)
 
 
 def read_to_test(folder: str | Path, imgsz: int, imgc: int, kind: str = DRAWINGS) -> ClassImages:
@@ -88,25 +91,30 @@ def read_to_test(folder: str | Path, imgsz: int, imgc: int, kind: str = DRAWINGS
         Where none can be read.
     """
     recipe = Recipe(str(folder), "", 1.0, imgsz, imgc, kind)
-    images, counts, read = _read_folders({folder: pictures_in(folder) for folder in class_folders(folder)}, recipe)
+    files = class_pictures(folder)
+    say_repeated(files.values())
+    images, counts, read = _read_folders(files.items(), recipe)
     if not read:
         raise InputError(f"--classes {folder}: holds no class with an image that can be read; expected some")
-    return ClassImages(images, counts, [folder.name for folder in read], n_train=0, kind=kind)
+    return ClassImages(images, counts, [name for _, name in read], n_train=0, kind=kind)
 
 
 def _read_folders(files, recipe):
-    """The images of all folders, one after the other; how many each has; and the folders that have some."""
-    refuse_beyond_memory(recipe.imgc * recipe.imgsz ** 2 * sum(map(len, files.values())),
+    """The images of all classes, one after the other; how many each has; and those that have some, numbers and names.
+
+    `files` are the names of all classes and the pictures of each.
+    """
+    refuse_beyond_memory(recipe.imgc * recipe.imgsz ** 2 * sum(len(paths) for _, paths in files),
                          f"--classes {recipe.folder}: its images", "see --imgsz and --imgc")
     images, counts, read = [np.empty((0, recipe.imgc, recipe.imgsz, recipe.imgsz), np.uint8)], [], []
-    for folder, paths in tqdm(files.items(), unit="class", desc="reading", disable=None):
+    for number, (name, paths) in enumerate(tqdm(files, unit="class", desc="reading", disable=None)):
         found, _ = read_images(paths, recipe.imgsz, recipe.imgc, recipe.kind, skip_damaged=True)
         if len(found):
             images.append(found)
             counts.append(len(found))
-            read.append(folder)
+            read.append((number, name))
         else:
-            log.warning(f"{folder}: holds no image that can be read; this class is left out")
+            log.warning(f"{name}: holds no image that can be read; this class is left out")
     return np.concatenate(images), counts, read
 
 
@@ -129,25 +137,95 @@ def class_folders(folder: str | Path, flag: str = "--classes") -> list[Path]:
     return found
 
 
+def class_pictures(folder: str | Path, flag: str = "--classes") -> dict[str, list[Path]]:
+    """The pictures of each class in a folder, the classes sorted by name; names that read alike are one class.
+
+    Raises
+    ------
+    InputError
+        Where there are no folders in it.
+    """
+    found: dict[str, list[Path]] = {}
+    for one in class_folders(folder, flag):
+        found.setdefault(unicodedata.normalize("NFC", one.name), []).extend(pictures_in(one))
+    return dict(sorted(found.items()))
+
+
 def _divide(recipe):
-    """The folders of the classes to train on, and of those to test on."""
-    train = class_folders(recipe.folder)
+    """The pictures of the classes to train on, and of those to test on, by the classes' names."""
+    train = class_pictures(recipe.folder)
     if recipe.test_folder:
-        return train, class_folders(recipe.test_folder, "--test_classes")
+        test = class_pictures(recipe.test_folder, "--test_classes")
+        if both := sorted(train.keys() & test.keys()):
+            log.warning(f"--test_classes {recipe.test_folder}: {name_some(both)} also in --classes {recipe.folder}: "
+                        f"tested on what it was trained on")
+        return train, test
     if len(train) < 2:
         raise InputError(f"--classes {recipe.folder}: holds one class; expected at least 2, one of them to test on")
     n_test = min(max(1, round(recipe.val_fraction * len(train))), len(train) - 1)
     # By a fingerprint of the name: in no order that means something, and a class added moves hardly any other.
-    test = sorted(train, key=lambda folder: hashlib.sha256(folder.name.encode("utf-8", "surrogateescape")).digest())
-    return sorted(set(train) - set(test[:n_test])), sorted(test[:n_test])
+    order = sorted(train, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+    return ({name: train[name] for name in sorted(order[n_test:])},
+            {name: train[name] for name in sorted(order[:n_test])})
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures in a folder, by their names; sorted."""
+    """The pictures in a folder, by their names; sorted. What else is in it is named, but for a system's own files.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be read.
+    """
     try:
-        return sorted(path for path in folder.iterdir() if is_picture(path))
+        entries = sorted(path for path in folder.iterdir() if is_own(path.name))
+        pictures = [path for path in entries if is_picture(path) and not path.is_dir()]
     except OSError as error:
         raise InputError(f"{folder}: not readable ({error.strerror}); expected a folder of images") from error
+    if left := [path.name for path in entries if path not in set(pictures)]:
+        log.warning(f"{folder}: {len(left)} left out, no pictures that are read here: {name_some(left)}")
+    return pictures
+
+
+def say_repeated(groups: Iterable[Sequence[Path]], others: Sequence[Path] = ()) -> None:
+    """Name files that hold the same picture: in one class, in two, or among `others` too.
+
+    Parameters
+    ----------
+    groups : iterable of sequence of Path
+        The files of each class.
+    others : sequence of Path
+        Files that are asked about.
+    """
+    seen: dict[tuple, tuple[int, Path]] = {}
+    pairs: dict[str, list[str]] = {"a class": [], "two classes": [], "examples and questions": []}
+    by_group = [(number, path) for number, paths in enumerate(groups) for path in paths]
+    sizes = collections.Counter(_size(path) for path in (*(path for _, path in by_group), *others))
+    for number, path in (*by_group, *((-1, path) for path in others)):
+        if sizes[_size(path)] < 2 or not (content := _content(path)):
+            continue
+        first, there = seen.setdefault(content, (number, path))
+        if there != path and (number >= 0 or first >= 0):
+            place = "a class" if first == number else "examples and questions" if number < 0 else "two classes"
+            pairs[place].append(f"{there} and {path}")
+    for place, found in pairs.items():
+        if found:
+            log.warning(f"the same picture twice in {place}: {name_some(found)}")
+
+
+def _size(path):
+    try:
+        return path.stat().st_size
+    except OSError:   # who reads the images says what is wrong
+        return -1
+
+
+def _content(path):
+    try:
+        with open_regular(path) as file:
+            return hashlib.sha256(file.read()).digest()
+    except OSError:
+        return None
 
 
 def build(path: Path, recipe: Recipe) -> ClassImages:

@@ -7,7 +7,7 @@ import contextlib
 import sys
 import unicodedata
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,15 @@ from mindspore_maml.cli.atomic_files import as_csv, refuse_unwritable, result_fi
 from mindspore_maml.cli.atomic_files import as_json as json_text
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError, one_line
+from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import PREDICT
 from mindspore_maml.cli.reading import is_folder
 from mindspore_maml.data.own_classes import pictures_in
 from mindspore_maml.devices import device
 from mindspore_maml.meta import SUPPORT
 from mindspore_maml.pictures.files import checked_path, drawing
-from mindspore_maml.pictures.prediction import draw_prediction
+from mindspore_maml.pictures.prediction import MOST, NONE, as_given, draw_prediction, said_of
+from mindspore_maml.unknown import FILE_NAME
 
 
 def main() -> int:
@@ -32,27 +34,34 @@ def main() -> int:
     device.set_up(options.device_target, options.device_id, options.mode)
     # With --json - standard output holds the JSON alone, for a program to read.
     with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):
-        model = learn_from_folder(options)
-        files = query_files(options.query)
-        pixels, kept = model.read(files, skip_damaged=True)
+        files, blank = query_files(options.query), []
+        model = learn_from_folder(options, files)
+        pixels, kept = model.read(files, skip_damaged=True, blank=blank)
         if not kept:
-            raise InputError(f"--query: none of {len(files)} files can be read; expected at least one image")
-        probabilities = model.probabilities(pixels)
-        answers = [answer(files[number], model.classes_, row) for number, row in zip(kept, probabilities)]
+            raise InputError(f"--query: none of {len(files)} files can be read and shows something; expected at least "
+                             f"one image")
+        known = known_among(model, pixels, options)
+        answers = [answer(files[number], model.classes_, row, is_known)
+                   for number, row, is_known in zip(kept, model.probabilities(pixels), known)]
+        for number in blank:
+            log.warning(f"{files[number]}: shows nothing, so {NONE}; left out")
         print(table(answers))
         print(summary(model, answers), flush=True)
-    write_results(options, model, pixels, answers)
+    given = [as_given(files[number]) for number in kept[:MOST]] if options.picture else []
+    write_results(options, model, pixels, answers, given)
     return 0
 
 
-def write_results(options: Namespace, model: FewShotClassifier, pixels: np.ndarray, answers: list[dict]) -> None:
+def write_results(options: Namespace, model: FewShotClassifier, pixels: np.ndarray, answers: list[dict],
+                  given: Sequence[np.ndarray]) -> None:
     """Write what the options ask for: all of it, or nothing where something goes wrong."""
     results = as_json(model, answers)
     with contextlib.ExitStack() as files:
         if options.csv:
             files.enter_context(result_file(options.csv, "--csv")).write_bytes(as_csv(as_rows(model, answers)))
         if options.picture:
-            draw_prediction(model, pixels, answers, files.enter_context(drawing(options.picture, "--picture")))
+            path = files.enter_context(drawing(options.picture, "--picture"))
+            draw_prediction(model, pixels, answers, path, given)
         if options.json not in ("", "-"):
             files.enter_context(result_file(options.json, "--json")).write_text(json_text(results), encoding="utf-8")
     if options.json == "-":
@@ -86,18 +95,28 @@ def query_files(paths: Iterable[str]) -> list[Path]:
     return files
 
 
-def answer(file: Path, classes: np.ndarray, probabilities: np.ndarray) -> dict:
-    """What the classifier says of one file, in values that JSON keeps."""
+def known_among(model: FewShotClassifier, pixels: np.ndarray, options: Namespace) -> np.ndarray:
+    """Of every image whether it shows one of the classes; all do where that is not asked, or was not measured."""
+    if options.unknown == "on" and model.adapted_.limits:
+        return model.known(pixels)
+    if options.unknown == "on":
+        log.info(f"every image is given a class, for --ckpt {options.ckpt} has no {FILE_NAME} beside it")
+    return np.ones(len(pixels), bool)
+
+
+def answer(file: Path, classes: np.ndarray, probabilities: np.ndarray, known: bool = True) -> dict:
+    """What the classifier says of one file, in values that JSON keeps; `class` is the nearest where it is not known."""
     best, second = probabilities.argsort()[::-1][:2]
     return {"file": str(file), "class": str(classes[best]), "probability": float(probabilities[best]),
             "second": str(classes[second]), "second_probability": float(probabilities[second]),
+            "known": bool(known),
             "probabilities": {str(name): float(value) for name, value in zip(classes, probabilities)}}
 
 
 def table(answers: list[dict]) -> str:
     """A line for each file: its class and probability, and the second best."""
     rows = [("file", "class", "", "second best", "")]
-    rows += [(each["file"], each["class"], f"{each['probability']:.3f}", each["second"],
+    rows += [(each["file"], said_of(each), f"{each['probability']:.3f}", each["second"],
               f"{each['second_probability']:.3f}") for each in answers]
     rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*rows)]
@@ -121,8 +140,8 @@ def summary(model: FewShotClassifier, answers: list[dict]) -> str:
 def as_rows(model: FewShotClassifier, answers: list[dict]) -> list:
     """The answers as rows of a table, a column for each class's probability."""
     names = [str(name) for name in model.classes_]
-    head = ["file", "class", "probability", "second", "second_probability", *(f"p({name})" for name in names)]
-    return [head] + [[*list(each.values())[:5], *(each["probabilities"][name] for name in names)] for each in answers]
+    head = ["file", "class", "probability", "second", "second_probability", "known", *(f"p({name})" for name in names)]
+    return [head] + [[*list(each.values())[:6], *(each["probabilities"][name] for name in names)] for each in answers]
 
 
 def as_json(model: FewShotClassifier, answers: list[dict]) -> dict:
