@@ -29,7 +29,6 @@ from mindspore_maml.cli.program import run_program
 from mindspore_maml.data.images import read_picture
 
 ANY = "photographed: all of this at random, in colour, on a table or not"
-NEGATIVE = {"ink": WHITE, "paper": BLACK}
 # What the pictures are like, by the name of their row; where two scenes stand, examples are of the first
 ROWS: dict[str, tuple[Scene | str, ...]] = {
     "as Omniglot has them": (Scene(),),
@@ -41,7 +40,7 @@ ROWS: dict[str, tuple[Scene | str, ...]] = {
     **{f"a pen of {width:g} pixels of 105": (Scene(pen=width),) for width in (3, 7, 11, 15)},
     "a black frame of a pixel of 105": (Scene(frame=1),),
     "cut to the ink": (Scene(cut=True),),
-    "cut to the ink, white on black": (Scene(cut=True, **NEGATIVE),),
+    "cut to the ink, white on black": (Scene(cut=True, ink=WHITE, paper=BLACK),),
     "on ruled paper": (Scene(ruled=12, sheet=1.5),),
     "noise of 12 levels of 255": (Scene(noise=12),),
     "tilted, on a table": (Scene(tilt=0.06, sheet=1.5),),
@@ -60,7 +59,7 @@ def picture_of(drawing: np.ndarray, scene: Scene | str, rng: np.random.Generator
         return read_picture(Image.fromarray((4095 - 400 * drawing).astype(np.uint16)))
     if scene == "mask":
         return read_picture(drawing.astype(np.uint8))
-    return photograph(drawing, any_scene(rng) if scene == "any" else scene, rng)
+    return photograph(drawing, scene if isinstance(scene, Scene) else any_scene(rng), rng)
 
 
 def read(scene: Scene | str, drawings: np.ndarray) -> np.ndarray:

@@ -136,7 +136,7 @@ def _tilted(picture, tilt, rng):
         rows += [(x, y, 1, 0, 0, 0, -u * x, -u * y), (0, 0, 0, x, y, 1, -v * x, -v * y)]
         values += [u, v]
     image = Image.fromarray(np.rint(picture).astype(np.uint8))
-    warped = image.transform(image.size, Image.Transform.PERSPECTIVE, np.linalg.solve(rows, values),
+    warped = image.transform(image.size, Image.Transform.PERSPECTIVE, np.linalg.solve(rows, values).tolist(),
                              Image.Resampling.BICUBIC, fillcolor=(120, 85, 60))
     return np.asarray(warped).astype(np.float32)
 

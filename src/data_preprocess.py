@@ -67,7 +67,10 @@ def load_images(data_path: str, imgsz: int, imgc: int) -> Classes:
         if source.kind == CLASSES:
             return own_classes.load(source.path, imgsz, imgc)
         if source.kind == NPY:
-            changed = _changed_folders(source)
+            changed, drawn = _changed_folders(source), search(data_path, (FOLDERS, ARCHIVES))
+            if drawn and sizes_in(source) not in (None, (imgsz, imgc)):   # of that size for this time alone
+                log.info(f"{source.path}: of another size, so {drawn.path} is read at {imgsz} x {imgsz} x {imgc}")
+                return data_set_with_ink_high(read_folders(unpacked(drawn), imgsz, imgc), drawn.path)
             if not changed:
                 return load_npy(source.path, imgsz, imgc)
             log.info(f"{source.path}: built anew, since {changed.path} has changed")
@@ -76,6 +79,18 @@ def load_images(data_path: str, imgsz: int, imgc: int) -> Classes:
         return data_set_with_ink_high(_read_and_write(source, imgsz, imgc), source.root / FILE_NAME)
     except OSError as error:
         raise InputError(f"--data_path {data_path}: not readable ({error})") from error
+
+
+def sizes_in(source: Source) -> tuple[int, int] | None:
+    """Pixels a side and channels of a prepared data set; None where it is not prepared, or not as this program does."""
+    if source.kind == CLASSES:
+        recipe = own_classes.read_recipe(source.path)
+        return recipe.imgsz, recipe.imgc
+    try:
+        shape = np.load(source.path, mmap_mode="r", allow_pickle=False).shape if source.kind == NPY else ()
+    except Exception:   # NumPy evaluates the file's head as Python; who reads the images says what is wrong
+        return None
+    return (shape[3], shape[2]) if len(shape) == 5 and shape[2] in (1, 3) and shape[3] == shape[4] else None
 
 
 def _read_and_write(source, imgsz, imgc):
@@ -148,7 +163,7 @@ def unpacked(source: Source) -> Source:
     return Source(FOLDERS, folder, source.root)
 
 
-def characters_in(source: Source) -> list[list[Path]]:
+def characters_in(source: Source) -> list[Path]:
     """The folder of every character: background before evaluation, sorted, whatever order the file system gives.
 
     Raises

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mindspore_maml.cli.errors import InputError
-from mindspore_maml.data.images import read_image, read_images, read_picture
+from mindspore_maml.data.images import is_picture, read_image, read_images, read_picture
 
 SUFFIXES = ("jpg", "png", "webp", "bmp", "tiff", "gif")
 ORIENTATION, TURNED_RIGHT = 274, 6   # of EXIF: to be turned by 90 degrees clockwise
@@ -168,3 +168,16 @@ def test_bad_pictures_are_refused_or_left_out(tmp_path, capsys, kind):
 def test_bad_arrays_are_refused(array, words):
     with pytest.raises(InputError, match=words):
         read_image(array, 28, 1)
+
+
+def test_what_a_phone_makes_is_read(tmp_path):
+    Image.new("L", (12000, 9000), 255).save(tmp_path / "phone.jpg")   # 108 million pixels
+    assert max(read_picture(tmp_path / "phone.jpg", least=320).size) <= 12000 / 8
+
+
+def test_files_without_a_suffix_and_others_are_told_by_what_they_are(tmp_path):
+    cross().save(tmp_path / "it", "PNG")
+    cross(mode="RGB").save(tmp_path / "it.jfif", "JPEG")
+    (tmp_path / "notes").write_text("no image")
+    (tmp_path / "it.heic").write_bytes(b"\0\0\0 ftypheic")
+    assert [is_picture(tmp_path / name) for name in ("it", "it.jfif", "notes", "it.heic")] == [True, True, False, False]

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -268,3 +269,39 @@ def test_a_network_trains_on_ones_own_images(data, tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
         assert "left out, for --k_spt 1 and a query image need 2 images: one" in done.stdout
     assert "8 tasks, 2-way 1-shot, 1 query images a class" in done.stdout
+
+
+def test_what_is_left_out_is_named_and_a_systems_own_files_are_not(folder, capsys):
+    for name in ("@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", "System Volume Information"):
+        (folder / name).mkdir()
+        (folder / "apple" / name).mkdir()
+    (folder / "apple" / "old").mkdir()
+    (folder / "apple" / "it.heic").write_bytes(b"\0\0\0 ftypheic")
+    found = own_classes.class_pictures(folder)
+    assert list(found) == sorted([*NUMBERS, "empty"])
+    assert f"{folder / 'apple'}: 3 left out, no pictures that are read here: it.heic, notes.txt, old" \
+        in capsys.readouterr().out
+
+
+def test_names_that_read_alike_are_one_class(tmp_path):
+    for number, form in enumerate(("NFC", "NFD")):
+        folder = tmp_path / unicodedata.normalize(form, "caf\u00e9")
+        folder.mkdir(parents=True)
+        draw(folder / f"{number}", 2, number)
+    (tmp_path / "other").mkdir()
+    assert {name: len(files) for name, files in own_classes.class_pictures(tmp_path).items()} \
+        == {"caf\u00e9": 2, "other": 0}
+
+
+def test_a_picture_twice_is_named(folder, capsys):
+    files = own_classes.class_pictures(folder)
+    for place, target in (("a class", folder / "fig"), ("two classes", folder / "kiwi")):
+        shutil.copy(files["fig"][0], target / f"copy{files['fig'][0].suffix}")
+        own_classes.say_repeated(own_classes.class_pictures(folder).values())
+        assert f"the same picture twice in {place}: " in capsys.readouterr().out
+        (target / f"copy{files['fig'][0].suffix}").unlink()
+    own_classes.say_repeated(files.values(), [files["fig"][0]])
+    assert "twice" not in capsys.readouterr().out   # the file itself
+    shutil.copy(files["fig"][0], folder / "asked.jpg")
+    own_classes.say_repeated(files.values(), [folder / "asked.jpg"])
+    assert "the same picture twice in examples and questions: " in capsys.readouterr().out

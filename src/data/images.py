@@ -22,7 +22,8 @@ MIDDLE_GREY = 127.5
 WHITE = 192   # drawings lighter than this, on nothing at all, are put on black paper
 ENOUGH = 4   # times the wanted side: what is larger is made smaller first, by whole numbers, which is quick
 # For a picture to take less than a gigabyte; a JPEG is decoded at an eighth of its size, a phone's has 108 million
-MOST_PIXELS, MOST_OF_JPEG = 50_000_000, 120_000_000
+MOST_PIXELS = 50_000_000
+MOST_OF = {"JPEG": 120_000_000, "MPO": 120_000_000, "WEBP": 36_000_000, "AVIF": 36_000_000}
 LONGEST_SIDE, LONGEST_SHAPE = 65_500, 100   # pixels, and times the shorter side
 
 
@@ -90,7 +91,7 @@ def _read_file(path, least):
 
 def _refuse_large(image, path):
     """Refuse, before it is decoded, what would take too much memory."""
-    most = MOST_OF_JPEG if image.format in ("JPEG", "MPO") else MOST_PIXELS
+    most = MOST_OF.get(image.format, MOST_PIXELS)
     shorter, longer = sorted(image.size)
     if shorter * longer > most or longer > min(LONGEST_SIDE, LONGEST_SHAPE * shorter):
         raise InputError(f"{path}: {image.width} x {image.height} pixels; expected at most {most:,}, a side of at most "
@@ -124,7 +125,7 @@ def _from_array(array):
 def _plain(image, least):
     """Mode L or RGB, without what Pillow's own conversions drop: transparency, and other than 8 bits a pixel."""
     if image.has_transparency_data:
-        return _on_paper(_reduced(image.convert("RGBA"), least))
+        return _on_paper(_reduced(image if image.mode == "RGBA" else image.convert("RGBA"), least))
     if image.mode.startswith("I;16"):
         image = image.convert("I")
     if image.mode in ("I", "F"):   # of any range: darkest to lightest

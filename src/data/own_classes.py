@@ -6,7 +6,7 @@ import math
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -265,11 +265,15 @@ def load(path: Path, imgsz: int, imgc: int) -> ClassImages:
         Where the file is damaged, or holds images of another size.
     """
     recipe, made_of, classes = _read(path)
+    there = recipe.are_there
+    if (recipe.imgsz, recipe.imgc) != (imgsz, imgc) and there:
+        log.info(f"{path}: of another size, so {recipe.folder} is read at {imgsz} x {imgsz} x {imgc}")
+        return read_classes(replace(recipe, imgsz=imgsz, imgc=imgc))
     if (recipe.imgsz, recipe.imgc) != (imgsz, imgc):
         raise InputError(f"{path}: holds images of {recipe.imgsz} x {recipe.imgsz} pixels and {recipe.imgc} channels; "
                          f"expected {imgsz} x {imgsz} and {imgc} (--imgsz, --imgc; with these, data_preprocess.py "
                          f"builds it anew)")
-    if not recipe.are_there:
+    if not there:
         log.info(f"{path}: used as it is, since {shown(recipe.folder)} is no longer there")
     elif fingerprint(recipe.folders) != made_of:
         log.info(f"{path}: built anew, since {' or '.join(map(str, recipe.folders))} has changed")

@@ -23,7 +23,13 @@ from mindspore_maml.training.agreement import check_same_on_all_ranks
 from mindspore_maml.training.checkpoint import LARGEST_STATE, Checkpoint, given_by_hand, load
 from mindspore_maml.training.continuing import adopt_options
 from mindspore_maml.training.following import FollowingTraining
-from mindspore_maml.training.from_options import load_for_training, make_meta, training_episodes, weight_shapes
+from mindspore_maml.training.from_options import (
+    load_for_training,
+    make_meta,
+    take_sizes,
+    training_episodes,
+    weight_shapes,
+)
 from mindspore_maml.training.loop import Training
 from mindspore_maml.training.optimizer import outer_optimizer
 from mindspore_maml.training.run_folder import claim, home_of
@@ -39,6 +45,8 @@ def main() -> int:
     if checkpoint:
         go_on_in_its_folder(options, checkpoint)
         adopt_options(options, checkpoint)
+    else:
+        take_sizes(options)
     if options.val_classes and not options.eval_every:
         raise InputError(f"--val_classes {options.val_classes} without --eval_every; expected how often to measure")
     (train_images, alphabets), judged = load_for_training(options)

@@ -13,13 +13,14 @@ from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL, options_of
 from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
-from mindspore_maml.data_preprocess import load_alphabets, load_images
+from mindspore_maml.data_preprocess import load_alphabets, load_images, sizes_in
 from mindspore_maml.devices.device import tasks_at_once
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.network import Network
 from mindspore_maml.meta import InnerLoop, Meta
+from mindspore_maml.Omniglot import find
 from mindspore_maml.OmniglotIter import ImageIter, OmniglotIter, refuse_alike, split_classes
-from mindspore_maml.training.checkpoint import WEIGHT_PREFIX, Checkpoint, load
+from mindspore_maml.training.checkpoint import WEIGHT_PREFIX, Checkpoint, given_by_hand, load
 from mindspore_maml.training.head import with_ways
 from mindspore_maml.training.run_folder import run_of
 from mindspore_maml.training.sizes import refuse_impossible
@@ -51,6 +52,13 @@ def load_alphabets_beside(images: tuple[Classes, Classes], options: Namespace) -
         return None, None
     alphabets = load_alphabets(options.data_path, sum(map(len, images))).of_characters
     return split_classes(alphabets, options.n_train_classes, options.split, options.split_seed)
+
+
+def take_sizes(options: Namespace) -> None:
+    """Where neither flag nor preset says how large images are, they are as large as those of a prepared data set."""
+    found = sizes_in(find(options.data_path))
+    if found and not {"imgsz", "imgc"} & given_by_hand(options):
+        options.imgsz, options.imgc = found
 
 
 def load_to_test(options: Namespace) -> Classes:
