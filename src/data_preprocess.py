@@ -115,8 +115,8 @@ def _remember(source, made_of):
 
 def _alphabets_of(source):
     """The alphabets in the order of the characters, and how many of them are background, in values that JSON keeps."""
-    tops = [_folders(source.path / top) for top in TOP_FOLDERS]
-    return {"alphabets": [[alphabet.name, len(_folders(alphabet))] for top in tops for alphabet in top],
+    tops = [own_folders(source.path / top) for top in TOP_FOLDERS]
+    return {"alphabets": [[alphabet.name, len(own_folders(alphabet))] for top in tops for alphabet in top],
             "background": len(tops[0])}
 
 

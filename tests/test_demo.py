@@ -288,24 +288,22 @@ def test_the_built_in_ones_are_those_that_preprocessing_draws(tmp_path):
 
 
 def test_with_data_they_are_those_to_test_on(data_path):
-    trained = Namespace(imgsz=28, imgc=1, n_train_classes=0, split="sorted", split_seed=0)
+    trained = Namespace(imgsz=28, imgc=1, n_train_classes=0, split="sorted", split_seed=0, images="drawings")
     _, test = split_classes(load_images(str(data_path), 28, 1))
     found = characters.characters_for(str(data_path), trained).draw(4, 3, np.random.default_rng(1))
-    places = [{int(np.flatnonzero((test == read_image(image, 28, 1)).all(axis=(2, 3, 4)).any(axis=1))[0])
+    places = [{int(np.flatnonzero((test == 255 - np.asarray(image)).all(axis=(2, 3, 4)).any(axis=1))[0])
                for image in examples + others} for examples, others in found]
     assert [len(numbers) for numbers in places] == [1] * 4   # drawings of one character each
     assert len(set.union(*places)) == 4
 
 
 @pytest.mark.parametrize("colours", [1, 3])
-def test_characters_of_data_are_read_back_as_they_are(colours):
-    pixels = np.zeros((4, 2, colours, 28, 28), np.uint8)
-    pixels[:, :, :, 8:20, 8:14] = np.arange(100, 180, 10, dtype=np.uint8).reshape(4, 2, 1, 1, 1)   # ink on paper
-    pixels[3] = np.random.default_rng(1).integers(0, 200, pixels[3].shape, np.uint8)   # no paper
-    found = characters.of_classes(pixels)
+def test_photographs_of_data_are_read_back_as_they_are(colours):
+    pixels = np.random.default_rng(1).integers(0, 200, (4, 2, colours, 28, 28), np.uint8)
+    found = characters.of_classes(pixels, "photographs")
     for number in range(4):
         picture = found._drawing(number, 1)
-        np.testing.assert_array_equal(read_image(picture, 28, colours), pixels[number, 1])
+        np.testing.assert_array_equal(read_image(picture, 28, colours, "photographs"), pixels[number, 1])
     with pytest.raises(InputError, match="0 characters have more than 2 drawings"):
         found.draw(2, 2, np.random.default_rng(1))
 

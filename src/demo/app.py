@@ -84,8 +84,9 @@ def make_app(teacher: Teacher, characters: Characters, in_turn: OneThread,
         body = _body()
         image = image_in(body.get("image"), "image")
         start = time.monotonic()
-        probabilities, seen = _waited(in_turn, teacher.answer, str(body.get("name")), image)
-        return jsonify(probabilities=probabilities.tolist(), seen=as_url(seen), milliseconds=_since(start))
+        probabilities, none, seen = _waited(in_turn, teacher.answer, str(body.get("name")), image)
+        return jsonify(probabilities=probabilities.tolist(), seen=as_url(seen), milliseconds=_since(start),
+                       **({} if none is None else {"none": none}))
 
     @app.post("/api/network")
     def network():

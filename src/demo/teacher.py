@@ -68,12 +68,14 @@ class Teacher:
             raise InputError("nothing was learned here yet; expected that first")
         return seen_by(self._latest, self._latest.read([image])[0])[0]
 
-    def answer(self, name: str, image: Image.Image) -> tuple[np.ndarray, Image.Image]:
+    def answer(self, name: str, image: Image.Image) -> tuple[np.ndarray, bool | None, Image.Image]:
         """What the classifier of a name says of an image.
 
         Returns
         -------
         probabilities : ndarray of float64, [class]
+        none : bool or None
+            Whether it shows none of the classes; None where that was not measured for the network.
         seen : Image
             What the network sees of it.
 
@@ -86,7 +88,8 @@ class Teacher:
         """
         model = self._of(name)
         pixels, _ = model.read([image])
-        return model.probabilities(pixels)[0], seen_by(model, pixels)[0]
+        none = not model.known(pixels)[0] if model.adapted_.limits else None
+        return model.probabilities(pixels)[0], none, seen_by(model, pixels)[0]
 
     def network(self, name: str, classes: Sequence[str]) -> bytes:
         """The classifier of a name as files for other programs, its classes under these names, in a zip archive.
@@ -109,4 +112,4 @@ class Teacher:
 
 def seen_by(model: FewShotClassifier, pixels: np.ndarray) -> list[Image.Image]:
     """Pictures of what a fitted classifier has read, `pixels` [image, imgc, imgsz, imgsz]."""
-    return [as_picture(each) for each in pixels]
+    return [as_picture(each, model.options().images) for each in pixels]
