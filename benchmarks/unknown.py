@@ -25,6 +25,7 @@ from benchmarks.drawn_tasks import (
 from benchmarks.pages import write_sections
 from mindspore_maml.classifier import softmax
 from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.program import run_program
 from mindspore_maml.training import checkpoint
 from mindspore_maml.unknown import FILE_NAME, KEYS, centres, familiarity, limits_of
@@ -90,6 +91,8 @@ def table(ckpt: Path, images: np.ndarray) -> str:
     for ways, shots in SHOWN:
         of_known, right, scores = measured(ckpt, images, ways, shots)
         limits = limits_of(checkpoint.find(ckpt), ways, shots)
+        if limits is None:
+            raise InputError(f"--ckpt {ckpt}: no {FILE_NAME} beside it; expected one, which --write writes")
         area = roc_auc_score(np.repeat([1, 0], scores.shape[1]), scores.ravel())
         kept, accepted = (100 * (each >= limits.threshold).mean() for each in scores)
         after, before = (calibration_error(of_known, right, each) for each in (limits.temperature, 1))

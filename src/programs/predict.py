@@ -34,7 +34,8 @@ def main() -> int:
     device.set_up(options.device_target, options.device_id, options.mode)
     # With --json - standard output holds the JSON alone, for a program to read.
     with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):
-        files, blank = query_files(options.query), []
+        files = query_files(options.query)
+        blank: list[int] = []
         model = learn_from_folder(options, files)
         pixels, kept = model.read(files, skip_damaged=True, blank=blank)
         if not kept:
