@@ -87,7 +87,8 @@ def sizes_in(source: Source) -> tuple[int, int] | None:
         recipe = own_classes.read_recipe(source.path)
         return recipe.imgsz, recipe.imgc
     try:
-        shape: tuple[int, ...] = np.load(source.path, mmap_mode="r", allow_pickle=False).shape if source.kind == NPY else ()
+        there = source.kind == NPY
+        shape: tuple[int, ...] = np.load(source.path, mmap_mode="r", allow_pickle=False).shape if there else ()
     except Exception:   # NumPy evaluates the file's head as Python; who reads the images says what is wrong
         return None
     return (shape[3], shape[2]) if len(shape) == 5 and shape[2] in (1, 3) and shape[3] == shape[4] else None

@@ -152,7 +152,7 @@ def test_the_network_downloaded_answers_alike(app, tmp_path):
     response = client.post("/api/network", json={"name": learned, "names": names})
     assert response.mimetype == "application/zip"
     zipfile.ZipFile(io.BytesIO(response.data)).extractall(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["network.json", "network.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["drawings.py", "network.json", "network.onnx"]
     notes = json.loads((tmp_path / "network.json").read_text(encoding="utf-8"))
     assert notes["classes"] == names
     assert "/" not in notes["trained"]["ckpt"]

@@ -393,7 +393,7 @@ def test_the_network_is_downloaded(page, downloads):
     press(page, "download")
     wait_for(page, (downloads / "network.zip").exists)
     with zipfile.ZipFile(downloads / "network.zip") as archive:
-        assert sorted(archive.namelist()) == ["network.json", "network.onnx"]
+        assert sorted(archive.namelist()) == ["drawings.py", "network.json", "network.onnx"]
         assert json.loads(archive.read("network.json"))["classes"] == ["A", "B", "C"]
     wait_for_status(page, "learned")
 

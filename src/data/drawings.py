@@ -25,7 +25,7 @@ BLOT = 0.08      # of its largest part's area
 SHORTEST = 0.03  # of the longer side: no drawing is smaller
 CORNER = 0.2     # of the longer side: at the sheet's edge nothing smaller is taken for a drawing
 SHARP = 0.5      # of full ink: a stroke's edge rises by that within five pixels
-ENLARGED = 3.0   # pens: dots are not enlarged beyond that
+ENLARGED = 4.0   # pens: dots are not enlarged beyond that
 STRIP = 0.15     # of a side: how far a frame or the sheet's edge may be from the picture's edge
 EDGE = 0.12      # of a logarithm: the contrast of such an edge
 STRAIGHT = 0.6   # of an edge's length that has to lie on one line
@@ -64,7 +64,7 @@ def fit_drawing(picture: Image.Image, imgsz: int) -> np.ndarray:
     brightness = _logarithms(_of_work_size(picture))        # [height, width, channel]
     ink, outside = _ink_on_sheet(brightness)
     ink, part = _strokes(_without_ruling(ink), outside)
-    drawn = _drawn_again(_placed(ink, part))                # [SIDE, SIDE], 0 to 1
+    drawn = _drawn_again(_middles(ink, part))               # [SIDE, SIDE], 0 to 1
     return np.asarray(Image.fromarray(np.rint(255 * drawn).astype(np.uint8)).resize((imgsz, imgsz),
                                                                                    Image.Resampling.BICUBIC))
 
@@ -191,13 +191,14 @@ def _above_paper(values, window):
     The opening of mathematical morphology keeps edges of light as they are, straight shadows among them.
     """
     side = _odd(window)
-    above = values - ndimage.grey_opening(values, size=(side, side), mode="nearest")
+    above = values - ndimage.grey_opening(values, size=(side, side), mode="reflect")
     return above - np.percentile(above, 30)
 
 
 def _noise(ink):
-    """The standard deviation of the paper's noise; where most is inked, that of pixels three apart says more."""
-    apart = 3 * np.median(np.abs(ink[:, 3:] - ink[:, :-3]))
+    """The standard deviation of the paper's noise; where most is inked, pixels three apart say more: what those differ
+    by where they do so least, and three times as much for light that falls off."""
+    apart = 6.5 * np.percentile(np.abs(ink[:, 3:] - ink[:, :-3]), 25)
     return min(1.48 * np.median(np.abs(ink - np.median(ink))), apart) + 1e-3
 
 
@@ -291,27 +292,34 @@ def _among(chosen, count):
     return np.isin(np.arange(count + 1), chosen)
 
 
-def _placed(ink, part):
-    """What was drawn, [SIDE, SIDE] of bool: the box around it centred, its longer side as long as in training."""
+def _middles(ink, part):
+    """The middles of what was drawn, [SIDE, SIDE] of bool: the box around them centred, and as large as in training."""
     rows, columns = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
-    longest = max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1
-    widest = 2 * ndimage.distance_transform_edt(part).max()
-    # What is placed is the middle of the strokes, on which the pen is put
-    scale = min((BOX - PEN) / (longest - min(widest, longest / 4)), ENLARGED * PEN / widest)
+    centre = np.array([rows[0] + rows[-1], columns[0] + columns[-1]]) / 2
+    most = ENLARGED * PEN / _stroke_width(part)
+    scale = min(BOX / (max(np.ptp(rows), np.ptp(columns)) + 1), most)
     ink = np.where(ndimage.binary_dilation(part, np.ones((3, 3)), iterations=2), ink, 0).clip(0, 1)
+    middles = thinned(_placed(ink, centre, scale))
+    rows, columns = (np.flatnonzero(middles.any(axis=axis)) for axis in (1, 0))
+    # Again, with the size that thinning has left
+    centre = centre + (np.array([rows[0] + rows[-1], columns[0] + columns[-1]]) / 2 - (SIDE - 1) / 2) / scale
+    scale = min(scale * (BOX - PEN) / (max(np.ptp(rows), np.ptp(columns)) + 1), most)
+    return thinned(_placed(ink, centre, scale))
+
+
+def _placed(ink, centre, scale):
+    """Where there is ink [SIDE, SIDE], bool, with a point of it in the middle, at another scale."""
     if scale < 1:
         ink = ndimage.gaussian_filter(ink, 0.4 / scale)
-    middle = np.array([rows[0] + rows[-1], columns[0] + columns[-1]]) / 2
-    placed = ndimage.affine_transform(ink, [1 / scale] * 2, middle - (SIDE - 1) / 2 / scale, (SIDE, SIDE), order=1)
+    placed = ndimage.affine_transform(ink, [1 / scale] * 2, centre - (SIDE - 1) / 2 / scale, (SIDE, SIDE), order=1)
     if scale > 1.5:
         placed = ndimage.gaussian_filter(placed, 0.4 * scale)
     return placed > min(FAINT + 0.1, 0.6 * placed.max())
 
 
-def _drawn_again(inked):
-    """The middles of strokes [height, width] drawn with training's pen, from 0 to 1."""
-    distance = ndimage.distance_transform_edt(~thinned(inked))
-    return np.clip(PEN / 2 + 0.5 - distance, 0, 1)
+def _drawn_again(middles):
+    """The middles of strokes drawn with training's pen, from 0 to 1."""
+    return np.clip(PEN / 2 + 0.5 - ndimage.distance_transform_edt(~middles), 0, 1)
 
 
 def thinned(inked: np.ndarray) -> np.ndarray:
