@@ -226,7 +226,9 @@ def test_who_failed_is_named_and_not_whom_the_launcher_ended_for_it(capsys, tmp_
     watch.forced = set()
     assert (watch._conclude(), capsys.readouterr().err[:36]) == (2, "error: rank 1 was killed by SIGKILL;")
     (tmp_path / "rank_1.log").write_text("error: --workers 2: worker 2 was killed by SIGKILL\n")
-    watch.codes = {1: 2, 0: -signal.SIGSEGV}   # which had said why it ends
+    watch.codes, watch.forced = {0: 0, 1: -signal.SIGKILL}, {1}   # all was done, and it did not end in time
+    assert (watch._conclude(), capsys.readouterr().err) == (0, "")
+    watch.codes, watch.forced = {1: 2, 0: -signal.SIGSEGV}, set()   # which had said why it ends
     assert (watch._conclude(), capsys.readouterr().err) == (2, "")
 
 

@@ -179,9 +179,9 @@ class Watch:
         while self.running:
             self._reap()
             self._show()
-            if self.codes:
-                first_can_save = 0 in self.running.values() and not self.interrupted
-                deadline = min(deadline, time.monotonic() + (TO_NOTICE if first_can_save else TO_CLOSE))
+            if any(self.codes.values()) or 0 in self.codes:   # that another rank has ended well hurries nobody
+                first_is_well = not self.codes.get(0) and not self.interrupted   # it can save, or all is done
+                deadline = min(deadline, time.monotonic() + (TO_NOTICE if first_is_well else TO_CLOSE))
             if self.interrupted and 0 in self.codes:   # it has saved what there was to save
                 self._kill()
             if time.monotonic() > deadline:
@@ -231,7 +231,7 @@ class Watch:
         if self.interrupted:
             code = self.codes.get(0, -self.interrupted)
             return code if code >= 0 else INTERRUPTED + self.interrupted   # killed before it could answer
-        if not failed:
+        if not failed or (self.codes.get(0) == 0 and self.forced.issuperset(failed)):   # slow to end, with all done
             return 0
         complaints = {rank: self._complaint_of(rank) for rank in {0, *failed}}
         # MindSpore may crash while a process ends that has said what went wrong: then that is the cause
