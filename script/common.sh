@@ -50,7 +50,8 @@ run_logged() {
 # expect_packages PYTHON - refuse a Python that is none, or that lacks what the programs import
 expect_packages() {
     local find='import importlib.util as util
-lacking = [name for name in ("mindspore", "numpy", "PIL", "yaml", "tqdm", "matplotlib") if not util.find_spec(name)]
+names = "mindspore", "numpy", "PIL", "scipy", "yaml", "tqdm", "matplotlib"
+lacking = [name for name in names if not util.find_spec(name)]
 print("lacks", *lacking) if lacking else None' found
     command -v -- "$1" >/dev/null || {
         echo "error: $1: no such program; name a Python 3.10 to 3.12: PYTHON=/path/to/python bash $0" >&2

@@ -109,7 +109,8 @@ def _write_report(error):
     now = datetime.datetime.now()
     lines = [f"{now.isoformat(' ', 'seconds')} {shlex.join(sys.argv)}",
              f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores",
-             *(f"{name} {_version(name)}" for name in ("mindspore", "numpy", "pillow", "PyYAML", "matplotlib", "tqdm")),
+             *(f"{name} {_version(name)}" for name in ("mindspore", "numpy", "pillow", "scipy", "PyYAML", "matplotlib",
+                                                       "tqdm")),
              "", *traceback.format_exception(error)]
     for folder in (Path.cwd(), Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):
