@@ -28,7 +28,7 @@ if (($# == 1)); then
     data=$(CDPATH='' cd -- "$1" && pwd) glyphs=
 fi
 
-make_environment
+make_environment ''
 mkdir -p "$out"
 cd "$out"
 SECONDS=0
