@@ -43,8 +43,8 @@ def test_the_table_says_every_figure(calls, tmp_path):
     text = lake.table(lake.measure(tmp_path / "maml-5_1.ckpt", OPTIONS))
     people, program, support, query = text.splitlines()[2:]
     assert ("4.5 %" in people, "3.3 %" in program) == (True, True)
-    assert [f"{number}.0 ± 0.5 %" in support for number in range(1, 9)] == [True] * 4 + [False] * 4
-    assert [f"{number}.0 ± 0.5 %" in query for number in range(1, 9)] == [False] * 4 + [True] * 4
+    for row, first in ((support, 1), (query, 2)):   # of either number of views the support's statistics come first
+        assert row.endswith("".join(f"| {number}.0 ± 0.5 % " for number in range(first, 9, 2)) + "|")
 
 
 def test_a_training_takes_the_body_of_a_finished_run(tmp_path):
