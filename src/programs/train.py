@@ -54,10 +54,9 @@ def main() -> int:
     validation = None
     if options.eval_every:
         validation = ValidationPass(VALIDATION if options.val_classes else TEST, judged[0], options, judged[1])
-    labels = getattr(episodes, "labels", 0)   # of an ordinary classifier
     if checkpoint:
-        checkpoint.refuse_lacking(weight_shapes(options, labels))
-    meta = make_meta(options, labels)
+        checkpoint.refuse_lacking(weight_shapes(options))
+    meta = make_meta(options, getattr(episodes, "labels", 0))   # of an ordinary classifier
     if options.pretrained and not checkpoint:
         begin_with(load(options.pretrained, "--pretrained"), meta)
     runner = share_out(meta, workers)

@@ -181,13 +181,10 @@ def make_meta(options: Namespace, classes: int = 0) -> Meta:
     return algorithm(net, inner_loop(options), tasks_at_once)
 
 
-def weight_shapes(options: Namespace, labels: int = 0) -> dict[str, tuple]:
-    """The shapes of the network's parameters by their names in a checkpoint, found without making any.
-
-    `labels` as `make_meta` takes it.
-    """
+def weight_shapes(options: Namespace) -> dict[str, tuple]:
+    """The shapes of the network's parameters by their names in a checkpoint, found without making any."""
     return {f"{WEIGHT_PREFIX}{spec.name}.{name}": shape
-            for spec in describe(options.network, options.imgc, options.imgsz, labels or options.n_way)
+            for spec in describe(options.network, options.imgc, options.imgsz, options.n_way)
             for name, shape in spec.parameters.items()}
 
 
