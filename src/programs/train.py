@@ -74,7 +74,7 @@ def main() -> int:
 def begin_with(pretrained: Checkpoint, meta: Meta) -> None:
     """Put a trained network's weights in place of the fresh ones of `meta`, but for the head's."""
     head = f"net.{meta.net.specs[-1].name}."
-    own = {parameter.name: parameter for parameter in meta.get_parameters()}
+    own = {parameter.name: parameter.asnumpy() for parameter in meta.get_parameters()}
     body = {name: value for name, value in pretrained.tensors.items() if name.startswith("net.") and
             not name.startswith(head)}
     kept = {name: value for name, value in own.items() if name not in body}
