@@ -221,7 +221,8 @@ class FewShotClassifier:
             every image is given a class, and one that shows nothing is refused.
         """
         if unknown is None:
-            return self.classes_[self.predict_proba(images).argmax(axis=1)]
+            best = self.predict_proba(images).argmax(axis=1)   # first: it says where nothing was learned
+            return self.classes_[best]
         images = as_sequence(images)
         pixels, shown = self.read(images, blank=[])
         found, known = np.full(len(images), unknown, object), self.known(pixels)

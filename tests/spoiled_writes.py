@@ -17,6 +17,7 @@ from pathlib import Path
 from checkpoints import EPISODES, RUN, fresh, training_options
 
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.messages import show_messages
 from mindspore_maml.cli.screen import Log
 from mindspore_maml.pictures.curves import PICTURE, RunPicture
 from mindspore_maml.training.run_folder import RunFolder
@@ -130,5 +131,6 @@ def main(*tasks):
 
 
 if __name__ == "__main__":
+    show_messages()
     sys.addaudithook(refuse_changes)
     main(*sys.argv[1:])

@@ -206,7 +206,8 @@ def test_importing_changes_nothing_and_prints_nothing(tmp_path):
 
 def test_it_is_silent_on_standard_output(trained_path):
     code = ("import sys\nfrom mindspore_maml import FewShotClassifier\nimport numpy as np\n"
-            "images = np.random.default_rng(1).integers(0, 255, (4, 28, 28)).astype(np.uint8)\n"
+            "images = np.full((4, 28, 28), 255, np.uint8)\n"
+            "images[:2, 5:23, 13:15] = images[2:, 13:15, 5:23] = 0\n"
             "FewShotClassifier(sys.argv[1]).fit(images, [0, 0, 1, 1]).predict(images)\n")
     done = subprocess.run([sys.executable, "-c", code, trained_path], cwd=ROOT, capture_output=True, text=True,
                           check=True)

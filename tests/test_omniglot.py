@@ -63,7 +63,9 @@ def test_colour_is_kept(tmp_path):
 def test_sixteen_bits_and_transparency(tmp_path):
     make_folders(tmp_path)
     first, second = sorted(tmp_path.rglob("0001_00.png"))[:2]
-    Image.fromarray(np.full((20, 20), 200 * 257, np.uint16)).save(first)
+    levels = np.full((20, 20), 200, np.uint16)   # a file of 16 bits shows its darkest and lightest as such
+    levels[0, 0], levels[-1, -1] = 0, 255
+    Image.fromarray(levels * 257).save(first)
     Image.new("LA", (20, 20), (0, 0)).save(second)   # black, of which nothing is to be seen
     load_images(tmp_path, 10, 1)
     assert np.load(tmp_path / "omniglot.npy")[:2, 0, 0, 5, 5].tolist() == [200, 255]

@@ -3,6 +3,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _take(path):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(handle, 200, 0).decode(errors="replace")
+            holder = _text_in(handle)
             os.close(handle)
             raise HeldError(holder) from None
         except OSError as error:
@@ -93,6 +94,15 @@ def _take(path):
         if _is_at(handle, path):
             return handle, True
         os.close(handle)   # its holder removed it just now
+
+
+def _text_in(handle):
+    """What the holder wrote into the file; it may have locked it a moment ago, and write only now."""
+    for _ in range(20):
+        if text := os.pread(handle, 200, 0).decode(errors="replace"):
+            return text
+        time.sleep(0.05)
+    return "another process"
 
 
 def _is_at(handle, path):
