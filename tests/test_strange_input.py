@@ -162,7 +162,8 @@ def test_any_name_of_a_class_is_drawn(name, tmp_path):
     images = np.zeros((2, 1, 8, 8), np.uint8)
     model = Namespace(numbers_=np.array([0, 1]), support_=images, classes_=np.array([name, "b"]),
                       options=lambda: Namespace(images="drawings"))
-    draw_prediction(model, images, [{"class": name, "probability": 0.5}] * 2, tmp_path / f"{NO_UTF_8}.png")
+    answers = [{"class": name, "probability": 0.5, "known": True}] * 2
+    draw_prediction(model, images, answers, tmp_path / f"{NO_UTF_8}.png")
     assert len(os.listdir(os.fsencode(tmp_path))) == 1
 
 
