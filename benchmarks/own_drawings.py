@@ -50,7 +50,7 @@ ROWS: dict[str, tuple[Scene | str, ...]] = {
     "a mask of 0 and 1": ("mask",),
     ANY: ("any",),
 }
-CLASSES, DRAWINGS, WAYS, TASKS = 30, 6, 6, 96   # of each row: characters, drawings of each; of a task: classes
+CLASSES, DRAWINGS, WAYS, TASKS = 24, 5, 6, 64   # of each row: characters, drawings of each; of a task: classes
 
 
 def picture_of(drawing: np.ndarray, scene: Scene | str, rng: np.random.Generator) -> Image.Image:
