@@ -117,8 +117,8 @@ class FewShotClassifier:
         with taking_turns():
             weights = meta.adapt(image_values(support[evened], options), numbers[evened][None], steps)
             weights = [finite(weight.asnumpy(), f"a weight after {steps} inner steps") for weight in weights]
-        # At once: where something above fails, and for other threads, a classifier fitted before stays what it was.
         limits = limits_of(self._checkpoint(), len(classes), len(labels) / len(classes))
+        # At once: where something above fails, and for other threads, a classifier fitted before stays what it was.
         self.adapted_ = Adapted(classes, support, numbers, evened, weights, steps, model_of(options), limits)
         return self
 
