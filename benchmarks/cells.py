@@ -33,7 +33,7 @@ CHALLENGE = {"epoch": 8000, "meta_lr": 0.002, "augment": 1.2, "elastic": 0.5, "s
              "within_alphabet": 0.5, "eval_every": 2000, "eval_batches": 50, "save_every": 250}
 # The same for the tables' shuffled split, where tasks are of any characters and by the query images' statistics
 MIXED = {"preset": "pooling-wide", "split": "shuffled", "val_classes": 86}
-OF_MIXED = {"epoch": 16000, "meta_lr": 0.002, "eval_every": 2000, "eval_batches": 50, "save_every": 250}
+OF_MIXED = {"epoch": 18000, "meta_lr": 0.002, "eval_every": 2000, "eval_batches": 50, "save_every": 250}
 STRIDED = {"preset": "maml", "epoch": 12000} | VALIDATION | {
     "n_way": 20, "task_num": 4, "k_qry": 3, "update_lr": 8.0, "update_step_test": 1, "lr_scheduler": "cosine",
     "augment": 1.0, "ema_decay": 0.998}
@@ -123,7 +123,7 @@ CELLS = {cell.name: cell for cell in (
     Cell("background-classifier", "Lake's challenge, its classifier", BACKGROUND | CLASSIFIER),
     Cell("background", "20-way 1-shot, Lake's challenge", BACKGROUND | CHALLENGE, (DRAWERS,),
          pretrained="background-classifier"),
-    Cell("mixed-classifier", "shuffled split, its classifier", MIXED | CLASSIFIER | {"epoch": 9000}),
+    Cell("mixed-classifier", "shuffled split, its classifier", MIXED | CLASSIFIER | {"epoch": 4000}),
     Cell("20way-1shot-mixed", "20-way 1-shot, from a classifier, shuffled split", MIXED | OF_MIXED,
          pretrained="mixed-classifier", judged=TWENTY_WAYS_ONE_SHOT),
     Cell("modelzoo", "preset `modelzoo`", SOURCE | {"preset": "modelzoo", "epoch": 20000, "eval_every": 1000}, (OWN,),
