@@ -33,7 +33,7 @@ CHALLENGE = {"epoch": 8000, "meta_lr": 0.002, "augment": 1.2, "elastic": 0.5, "s
              "within_alphabet": 0.5, "eval_every": 2000, "eval_batches": 50, "save_every": 250}
 # The same for the tables' shuffled split, where tasks are of any characters and by the query images' statistics
 MIXED = {"preset": "pooling-wide", "split": "shuffled", "val_classes": 86}
-OF_MIXED = {"epoch": 10000, "meta_lr": 0.002, "eval_every": 2000, "eval_batches": 50, "save_every": 250}
+OF_MIXED = {"epoch": 6000, "meta_lr": 0.002, "eval_every": 2000, "eval_batches": 50, "save_every": 250}
 STRIDED = {"preset": "maml", "epoch": 12000} | VALIDATION | {
     "n_way": 20, "task_num": 4, "k_qry": 3, "update_lr": 8.0, "update_step_test": 1, "lr_scheduler": "cosine",
     "augment": 1.0, "ema_decay": 0.998}
