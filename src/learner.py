@@ -83,7 +83,7 @@ class Learner(nn.Cell):
         logits = self._judged(logits)
         d_logits, probability = self.loss.gradient(logits, labels, scale)
         _, gradients, backward_states = self.chain.backward(w, forward_states, self._of_all(d_logits))
-        trace = self.chain.compact(forward_states), backward_states, probability
+        trace = forward_states, backward_states, probability
         return logits, self.masks.without(gradients), trace
 
     def curvature(self, weights: tuple, x: Prepared, trace: tuple, direction: tuple, scale: float) -> tuple:
@@ -105,10 +105,9 @@ class Learner(nn.Cell):
         tuple of Tensor
             Like `weights`.
         """
-        compact_states, backward_states, probability = trace
+        forward_states, backward_states, probability = trace
         w = self.masks.among(weights, x)
         w_dot = self.masks.among(direction, x)   # in a mask's place, anything
-        forward_states = self.chain.recompute(w, self.masks.data(x), compact_states)
         logits_dot, tangent_states = self.chain.forward_tangent(w, forward_states, w_dot, ())
         d_logits_dot = self._of_all(self.loss.gradient_tangent(probability, self._judged(logits_dot), scale))
         products = self.chain.backward_tangent(w, forward_states, backward_states, w_dot, tangent_states,

@@ -3,10 +3,9 @@ import dataclasses
 import re
 
 import mindspore as ms
-import numpy as np
 import pytest
 from graphs import operations
-from mindspore import Tensor, nn, ops
+from mindspore import nn, ops
 
 from benchmarks.cases import random_batch
 from benchmarks.operations import CASES, error_of, graph_of
@@ -14,8 +13,6 @@ from mindspore_maml.algorithms import ALGORITHMS
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.options import TRAIN
 from mindspore_maml.cli.presets import PRESET_FOLDER
-from mindspore_maml.layers import fused_first
-from mindspore_maml.layers.fused_first import RectifiedProduct, product_takes_relu
 from mindspore_maml.layers.network import Network
 from mindspore_maml.training.from_options import inner_loop
 from mindspore_maml.training.optimizer import outer_optimizer
@@ -140,14 +137,3 @@ def test_a_case_is_of_the_operation_it_names_and_a_wrong_result_is_noticed(name)
         right = case.expected(*arguments)
         return tuple(1.01 * value for value in right) if case.state else 1.01 * right
     assert error_of(dataclasses.replace(case, expected=wrong), graph_of(case)) > 1e-3
-
-
-@pytest.mark.cpu_only
-def test_a_relu_in_a_product_is_asked_of_the_cpu_alone(monkeypatch):
-    images = Tensor(np.ones((1, 2, 2), np.float32))
-    for one_kernel in (False, True):
-        product = RectifiedProduct(one_kernel)
-        product(images, images)
-        assert (b"with_relu" in product.get_func_graph_proto()) == one_kernel
-    monkeypatch.setattr(fused_first.ms, "get_context", lambda name: "GPU")
-    assert not product_takes_relu.__wrapped__(ms.GRAPH_MODE)

@@ -10,7 +10,6 @@ from mindspore_maml.cli.presets import PRESET_FOLDER, read_preset
 from mindspore_maml.crossentropy import CrossEntropy
 from mindspore_maml.KaimingNormal import KaimingNormal
 from mindspore_maml.layers.description import describe
-from mindspore_maml.layers.fused_first import RectifiedProduct, product_takes_relu
 from mindspore_maml.layers.geometry import Grid, Window, adjoint_index
 from mindspore_maml.layers.network import Network, to_parameter, to_rows
 
@@ -130,16 +129,3 @@ def test_rows_under_a_window_are_those_of_a_convolution():
     expected = ops.conv2d(Tensor(image[:1, None], ms.float32), Tensor(kernel.reshape(1, 1, 3, 3), ms.float32),
                           stride=2, pad_mode="pad", padding=1).asnumpy()
     np.testing.assert_allclose((rows[window.rows_under(grid)] @ kernel)[:-1], expected.reshape(-1), rtol=1e-4)
-
-
-@pytest.mark.parametrize("mode", [ms.GRAPH_MODE, ms.PYNATIVE_MODE])
-def test_rectified_product_is_one_on_every_device_and_in_every_mode(mode):
-    draws = np.random.default_rng(0)
-    a, b = (draws.normal(size=shape).astype(np.float32) for shape in ((2, 5, 4), (2, 4, 3)))
-    ms.set_context(mode=mode)
-    try:
-        found = RectifiedProduct(product_takes_relu(mode))(Tensor(a), Tensor(b)).asnumpy()
-    finally:
-        ms.set_context(mode=ms.GRAPH_MODE)
-    assert (a @ b).min() < 0
-    np.testing.assert_allclose(found, np.maximum(a @ b, 0), atol=1e-5)

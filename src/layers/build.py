@@ -22,7 +22,7 @@ def build(network: Network, task_num: int, images: int) -> tuple[nn.Cell, Chain]
     layers = [spec.layer(spec, task_num, images) for spec in specs]
     first = next(i for i, layer in enumerate(layers) if layer.kinds)
     layers[first] = specs[first].layer(specs[first], task_num, images, is_first=True)
-    return ImageRows(task_num, channels, layers[:first]), Chain(layers[first:], recomputed=1)
+    return ImageRows(task_num, channels, layers[:first]), Chain(layers[first:])
 
 
 def _build_fused(specs, channels, task_num, images):
@@ -31,11 +31,11 @@ def _build_fused(specs, channels, task_num, images):
     relu = [spec.layer for spec in rest[:1]] == [ReLU]
     rest = rest[relu:]
     layers: list[Layer] = [FirstConvNorm(conv, norm, relu)]
-    next_window, recomputed = None, 1
+    next_window = None
     if rest and rest[0].layer is Conv2D:
         next_window = rest[0].window
-        layers.append(Conv2D(rest[0], task_num, images, rows_as_given=True))
-        rest, recomputed = rest[1:], 2                       # it takes the first activations as they are
+        layers.append(Conv2D(rest[0], task_num, images, rows_as_given=True))   # the first activations as they are
+        rest = rest[1:]
     layers += [spec.layer(spec, task_num, images) for spec in rest]
     prepare = CentredPatches(task_num, channels, conv.grid(images), conv.window, next_window)
-    return prepare, Chain(layers, recomputed)
+    return prepare, Chain(layers)

@@ -11,12 +11,10 @@ class Chain:
     Parameters
     ----------
     layers : list of Layer
-    recomputed : int
-        How many layers, from the first on, `compact` and `recompute` concern; the others' states are kept whole.
     """
 
-    def __init__(self, layers: list[Layer], recomputed: int = 0):
-        self.layers, self.recomputed = list(layers), recomputed
+    def __init__(self, layers: list[Layer]):
+        self.layers = list(layers)
         self.kinds = tuple(kind for layer in layers for kind in layer.kinds)
         self.dropouts = tuple(dropout for layer in layers for dropout in layer.dropouts)
 
@@ -69,19 +67,3 @@ class Chain:
                                                     w_dot[first:last], tangent_states[i], dy_dot)
             products, last = (*dw_dot, *products), first
         return dy_dot, products
-
-    def compact(self, forward_states: tuple) -> tuple:
-        """The forward states, without what `recompute` makes again."""
-        states = ()
-        for i in range(self.recomputed):
-            states = (*states, self.layers[i].compact(forward_states[i]))
-        return (*states, *forward_states[self.recomputed:])
-
-    def recompute(self, w: tuple, x: Tensor, compact_states: tuple) -> tuple:
-        """The forward states, from x and what `compact` kept of them."""
-        states, first = (), 0
-        for i in range(self.recomputed):
-            last = first + len(self.layers[i].kinds)
-            x, state = self.layers[i].recompute(w[first:last], x, compact_states[i])
-            states, first = (*states, state), last
-        return (*states, *compact_states[self.recomputed:])

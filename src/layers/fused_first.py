@@ -6,14 +6,10 @@ and their covariance C. Then conv + batch normalisation is exactly
     y = [P, 1] [w s; beta]    with s = 1 / sqrt(diag(w^T C w) + eps),
 
 where the normalised activations and their gradients never meet the large rows. The rows are made in the
-order, and as often, as the next convolution takes them, so that one needs no gather. A ReLU that follows belongs to
-the product where the device can do both in one kernel.
+order, and as often, as the next convolution takes them, so that one needs no gather.
 """
-import functools
-
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from mindspore_maml.layers.geometry import Grid, Window
 from mindspore_maml.layers.image_rows import ImageRows
@@ -34,8 +30,6 @@ from mindspore_maml.layers.primitives import (
 )
 from mindspore_maml.layers.row_constants import RowConstants
 from mindspore_maml.layers.spec import Spec
-
-matmul_relu = ops.BatchMatMul().add_prim_attr("with_relu", True)
 
 
 class CentredPatches(nn.Cell):
@@ -68,31 +62,6 @@ class CentredPatches(nn.Cell):
         return gather(with_ones, self.order, 1), covariance
 
 
-class RectifiedProduct(nn.Cell):
-    """max(a b, 0) of batches of matrices, as one kernel or as two."""
-
-    def __init__(self, one_kernel: bool):
-        super().__init__()
-        self.one_kernel, self.product = one_kernel, matmul_relu if one_kernel else matmul
-
-    def construct(self, a: Tensor, b: Tensor) -> Tensor:
-        y = self.product(a, b)
-        return y if self.one_kernel else relu(y)
-
-
-@functools.cache
-def product_takes_relu(mode: int) -> bool:
-    """Whether a product applies a ReLU given as its attribute: on the CPU a compiled one does.
-
-    Asked of the CPU itself, for MindSpore sets this attribute in its own fusions but does not document it. Other
-    devices are not given it.
-    """
-    if ms.get_context("device_target") != "CPU":
-        return False
-    one = Tensor(np.ones((1, 1, 1), np.float32))
-    return RectifiedProduct(one_kernel=True)(-one, one).asnumpy().item() == 0
-
-
 class FirstConvNorm(Layer):
     """Convolution and batch normalisation of data, and a ReLU if `relu`, from `CentredPatches`.
 
@@ -110,7 +79,6 @@ class FirstConvNorm(Layer):
 
     def __init__(self, conv: Spec, norm: Spec, relu: bool):
         self.eps, self.bias, self.gamma, self.relu = norm.eps, conv.bias, norm.gamma, relu
-        self.product = RectifiedProduct(product_takes_relu(ms.get_context("mode"))) if relu else matmul
         self.kinds = (*conv.parameters, *norm.parameters)
         self.shape_in, self.shape_out = conv.shape_in, norm.shape_out
 
@@ -140,13 +108,6 @@ class FirstConvNorm(Layer):
         dw = scale * (g - pull * slope)
         return dy, self._gradients(dw, total(d_normal * normal), d_beta), (d_normal, g, slope, dw)
 
-    def compact(self, forward_state):
-        return forward_state[2:5]
-
-    def recompute(self, w, x, compact_state):
-        y = self._activations(w, x[0], compact_state[1])
-        return y, (*x, *compact_state, y)
-
     def forward_tangent(self, w, forward_state, w_dot, x_dot):
         """The tangent state: how w s and C w s move, and -s_dot / s."""
         rows, covariance, scale, normal, pull, y = forward_state
@@ -173,7 +134,8 @@ class FirstConvNorm(Layer):
         return dy_dot, self._gradients(dw_dot, d_gamma_dot, d_beta_dot)
 
     def _activations(self, w, rows, normal):
-        return self.product(rows, join_rows((self._times_gamma(w, normal), w[-1])))
+        y = matmul(rows, join_rows((self._times_gamma(w, normal), w[-1])))
+        return relu(y) if self.relu else y
 
     def _masked(self, dy, y):
         return relu_gradient(dy, y) if self.relu else dy

@@ -151,16 +151,6 @@ class Layer:
         moved = gradient_of(product)(x, *w)
         return add(dx, moved[0]), _sums(dw, moved[1:])
 
-    # ---- a layer whose state is too large to outlive the inner step, for it can be had again
-
-    def compact(self, forward_state: tuple) -> tuple:
-        """What of the forward state is kept for `recompute`."""
-        return ()
-
-    def recompute(self, w: tuple, x: Tensor, compact_state: tuple) -> tuple[Tensor, tuple]:
-        """Returns y and the forward state, from x and what `compact` kept."""
-        return self.forward_pass(w, x)
-
     # ---- the parts of the above
 
     def on_rows(self, w: tuple, x: Tensor) -> Tensor:
