@@ -88,7 +88,6 @@ from mindspore import nn
 from mindspore_maml.devices import forked
 from mindspore_maml.devices.batch_share import Call, LostProcessError, Share
 forked.LOOK_EVERY, forked.LONGEST_IDLE, forked.LONGEST_CALL, forked.TO_END = 0.1, 1, 3, 0.5
-forked.device.use_large_pages = lambda: None
 
 class OddError(Exception):
     def __init__(self, one, other):
@@ -192,10 +191,3 @@ def children(pid):
 def test_parts_are_small_but_leave_no_thread_idle(threads, tasks, images, expected, monkeypatch):
     monkeypatch.setattr(device._running, "threads", threads)
     assert device.tasks_at_once(tasks, images) == expected
-
-
-@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="a system without large pages")
-def test_tensors_lie_where_large_pages_were_asked_for():
-    device.use_large_pages()
-    mappings = re.findall(r"^Size: +(\d+) kB.*?^VmFlags:(.*?)$", Path("/proc/self/smaps").read_text(), re.M | re.S)
-    assert max((int(size) for size, flags in mappings if " hg" in flags), default=0) * 1024 >= device.POOL

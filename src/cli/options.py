@@ -165,7 +165,7 @@ OPTIONS = (
     Option("device_id", 0, "which of several devices", int, RUNNING, low=0),
     Option("mode", "graph", "compiled graphs, or operation by operation", programs=RUNNING,
            choices=("graph", "pynative")),
-    Option("workers", 0, "processes that share a batch's tasks, on the CPU; 0: one a core, with at least 2 tasks each",
+    Option("workers", 0, "processes that share a batch's tasks, on one CPU; 0: one a core, with at least 2 tasks each",
            int, low=0, high=256),
     Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH, fixed=True),
     # The data set

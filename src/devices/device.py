@@ -1,12 +1,9 @@
 """The one place that chooses the device, the mode and the number of threads MindSpore runs with."""
 import contextlib
-import ctypes
 import math
-import mmap
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import mindspore as ms
@@ -15,9 +12,6 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.devices import cluster, missing, scheduler
 
 ACCELERATORS = ("Ascend", "GPU")
-POOL = 1 << 30   # bytes; the smallest mapping that MindSpore takes tensors from
-LARGE_PAGE = 2 << 20
-COLLAPSE = 25   # madvise's MADV_COLLAPSE, which Python has no name for
 IMAGES_AT_ONCE = 60   # query images a thread; more take more memory, and no less time (docs/performance.md)
 TASKS_EACH = 2   # with fewer tasks for each, starting kernels is nearly all that a process does (docs/performance.md)
 _running = SimpleNamespace(threads=0, target=None)   # what `set_up` set; MindSpore does not tell
@@ -29,35 +23,39 @@ def set_up_for(options: Namespace) -> int:
     Returns
     -------
     int
-        How many processes of this machine, or of this rank, are to share its tasks (see `shares.py`).
+        How many processes of this machine are to share its tasks (see `shares.py`); of a rank, itself alone.
 
     Raises
     ------
     InputError
-        As `set_up` does, where processes are to share another device than the CPU, and where there are more ranks
-        than tasks.
+        As `set_up` does, where processes are to share a rank's tasks or another device than the CPU, and where there
+        are more ranks than tasks.
     """
-    if options.task_num < cluster.rank_count():
-        raise InputError(f"--task_num {options.task_num} on {cluster.rank_count()} ranks; expected a task for each")
+    ranks = cluster.rank_count()
+    if options.task_num < ranks:
+        raise InputError(f"--task_num {options.task_num} on {ranks} ranks; expected a task for each")
+    if options.workers > 1 and ranks > 1:
+        raise InputError(f"--workers {options.workers} on {ranks} ranks: a rank's tasks are not shared once more; "
+                         f"expected 0 or 1, and a rank for each core")
     device_id = options.device_id + cluster.local_rank()   # msrun's ranks of a machine have devices side by side
     target = _choose(options.device_target, device_id)
     if target != "CPU" and options.workers > 1:
         raise InputError(f"--workers {options.workers} on {target}: only the CPU's cores can be shared out; "
                          f"expected 0 or 1")
-    if target == "CPU" and cluster.rank_count() > 1:   # products take as many threads as they see cores
+    if target == "CPU" and ranks > 1:   # products take as many threads as they see cores
         bind(share_of_cores(cluster.local_rank(), cluster.local_rank_count()))
-    count = _worth_starting(options) if target == "CPU" else 1
+    count = _worth_starting(options) if target == "CPU" and ranks == 1 else 1
     set_up(target, device_id, options.mode, threads=getattr(options, "threads", 0) or max(1, _cores() // count))
     return count
 
 
 def _worth_starting(options):
-    """As many processes for this rank's tasks as asked for, else one a core, if each has enough to do.
+    """As many processes as asked for, else one a core, if each has enough to do.
 
     Operation by operation it is one, which is what a debugger sees.
     """
-    at_most, tasks = _cores() if options.mode == "graph" else 1, math.ceil(options.task_num / cluster.rank_count())
-    return min(options.workers, tasks) or max(1, min(at_most, tasks // TASKS_EACH))
+    at_most = _cores() if options.mode == "graph" else 1
+    return min(options.workers, options.task_num) or max(1, min(at_most, options.task_num // TASKS_EACH))
 
 
 def set_up(device_target: str = "auto", device_id: int = 0, mode: str = "graph", threads: int = 0) -> str:
@@ -127,37 +125,6 @@ def tasks_at_once(tasks: int, images: int) -> int:
     return min(divisors, key=lambda count: abs(math.log(count * images / aim)))
 
 
-def use_large_pages() -> None:
-    """Ask for large pages for MindSpore's tensors on the CPU: fewer faults and less translation of addresses.
-
-    MindSpore cuts all tensors out of mappings of a gigabyte, the first of which the first operation makes. Where
-    the system has no such pages, nothing changes.
-    """
-    ms.ops.ReLU()(ms.Tensor([0.0], ms.float32)).asnumpy()
-    _advise(POOL, math.inf, mmap.MADV_HUGEPAGE)
-
-
-def use_large_pages_for_graphs() -> None:
-    """Put what compiling has left, graphs and kernels, into large pages at once, where the system can (Linux 6.1)."""
-    _advise(LARGE_PAGE, POOL, mmap.MADV_HUGEPAGE, COLLAPSE)
-
-
-def _advise(smallest, below, *advices):
-    """Tell the system how this process uses its mappings of at least `smallest` bytes and less than `below`."""
-    madvise = ctypes.CDLL(None).madvise
-    for start, end in _mappings():
-        if smallest <= end - start < below:
-            for advice in advices:
-                madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
-
-
-def _mappings():
-    """Where this process holds memory of its own to write to, outside files: pairs of addresses."""
-    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
-    return [tuple(int(end, 16) for end in line[0].split("-")) for line in lines
-            if "w" in line[1] and (len(line) == 5 or line[5] == "[heap]")]
-
-
 def _choose(target, device_id):
     """The device itself where `target` is "auto"; refused where MindSpore does not see it."""
     target = _first_present(device_id) if target == "auto" else target
@@ -196,21 +163,6 @@ def give_way() -> None:
     """Let no thread that this one starts from now on interrupt another by waking up; nor this one itself."""
     with contextlib.suppress(OSError):   # not every sandbox allows it
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
-@contextlib.contextmanager
-def threads_in_turn() -> Iterator[None]:
-    """Let threads that start meanwhile share a core with this one, and run only while it waits; then all as before."""
-    cores, policy = os.sched_getaffinity(0), os.sched_getscheduler(0)
-    os.sched_setaffinity(0, {min(cores)})
-    give_way()
-    try:
-        yield
-    finally:
-        bind(cores)
-        for thread in os.listdir("/proc/self/task"):
-            with contextlib.suppress(OSError):
-                os.sched_setscheduler(int(thread), policy, os.sched_param(0))
 
 
 def _cores():

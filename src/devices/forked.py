@@ -180,7 +180,6 @@ def _serve(parent, meta, channel, memory, cores, others):
     everywhere = os.sched_getaffinity(0)
     device.bind(cores)                             # products take as many threads as they see cores at first
     device.give_way()   # MindSpore wakes the calling thread while it holds a lock that this one spins on, for a turn
-    device.use_large_pages()
     try:
         while True:
             request = channel.receive()
@@ -197,7 +196,6 @@ def _settle(cores):
     device.bind(cores)
     gc.collect()
     gc.freeze()   # no collector walks through it again
-    device.use_large_pages_for_graphs()
 
 
 def _die_with(parent):

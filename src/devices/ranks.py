@@ -8,8 +8,8 @@ from mindspore.communication import GlobalComm, init
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.devices import cluster
-from mindspore_maml.devices.batch_share import Call, LostProcessError, Share, Shared
-from mindspore_maml.devices.device import silenced, threads_in_turn
+from mindspore_maml.devices.batch_share import Alone, Call, LostProcessError, Share, Shared
+from mindspore_maml.devices.device import silenced
 
 ROOM = 1 << 14   # bytes for what the ranks must agree on, or for one line about it
 
@@ -31,13 +31,13 @@ class Ranks(Shared):
 
     Parameters
     ----------
-    of_rank : Shared
+    meta : Meta
         Finds what this rank's share adds to the batch.
     """
 
-    def __init__(self, of_rank: Shared):
-        super().__init__(of_rank.meta)
-        self.of_rank, self.sum_over_ranks = of_rank, SumOverRanks()
+    def __init__(self, meta: nn.Cell):
+        super().__init__(meta)
+        self.of_rank, self.sum_over_ranks = Alone(meta), SumOverRanks()
 
     def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
         """The sum of all ranks' contributions, by one AllReduce of one tensor."""
@@ -58,10 +58,7 @@ class Ranks(Shared):
 
 
 def join() -> None:
-    """Meet the other ranks, after everything has been forked.
-
-    MindSpore 2.10 takes a connection for lost where the thread that awaits it is faster than the one that asks for it
-    (docs/scaling.md), hence in turn.
+    """Meet the other ranks.
 
     Raises
     ------
@@ -71,7 +68,7 @@ def join() -> None:
     if GlobalComm.INITED:
         return
     try:
-        with silenced(), threads_in_turn():
+        with silenced():
             init()
     except RuntimeError:
         raise InputError(f"rank {cluster.rank()}: the {cluster.rank_count()} ranks did not all meet in time; expected "

@@ -1,15 +1,14 @@
 """Who works on a batch: this process alone, processes that it forks, or ranks of msrun, each on a share."""
-import mindspore as ms
 from mindspore import nn
 
-from mindspore_maml.devices import cluster, device, ranks
+from mindspore_maml.devices import cluster, ranks
 from mindspore_maml.devices.batch_share import Alone, Shared
 from mindspore_maml.devices.forked import Forked
 from mindspore_maml.devices.orphans import end_with_launcher
 
 
 def share_out(meta: nn.Cell, workers: int) -> Shared:
-    """`meta`, its batches shared by as many processes, on every rank where msrun started several.
+    """`meta`, its batches shared by as many processes, or by all ranks where msrun started several.
 
     Call it before this process has run anything on the device: a process forked later cannot run there.
 
@@ -17,7 +16,7 @@ def share_out(meta: nn.Cell, workers: int) -> Shared:
     ----------
     meta : Meta
     workers : int
-        Processes of this machine, or of this rank, as `device.set_up_for` returns them.
+        Processes of this machine, as `device.set_up_for` returns them.
 
     Returns
     -------
@@ -30,10 +29,8 @@ def share_out(meta: nn.Cell, workers: int) -> Shared:
         Where not all ranks meet.
     """
     here = Forked(meta, workers) if workers > 1 else Alone(meta)
-    if workers == 1 and ms.get_context("device_target") == "CPU":
-        device.use_large_pages()
     end_with_launcher()   # by a thread, which must not be there before processes are forked
     if cluster.rank_count() == 1:
         return here
     ranks.join()
-    return ranks.Ranks(here)
+    return ranks.Ranks(meta)
