@@ -1,4 +1,4 @@
-"""The algorithms and layers of docs/extending.md, each in a file outside the project, against their definitions."""
+"""The algorithms and layers of docs/algorithms.md, each in a file outside the project, against their definitions."""
 import importlib
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import TRAIN
 from mindspore_maml.training.from_options import make_meta
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "extending.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "algorithms.md"
 STEPS, RATE = 2, 0.3
 CONTEXT = [STRIDED, {"layer": "bn"}, {"layer": "film:FiLM", "size": 2}, {"layer": "relu"}, {"layer": "reduce_mean"},
            {"layer": "linear"}]
