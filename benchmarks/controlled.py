@@ -1,7 +1,7 @@
 """Controlled runs: what one change to the published recipe is worth, on characters held out of training.
 
     python -m benchmarks controlled run --data_path D     train and judge whatever controlled.json has no result of
-    python -m benchmarks controlled draw                  docs/controlled.png, and the table in docs/accuracy.md
+    python -m benchmarks controlled draw                  docs/controlled.png, and the table in docs/accuracy-journal.md
 
 Every change is trained for as many tasks as the recipe, once for each seed, and judged on its way by the same tasks.
 """
@@ -27,7 +27,8 @@ from mindspore_maml.data_preprocess import load_images
 from mindspore_maml.training import checkpoint
 
 ROOT = FOLDER.parent
-RESULTS, PICTURE, PAGE = FOLDER / "controlled.json", ROOT / "docs" / "controlled.png", ROOT / "docs" / "accuracy.md"
+RESULTS, PICTURE = FOLDER / "controlled.json", ROOT / "docs" / "controlled.png"
+PAGE = ROOT / "docs" / "accuracy-journal.md"
 SECTION = "controlled runs"
 RECIPE = "pooling-20way-4tasks"
 TRAINED, HELD_OUT = 1200, 164                            # characters to train on, and the last of them, five alphabets
