@@ -7,6 +7,7 @@ from mindspore import dtype as mstype
 # in the seventh digit with the number of threads, of which MindSpore tries several in a process's first steps.
 _softmax, _log_softmax, _one_hot = ops.Softmax(), ops.LogSoftmax(), ops.OneHot()
 _mean, _sum = ops.ReduceMean(), ops.ReduceSum(keep_dims=True)
+_argmax, _equal, _cast = ops.Argmax(axis=-1, output_type=mstype.int32), ops.Equal(), ops.Cast()
 
 
 @jit_class
@@ -15,7 +16,16 @@ class CrossEntropy:
 
     Label smoothing moves the share `label_smoothing` of each target's probability to all classes evenly
     (Szegedy et al., 2016, section 7). The derivatives are methods: MindSpore has no second one of LogSoftmax.
+
+    A loss of one's own has the same methods but `targets` (examples/sinusoid.py), and is given to `InnerLoop`.
+
+    Attributes
+    ----------
+    label_type : str
+        The dtype of labels [task, image]: int32, or float32 [task, image, number] where these are numbers.
     """
+
+    label_type = "int32"
 
     def __init__(self, label_smoothing: float = 0.0):
         self.on, self.off = Tensor(1.0 - label_smoothing, mstype.float32), Tensor(0.0, mstype.float32)
@@ -40,6 +50,14 @@ class CrossEntropy:
         """How the gradient changes when the logits change by `logits_tangent`; all like the logits."""
         weighted = probability * logits_tangent
         return (weighted - probability * _sum(weighted, -1)) * (scale / probability.shape[-2])
+
+    def answers(self, logits: Tensor) -> Tensor:
+        """What the network answers: the class of every image [task, image], int32."""
+        return _argmax(logits)
+
+    def is_right(self, answers: Tensor, labels: Tensor) -> Tensor:
+        """1 for every image whose answer is its label, else 0: [task, image], float32."""
+        return _cast(_equal(answers, labels), mstype.float32)
 
 
 def log_probabilities(logits: np.ndarray, count: int = 1) -> np.ndarray:

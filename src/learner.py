@@ -1,4 +1,6 @@
 """Learner: one network, run for a batch of tasks at once, every task with weights of its own, passed in."""
+from typing import Any
+
 import numpy as np
 from mindspore import Tensor, nn
 
@@ -22,14 +24,14 @@ class Learner(nn.Cell):
         What to build.
     task_num, images : int
         Tasks in a batch; images of a task.
-    label_smoothing : float
-        Passed to `CrossEntropy`.
+    loss : CrossEntropy, or one of your own with its methods
+        Of the logits and labels; by default the cross-entropy.
     support : int
         Further images of a task, in front of the others, whose statistics batch normalisation takes for all of them.
         Logits, loss and labels leave them out. 0: the statistics are those of all images.
     """
 
-    def __init__(self, network: Network, task_num: int, images: int, label_smoothing: float = 0.0, support: int = 0):
+    def __init__(self, network: Network, task_num: int, images: int, loss: Any = None, support: int = 0):
         super().__init__()
         self.preparation, self.chain = build(network, task_num, support + images)
         self.support = support
@@ -38,7 +40,7 @@ class Learner(nn.Cell):
             self.chain.normalise_by(support)
             self.no_gradient = Tensor(np.zeros((task_num, support, *network.specs[-1].shape_out), np.float32))
         self.masks = Masks(self.chain) if self.chain.dropouts else NoMasks()
-        self.loss = CrossEntropy(label_smoothing)
+        self.loss = loss or CrossEntropy()
 
     def prepare(self, images: Tensor, seed: tuple | None = None) -> Prepared:
         """Images in the form that the other methods take as `x`: what depends on them alone, computed once.

@@ -17,7 +17,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from mindspore_maml.cli.errors import InputError
-from mindspore_maml.crossentropy import log_probabilities
+from mindspore_maml.crossentropy import CrossEntropy, log_probabilities
 from mindspore_maml.layers.image_rows import Prepared
 from mindspore_maml.layers.network import Network
 from mindspore_maml.layers.spec import PARAMETERS
@@ -54,6 +54,8 @@ class InnerLoop:
         Of which images batch normalisation takes mean and variance in the query pass: `QUERY`, of the query images of
         a task, all together (as Finn et al. do); `SUPPORT`, of its support images, so that no answer depends on
         another query image.
+    loss : optional
+        In place of the cross-entropy, an object with its methods (`src/crossentropy.py`).
     """
 
     steps: int = 1
@@ -66,6 +68,11 @@ class InnerLoop:
     label_smoothing: float = 0.0
     meta_loss: str = "mean"
     statistics: str = QUERY
+    loss: Any = None
+
+    def loss_function(self) -> Any:
+        """The loss of support and query sets."""
+        return self.loss or CrossEntropy(self.label_smoothing)
 
     def is_second_order(self, epoch: int) -> bool:
         """Whether the meta-gradient after `epoch` meta-steps goes through the inner gradients."""
@@ -415,8 +422,10 @@ class Meta(nn.Cell):
         if _type_of(x) != "float32" or x.ndim != 5 or tuple(x.shape[2:]) != self.net.image_shape:
             raise InputError(f"{which} images are {_type_of(x)} {tuple(x.shape)}; expected float32 "
                              f"[task, image, {shape}]")
-        if labels is not None and (_type_of(labels) != "int32" or tuple(labels.shape) != tuple(x.shape[:2])):
-            raise InputError(f"{which} labels are {_type_of(labels)} {tuple(labels.shape)}; expected int32 "
+        kind = self.inner.loss_function().label_type
+        if labels is not None and (_type_of(labels) != kind or tuple(labels.shape[:2]) != tuple(x.shape[:2])
+                                   or labels.ndim != 2 + (kind == "float32")):
+            raise InputError(f"{which} labels are {_type_of(labels)} {tuple(labels.shape)}; expected {kind} "
                              f"{tuple(x.shape[:2])}, a number for every image")
 
     def in_front(self, x_spt: Array | None) -> int:

@@ -4,7 +4,6 @@ Each is compiled once for a number of tasks and of images a task, and is called 
 """
 from typing import Any
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
@@ -14,7 +13,6 @@ from mindspore_maml.learner import Learner
 
 each = ops.HyperMap()   # a function of each of a tuple's tensors, compiled faster than a loop
 _matmul, _reshape, _sub, _mean = ops.MatMul(), ops.Reshape(), ops.Sub(), ops.ReduceMean()
-_argmax, _equal, _cast = ops.Argmax(axis=-1, output_type=ms.int32), ops.Equal(), ops.Cast()
 _choose_tasks, _join_tasks = ops.Gather(), ops.Concat(axis=0)
 
 
@@ -87,11 +85,6 @@ def masked(gradient: Tensor, adapted: bool) -> Tensor:
     return gradient if adapted else ops.zeros_like(gradient)
 
 
-def _is_right(predictions, labels):
-    """1 for every image whose class was found, else 0 (float32)."""
-    return _cast(_equal(predictions, labels), ms.float32)
-
-
 def _weights_of(tasks, weights):
     """All tasks' weights [task, in, out] -> those of some, by their numbers."""
     return each(ops.partial(_of_tasks, tasks), weights)
@@ -114,7 +107,8 @@ class QueryGradient(nn.Cell):
         Returns the loss and the accuracy, means over these tasks, and their gradients [task, in, out].
         """
         logits, gradients, _ = self.learner.gradient(_weights_of(tasks, weights), x, labels, 1.0)
-        return _mean(self.learner.loss(logits, labels)), _mean(_is_right(_argmax(logits), labels)), gradients
+        loss = self.learner.loss
+        return _mean(loss(logits, labels)), _mean(loss.is_right(loss.answers(logits), labels)), gradients
 
 
 class QueryEvaluation(nn.Cell):
@@ -127,8 +121,8 @@ class QueryEvaluation(nn.Cell):
     def construct(self, weights: tuple, tasks: Tensor, x: Prepared, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `QueryGradient`; returns the mean loss, accuracies [task] and predictions [task, image] (int32)."""
         logits = self.learner(_weights_of(tasks, weights), x)
-        predictions = _argmax(logits)
-        return _mean(self.learner.loss(logits, labels)), _mean(_is_right(predictions, labels), -1), predictions
+        loss, predictions = self.learner.loss, self.learner.loss.answers(logits)
+        return _mean(loss(logits, labels)), _mean(loss.is_right(predictions, labels), -1), predictions
 
 
 class JoinTasks(nn.Cell):
@@ -170,7 +164,7 @@ class Passes:
     """
 
     def __init__(self, net: Network, inner: Any, adapted: tuple, task_num: int, images: int, support: int = 0):
-        self.learner = learner = Learner(net, task_num, images, inner.label_smoothing, support)
+        self.learner = learner = Learner(net, task_num, images, inner.loss_function(), support)
         self.factor = 1.0 if inner.meta_loss == "sum" else 1.0 / task_num
         self.prepare = learner.prepare
         self.copy_to_tasks = CopyToTasks(task_num)

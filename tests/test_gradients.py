@@ -1,4 +1,8 @@
 """The meta-gradient of both orders, against references that share no code with it."""
+import importlib.util
+import sys
+from pathlib import Path
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -7,10 +11,11 @@ from mindspore import Tensor, nn, ops
 from networks import NETWORKS, STRIDED, WAYS, inner, network
 from reference import directional_derivative, first_order_gradient, logits, outer_loss
 
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.layers.description import every_layer
-from mindspore_maml.layers.network import to_parameter, to_rows
+from mindspore_maml.layers.network import Network, to_parameter, to_rows
 from mindspore_maml.learner import Learner
-from mindspore_maml.meta import Meta
+from mindspore_maml.meta import InnerLoop, Meta
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -205,3 +210,27 @@ def test_task_batched_network_equals_mindspore_layers_task_by_task():
                                        rtol=1e-3, atol=1e-4)
     finally:
         ms.set_context(mode=ms.GRAPH_MODE)
+
+
+def test_a_loss_of_ones_own_has_its_meta_gradient():
+    """The sine waves of examples/sinusoid.py: the gradient is the slope of the outer loss."""
+    path = Path(__file__).resolve().parent.parent / "examples" / "sinusoid.py"
+    spec = importlib.util.spec_from_file_location("sinusoid", path)
+    sys.modules["sinusoid"] = example = importlib.util.module_from_spec(spec)   # where its loss is compiled
+    spec.loader.exec_module(example)
+    net = Network(example.LAYERS, imgc=1, imgsz=1, n_way=1, seed=1)
+    meta = Meta(net, InnerLoop(steps=2, rate=0.02, loss=example.SquaredError()))
+    batch = [Tensor(part) for part in example.waves(4, 10, np.random.default_rng(1))]
+    _, accuracy, gradients = meta.meta_gradient(*batch)
+    size = np.sqrt(sum((g.asnumpy() ** 2).sum() for g in gradients))
+    assert float(accuracy) <= 1
+    assert gradients[0].asnumpy().any()
+
+    def moved_by(step):
+        for parameter, gradient in zip(net.parameters, gradients):
+            parameter.set_data(parameter + Tensor(step / size) * gradient)
+        return float(meta(*batch)[0])
+    up, down = moved_by(1e-4), moved_by(-2e-4)
+    assert (up - down) / 2e-4 == pytest.approx(size, rel=1e-2)
+    with pytest.raises(InputError, match="query labels are int32 .*; expected float32"):
+        meta.meta_gradient(*batch[:3], Tensor(np.zeros((4, 10), np.int32)))
