@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mindspore_maml.meta import InnerLoop, Meta
     from mindspore_maml.OmniglotIter import OmniglotIter, split_classes
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 __all__ = ["FewShotClassifier", "InnerLoop", "Learner", "Meta", "Network", "OmniglotIter", "load_images",
            "split_classes"]
 _MODULES = {"FewShotClassifier": "classifier", "InnerLoop": "meta", "Learner": "learner", "Meta": "meta",
