@@ -53,11 +53,11 @@ class Learner(nn.Cell):
             In training, the seed of dropout's masks, another for every batch; each task draws from it and from its
             images, so it makes no difference which tasks it is batched with. None: nothing is dropped.
         """
-        return self.masks.beside(self.preparation(images), images, seed)
+        return self.masks.drawn_for(self.preparation(images), images, seed)
 
     def construct(self, weights: tuple, x: Prepared) -> Tensor:
         """Logits [task, image, class] of prepared images."""
-        return self._judged(self.chain.forward(self.masks.among(weights, x), self.masks.data(x)))
+        return self._judged(self.chain.forward(self.masks.put_into(weights, x), self.masks.data(x)))
 
     def gradient(self, weights: tuple, x: Prepared, labels: Tensor, scale: float) -> tuple[Tensor, tuple, tuple]:
         """The loss of every task, and the gradient of `scale` times that loss with respect to its weights.
@@ -80,13 +80,13 @@ class Learner(nn.Cell):
         trace : tuple
             What `curvature` needs of this pass.
         """
-        w = self.masks.among(weights, x)
+        w = self.masks.put_into(weights, x)
         logits, forward_states = self.chain.forward_pass(w, self.masks.data(x))
         logits = self._judged(logits)
         d_logits, probability = self.loss.gradient(logits, labels, scale)
         _, gradients, backward_states = self.chain.backward(w, forward_states, self._of_all(d_logits))
         trace = forward_states, backward_states, probability
-        return logits, self.masks.without(gradients), trace
+        return logits, self.masks.taken_from(gradients), trace
 
     def curvature(self, weights: tuple, x: Prepared, trace: tuple, direction: tuple, scale: float) -> tuple:
         """Hessian of `scale` times each task's loss, times `direction`: how `gradient` moves along it.
@@ -108,13 +108,13 @@ class Learner(nn.Cell):
             Like `weights`.
         """
         forward_states, backward_states, probability = trace
-        w = self.masks.among(weights, x)
-        w_dot = self.masks.among(direction, x)   # in a mask's place, anything
+        w = self.masks.put_into(weights, x)
+        w_dot = self.masks.put_into(direction, x)   # a mask has no tangent: what stands in its place is not read
         logits_dot, tangent_states = self.chain.forward_tangent(w, forward_states, w_dot, ())
         d_logits_dot = self._of_all(self.loss.gradient_tangent(probability, self._judged(logits_dot), scale))
         products = self.chain.backward_tangent(w, forward_states, backward_states, w_dot, tangent_states,
                                                d_logits_dot)[1]
-        return self.masks.without(products)
+        return self.masks.taken_from(products)
 
     def _judged(self, logits):
         """[task, support + image, class] -> [task, image, class]."""

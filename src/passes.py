@@ -59,8 +59,8 @@ class InnerStep(nn.Cell):
 
     def construct(self, weights: tuple, x: Prepared, labels: Tensor) -> tuple[tuple, tuple]:
         """Returns the weights after the step, and the state of the gradient that `InnerStepBack` needs."""
-        _, steps, state = self.learner.gradient(weights, x, labels, self.rate)
-        return each(_moved, weights, steps, self.adapted), (state if self.keeps_state else ())
+        _, scaled_gradients, state = self.learner.gradient(weights, x, labels, self.rate)
+        return each(_moved, weights, scaled_gradients, self.adapted), (state if self.keeps_state else ())
 
 
 class InnerStepBack(nn.Cell):
@@ -76,8 +76,8 @@ class InnerStepBack(nn.Cell):
         return each(_sub, gradients, self.learner.curvature(weights, x, state, direction, self.rate))
 
 
-def _moved(weight, step, adapted):
-    return _sub(weight, step) if adapted else weight
+def _moved(weight, scaled_gradient, adapted):
+    return _sub(weight, scaled_gradient) if adapted else weight
 
 
 def masked(gradient: Tensor, adapted: bool) -> Tensor:

@@ -56,7 +56,7 @@ def test_dropout_drops_the_same_however_tasks_are_shared_out():
     x_spt, x_qry = draws.random((2, 2, WAYS, 1, SIZE, SIZE), dtype=np.float32)
 
     def masks(x, seed=(1, 5)):
-        return Masks(Learner(net, len(x), WAYS).chain).beside((), Tensor(x), seed)[1][0].asnumpy()
+        return Masks(Learner(net, len(x), WAYS).chain).drawn_for((), Tensor(x), seed)[1][0].asnumpy()
     whole = masks(x_spt)
     np.testing.assert_array_equal(whole, np.concatenate([masks(x_spt[:1]), masks(x_spt[1:])]))
     assert 0.5 < (whole > 0).mean() < 0.9

@@ -140,10 +140,14 @@ class Shared(ABC):
 class Alone(Shared):
     """One process, whose results are the batch's."""
 
-    def __init__(self, meta: nn.Cell):
-        super().__init__(meta)
-        vars(self).update({name: getattr(meta, name) for name in ("meta_gradient", "evaluate", "evaluate_each_step",
-                                                                "evaluate_views")})
+    def meta_gradient(self, *batch: np.ndarray, epoch: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        return self.meta.meta_gradient(*batch, epoch=epoch)
+
+    def evaluate_each_step(self, *batch_and_steps: Any, first: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        return self.meta.evaluate_each_step(*batch_and_steps, first=first)
+
+    def evaluate_views(self, *batch_and_steps: Any) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        return self.meta.evaluate_views(*batch_and_steps)
 
     def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
         """As `contribution`."""

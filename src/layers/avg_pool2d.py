@@ -2,13 +2,13 @@
 from mindspore import Tensor
 
 from mindspore_maml.layers.conv2d import shape_under_window
-from mindspore_maml.layers.layer import LinearLayer
+from mindspore_maml.layers.layer import WeightlessLinear
 from mindspore_maml.layers.primitives import mul
 from mindspore_maml.layers.row_maps import sum_under_window
 from mindspore_maml.layers.spec import Property, Spec
 
 
-class AvgPool2D(LinearLayer):
+class AvgPool2D(WeightlessLinear):
     """The mean of the values under every window position."""
 
     properties = {"kernel": Property(int, 2, low=1), "stride": Property(int, 2, low=1)}

@@ -3,12 +3,12 @@ import math
 
 from mindspore import Tensor
 
-from mindspore_maml.layers.layer import LinearLayer
+from mindspore_maml.layers.layer import WeightlessLinear
 from mindspore_maml.layers.primitives import reshape, transpose
 from mindspore_maml.layers.spec import Spec
 
 
-class Flatten(LinearLayer):
+class Flatten(WeightlessLinear):
     """All numbers of an image side by side, channels outermost: [task, rows, channel] -> [task, image, numbers]."""
 
     takes = ("image",)

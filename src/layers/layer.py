@@ -176,7 +176,7 @@ class Layer:
         return product
 
 
-class LinearLayer(Layer):
+class WeightlessLinear(Layer):
     """A layer without weights that is linear in x: it moves as x does, and its gradient does not depend on x."""
 
     def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):

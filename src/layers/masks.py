@@ -13,7 +13,7 @@ from mindspore_maml.layers.image_rows import Prepared
 class NoMasks:
     """Stands for `Masks` in a network without dropout: everything is as it comes."""
 
-    def beside(self, x: Prepared, images: Tensor, seed: tuple | None) -> Prepared:
+    def drawn_for(self, x: Prepared, images: Tensor, seed: tuple | None) -> Prepared:
         """Prepared images alone."""
         return x
 
@@ -21,11 +21,11 @@ class NoMasks:
         """Prepared images alone."""
         return x
 
-    def among(self, weights: tuple, x: Prepared) -> tuple:
+    def put_into(self, weights: tuple, x: Prepared) -> tuple:
         """The weights alone."""
         return weights
 
-    def without(self, mixed: tuple) -> tuple:
+    def taken_from(self, mixed: tuple) -> tuple:
         """The weights alone."""
         return mixed
 
@@ -43,7 +43,7 @@ class Masks:
     def __init__(self, chain: Chain):
         self.dropouts, self.is_mask = chain.dropouts, tuple(kind == MASK for kind in chain.kinds)
 
-    def beside(self, x: Prepared, images: Tensor, seed: tuple | None) -> Prepared:
+    def drawn_for(self, x: Prepared, images: Tensor, seed: tuple | None) -> Prepared:
         """Prepared images `x`, and a mask of each dropout [task, rows, channel]; 1 [1, 1, 1] where `seed` is None.
 
         Every task draws from the seed and from its images, so it makes no difference which it is batched with.
@@ -55,10 +55,10 @@ class Masks:
                         for number, dropout in enumerate(self.dropouts))
 
     def data(self, x: Prepared) -> Prepared:
-        """Of what `beside` returns, the prepared images."""
+        """Of what `drawn_for` returns, the prepared images."""
         return x[0]
 
-    def among(self, weights: tuple, x: Prepared) -> tuple:
+    def put_into(self, weights: tuple, x: Prepared) -> tuple:
         """The weights, with the masks where the layers take them."""
         mixed, used = (), 0
         for i in range(len(self.is_mask)):
@@ -68,8 +68,8 @@ class Masks:
                 mixed = (*mixed, weights[i - used])
         return mixed
 
-    def without(self, mixed: tuple) -> tuple:
-        """The inverse of `among`."""
+    def taken_from(self, mixed: tuple) -> tuple:
+        """The inverse of `put_into`."""
         weights = ()
         for i in range(len(self.is_mask)):
             if not self.is_mask[i]:

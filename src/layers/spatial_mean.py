@@ -3,12 +3,12 @@ import numpy as np
 from mindspore import Tensor
 
 from mindspore_maml.layers.geometry import Grid
-from mindspore_maml.layers.layer import LinearLayer
+from mindspore_maml.layers.layer import WeightlessLinear
 from mindspore_maml.layers.primitives import matmul
 from mindspore_maml.layers.spec import Spec
 
 
-class SpatialMean(LinearLayer):
+class SpatialMean(WeightlessLinear):
     """The mean over the positions of every image: [task, rows, channel] -> [task, image, channel]."""
 
     takes = ("image",)
