@@ -22,6 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import yaml
+
 from benchmarks.cells import CELLS, OWN, Cell
 from benchmarks.pages import write_sections, write_text
 from benchmarks.runs import as_arguments, run_to_end
@@ -54,7 +57,9 @@ OF_A_MACHINE = ("data_path", "output_dir", "ckpt", "pretrained", "device_target"
 
 
 def newest(folder: str | Path) -> tuple[Any, int]:
-    """The checkpoint of the highest epoch in a folder and that epoch, or None and 0."""
+    """The checkpoint of the highest epoch in a folder and that epoch, or those of its cell's network, or None and 0."""
+    if (cell := Path(folder) / checkpoint.CELL_NAME).is_file():
+        return newest(cell.parent / yaml.safe_load(cell.read_text(encoding="utf-8"))["network"])
     found = {int(match[1]): path for path in Path(folder).glob("maml-*_1.ckpt")
              if (match := re.fullmatch(r"maml-(\d+)_1\.ckpt", path.name))}
     return (found[max(found)], max(found)) if found else (None, 0)
@@ -114,9 +119,34 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
                      episodes=None)
     weights = {name: tensor for name, tensor in loaded.tensors.items()
                if name.startswith((checkpoint.WEIGHT_PREFIX, "rates", "shifts."))}
-    _put(loaded, weights, CHECKPOINTS / cell.name)
+    if other := _with_the_same_weights(cell, weights):
+        _put_cell(cell, other, CHECKPOINTS / cell.name)
+    else:
+        _put(loaded, weights, CHECKPOINTS / cell.name)
     if (UNFINISHED / cell.run).exists():
         shutil.rmtree(UNFINISHED / cell.run)
+
+
+def _with_the_same_weights(cell, weights):
+    """The published cell of the same training whose network has these very weights, if any; its folder holds them."""
+    for other in CELLS.values():
+        path, _ = newest(CHECKPOINTS / other.name)
+        if other is not cell and other.run == cell.run and path and path.parent.name == other.name:
+            held = checkpoint.load(path).tensors
+            if held.keys() == weights.keys() and all(np.array_equal(held[name], weights[name]) for name in held):
+                return other
+    return None
+
+
+def _put_cell(cell, other, folder):
+    """A folder that says whose network it judges, and by which options."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    ours, theirs = ({name: one.judged.get(name, one.setting(name)) for name in cell.judged | other.judged}
+                    for one in (cell, other))
+    settings = {"network": f"../{other.name}"} | {name: ours[name] for name in ours if ours[name] != theirs[name]}
+    write_text(folder / checkpoint.CELL_NAME, yaml.safe_dump(settings, sort_keys=False))
 
 
 def _put(loaded, tensors, folder):
@@ -162,7 +192,7 @@ def table(options: argparse.Namespace) -> None:
         path, _ = newest(CHECKPOINTS / cell.name)
         if path:
             results = evaluated(cell, path, options.data_path)
-            write_text(path.parent / CARD, model_card(cell, path, results))
+            write_text(CHECKPOINTS / cell.name / CARD, model_card(cell, path, results))
     sections = {"results": results_table(CELLS.values()), "main results": main_table(),
                 "seeds": over_seeds(), "unfinished runs": ledger()}
     for name in PAGES:
@@ -171,22 +201,22 @@ def table(options: argparse.Namespace) -> None:
 
 
 def evaluated(cell: Cell, path: Path, data_path: str) -> dict:
-    """The results of a published network by protocol, measured where results.json beside it has none of this file."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    known = _results(path.parent)
+    """The results of a cell by protocol, measured where its results.json has none of this network."""
+    folder, digest = CHECKPOINTS / cell.name, hashlib.sha256(path.read_bytes()).hexdigest()
+    known = _results(folder)
     known = known if known.get("sha256") == digest else {"sha256": digest}
     for protocol in cell.protocols:
         if protocol not in known:
-            known[protocol] = _evaluate(cell, path, protocol, data_path)
-            write_json(path.parent / RESULTS, known)
+            known[protocol] = _evaluate(cell, folder, protocol, data_path)
+            write_json(folder / RESULTS, known)
     return known
 
 
-def _evaluate(cell, path, protocol, data_path):
+def _evaluate(cell, folder, protocol, data_path):
     print(f"{cell.name}, {protocol}:", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / RESULTS
-        flags = _evaluation_flags(cell, protocol) | {"data_path": data_path, "ckpt": path, "json": out}
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / RESULTS
+        flags = _evaluation_flags(cell, protocol) | {"data_path": data_path, "ckpt": folder, "json": out}
         run_to_end("eval.py", flags, shown=True)
         results = json.loads(out.read_text(encoding="utf-8"))
     names = ("mean", "interval_95", "tasks", "k_qry", "rotate", "update_step_test")
@@ -210,7 +240,7 @@ def results_table(cells: Iterable[Cell]) -> str:
     for cell in cells:
         path, _ = newest(CHECKPOINTS / cell.name)
         if path and cell.protocols != (DRAWERS,):   # its table is that of benchmarks/lake.py
-            results = _results(path.parent)
+            results = _results(CHECKPOINTS / cell.name)
             figures = [percent(results[name]) if name in results else "" for name in ("strict", "paper", OWN)]
             epochs, tasks, took = cost(cell)
             lines.append(f"| [{cell.title}](checkpoints/{cell.name}/{CARD}) | {cell.setting('statistics')} | "

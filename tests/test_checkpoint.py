@@ -45,6 +45,33 @@ def test_folder_means_its_highest_epoch(tmp_path):
     assert checkpoint.find(tmp_path) == tmp_path / "maml-10_1.ckpt"
 
 
+def test_a_cell_is_another_folders_network_with_options_of_its_own(tmp_path):
+    (tmp_path / "network").mkdir()
+    path, _, _ = write(tmp_path / "network")
+    cell = tmp_path / "five shots" / checkpoint.CELL_NAME
+    cell.parent.mkdir()
+    cell.write_text("network: ../network\nk_spt: 5\nupdate_lr: 0.1\n")
+    loaded, plain = checkpoint.load(cell.parent), checkpoint.load(path)
+    assert (loaded.path.name, loaded.epoch) == (path.name, plain.epoch)
+    assert loaded.options == plain.options | {"k_spt": 5, "update_lr": 0.1}
+    assert same(loaded.tensors, plain.tensors)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("k_spt: 5", "expected network, a folder beside this one"),
+    ("network: ../nowhere", "nowhere: no such file or folder"),
+    ("network: .", "is a cell too"),
+    ("network: ../network\nk_spt: 0", "k_spt"),
+])
+def test_a_cell_that_names_no_network_or_impossible_options_is_refused(tmp_path, text, message):
+    for name in ("network", "cell"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "network")
+    (tmp_path / "cell" / checkpoint.CELL_NAME).write_text(text)
+    with pytest.raises(InputError, match=message):
+        checkpoint.load(tmp_path / "cell")
+
+
 def test_nothing_to_load_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds no maml-<epoch>_1\.ckpt"):
         checkpoint.load(tmp_path)

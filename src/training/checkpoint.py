@@ -3,7 +3,7 @@ import importlib.resources
 import re
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import mindspore as ms
@@ -13,13 +13,14 @@ from mindspore import Parameter, nn
 from mindspore_maml.cli.errors import InputError, one_line, shown
 from mindspore_maml.cli.options import BY_NAME, MOST_NUMBERS, SEED_HIGH
 from mindspore_maml.cli.presets import check_values, read_preset
-from mindspore_maml.cli.reading import is_file, is_folder, parse_json
+from mindspore_maml.cli.reading import is_file, is_folder, parse_json, parse_yaml, read_text
 from mindspore_maml.training import checkpoint_file
 from mindspore_maml.training.run_id import is_run_id
 
 FILE_NAME = "maml-{}_1.ckpt"
 LARGEST = 1e4   # magnitude of a weight that is saved or loaded; those of trainings that learn stay far below a hundred
 LARGEST_STATE = float(np.finfo(np.float32).max)   # of what an optimizer remembers
+CELL_NAME = "cell.yaml"   # in a folder that judges the network of another: that folder, and options in place of its own
 BEST_NAME = "maml-best.ckpt"   # of a folder's checkpoints it is taken only where it is named
 WEIGHT_PREFIX = "net."   # names under it belong to the network; other names are the optimizer's, or other programs'
 # A weight as other programs name it: the ModelZoo's MAML says `meta_optim.outer_netwithloss._backbone.net.0.weight`.
@@ -175,7 +176,7 @@ def numbered(folder: str | Path) -> dict[int, Path]:
 
 
 def load(path: str | Path, flag: str = "--ckpt") -> Checkpoint:
-    """Read a checkpoint: a file, or the one of the highest epoch in a folder.
+    """Read a checkpoint: a file, or the one that `find` takes of a folder.
 
     Raises
     ------
@@ -183,10 +184,25 @@ def load(path: str | Path, flag: str = "--ckpt") -> Checkpoint:
         Where there is none, or it is damaged, or it holds two values for one weight.
     """
     path = find(path, flag)
+    if path.name == CELL_NAME:
+        return _load_cell(path, flag)
     values = checkpoint_file.read(path, f"{flag} {path}")
     notes = {name: values.pop(name, None) for name in ("epoch", "episodes", "options", "run")}
     tensors = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
     return Checkpoint(path, _named_as_here(tensors, path, flag), flag=flag, **_read_notes(notes, f"{flag} {path}"))
+
+
+def _load_cell(path, flag):
+    """The checkpoint that a cell's file names, with the cell's options in place of its own."""
+    cell = parse_yaml(read_text(path, f"{flag} {path}"), f"{flag} {path}")
+    if not isinstance(cell, dict) or not isinstance(cell.get("network"), str):
+        raise InputError(f"{flag} {path}: {shown(cell)}; expected network, a folder beside this one, and options")
+    network = find(path.parent / cell.pop("network"), flag)
+    if network.name == CELL_NAME:
+        raise InputError(f"{flag} {path}: its network {network.parent} is a cell too; expected a folder with a "
+                         f"checkpoint in it")
+    loaded = load(network, flag)
+    return replace(loaded, options=loaded.options | check_values(cell, f"{flag} {path}"))
 
 
 def _read_notes(notes, origin):
@@ -244,12 +260,12 @@ def published() -> Path:
 
 
 def find(path: str | Path, flag: str = "--ckpt") -> Path:
-    """The checkpoint file that `path` means.
+    """The checkpoint file that `path` means: itself, or of a folder the one of the highest epoch, or its `CELL_NAME`.
 
     Raises
     ------
     InputError
-        Where `path` is neither a file nor a folder with a `maml-<epoch>_1.ckpt` in it.
+        Where `path` is neither a file nor a folder with a `maml-<epoch>_1.ckpt` or a cell in it.
     """
     path = Path(path)
     if is_file(path):
@@ -261,6 +277,8 @@ def find(path: str | Path, flag: str = "--ckpt") -> Path:
     except OSError as error:
         raise InputError(f"{flag} {path}: this folder is not readable ({error.strerror}); expected checkpoints in "
                          f"it") from error
+    if not epochs and is_file(path / CELL_NAME):
+        return path / CELL_NAME
     if not epochs:
         raise InputError(f"{flag} {path}: this folder holds no {FILE_NAME.format('<epoch>')}; "
                          f"expected at least one (omniglot_train.py writes them)")
