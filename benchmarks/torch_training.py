@@ -31,7 +31,9 @@ from mindspore_maml.training.checkpoint import FILE_NAME, WEIGHT_PREFIX, Checkpo
 from mindspore_maml.training.continuing import adopt_options
 from mindspore_maml.training.evaluation import mean_and_interval
 from mindspore_maml.training.from_options import hold_out, load_split, make_episodes, make_meta
-from mindspore_maml.training.run_log import TEST, VALIDATION, Reporter
+from mindspore_maml.training.loop import is_reported
+from mindspore_maml.training.reporters import Start, reporting
+from mindspore_maml.training.run_log import TEST, VALIDATION
 from mindspore_maml.training.schedule import learning_rates
 from mindspore_maml.training.validation import ValidationPass
 
@@ -126,7 +128,7 @@ def train(peer: Peer, optimizer: torch.optim.Optimizer, episodes: OmniglotIter,
           passes: ValidationPass | None, options: Namespace) -> None:
     """Train to the last epoch, and report on the way."""
     rates, done = learning_rates(options), episodes.state["drawn"]
-    with Reporter(make_folder(options.output_dir, "--output_dir"), done, options.epoch) as reporter:
+    with reporting(Start(make_folder(options.output_dir, "--output_dir"), done, options)) as tell:
         for epoch, batch in enumerate(episodes, done + 1):
             start = time.perf_counter()
             optimizer.param_groups[0]["lr"] = float(rates[epoch - 1])
@@ -136,9 +138,9 @@ def train(peer: Peer, optimizer: torch.optim.Optimizer, episodes: OmniglotIter,
             measured = passes is not None and passes.is_due(epoch)
             if measured:
                 record |= peer.figures(passes)
-            if measured or (epoch - 1) % options.log_every == 0:
-                reporter.report(record)
-            reporter.advance()
+            if measured or is_reported(epoch, options):
+                tell("report", record)
+            tell("advance", epoch)
 
 
 if __name__ == "__main__":

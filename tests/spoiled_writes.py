@@ -20,8 +20,8 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import show_messages
 from mindspore_maml.cli.screen import Log
 from mindspore_maml.pictures.curves import PICTURE, RunPicture
+from mindspore_maml.training.reporters import Start, reporting
 from mindspore_maml.training.run_folder import RunFolder
-from mindspore_maml.training.run_log import Reporter
 from mindspore_maml.training.saving import save
 
 RECORD = {"step": 1, "loss": 1.0, "accuracy": 0.5, "milliseconds": 1.0, "learning_rate": 1.0}
@@ -106,9 +106,9 @@ def log(folder, spoiled):
 
 
 def metrics(folder, spoiled):
-    with Reporter(folder, 0, 10**6) as reporter, spoiled:
+    with reporting(Start(folder, 0, training_options(epoch=10**6))) as tell, spoiled:
         for _ in range(MANY):
-            reporter.report(RECORD)
+            tell("report", RECORD)
 
 
 SPOILED = {"limit": limit, "full": full, "gone": gone, "readonly": readonly}

@@ -1,23 +1,39 @@
 """What training and evaluation report: log lines, metrics.jsonl, mean and interval."""
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
+import sys
+import termios
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from checkpoints import RUN
 
+from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import TRAIN
 from mindspore_maml.training.evaluation import bracketed, mean_and_interval
-from mindspore_maml.training.run_log import Reporter, begin_metrics, log_lines, read_metrics, read_run, remaining_line
+from mindspore_maml.training.reporters import Reporter, Start, kinds_for, remaining_line, reporting
+from mindspore_maml.training.run_log import begin_metrics, log_lines, read_metrics, read_run
 
 
 def record(step, loss=1.5):
     return {"step": step, "loss": loss, "accuracy": 0.5, "milliseconds": 2.0, "learning_rate": 0.001}
 
 
+def start(folder, *flags, done=0):
+    return Start(folder, done, parse(TRAIN, "", ["--data_path", "x", "--epoch", "10", *flags]))
+
+
 def report(folder, *steps):
-    with Reporter(folder, 0, 10) as reporter:
+    with reporting(start(folder)) as tell:
         for step in steps:
-            reporter.report(record(step))
+            tell("report", record(step))
 
 
 def test_log_lines_are_the_modelzoos():
@@ -45,10 +61,108 @@ def test_lines_of_the_higher_example_count_epochs_in_fractions():
 
 
 def test_records_are_whole_on_the_disk_before_report_returns(tmp_path, capsys):
-    with Reporter(tmp_path, 0, 10) as reporter:
-        reporter.report(record(1))
+    with reporting(start(tmp_path)) as tell:
+        tell("report", record(1))
         assert read_metrics(tmp_path / "metrics.jsonl") == [record(1)]   # the file is still open
     assert capsys.readouterr().out.splitlines() == [*log_lines(record(1)), "1 of 10 epochs"]
+
+
+ON_A_TERMINAL = """
+import argparse, pathlib, sys
+from mindspore_maml.cli.messages import log
+from mindspore_maml.cli.program import run_program
+from mindspore_maml.training.reporters import Start, reporting
+options = argparse.Namespace(epoch=4, display_epoch=0, tensorboard=False, reporter="")
+def main():
+    with reporting(Start(pathlib.Path(sys.argv[1]), 0, options)) as tell:
+        for epoch in range(1, 5):
+            tell("compiling", "the step")
+            tell("report", {"step": epoch, "loss": 1.5, "accuracy": .5, "milliseconds": 2.0})
+            tell("advance", epoch)
+            log.info("a message")
+run_program(main)
+"""
+
+
+def test_a_bar_on_a_terminal_makes_room_for_lines_and_says_what_is_compiled(tmp_path):
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(Path(__file__).parent.parent)
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        os.execv(sys.executable, [sys.executable, "-c", ON_A_TERMINAL, str(tmp_path)])
+    shown = b""
+    try:
+        while more := os.read(terminal, 4096):
+            shown += more
+    except OSError:   # it has ended
+        os.waitpid(pid, 0)
+    on_screen = [line.rsplit("\r", 1)[-1] for line in shown.decode().split("\r\n")]
+    *lines, bar, _ = on_screen
+    assert lines == [line for epoch in range(1, 5) for line in (
+        *log_lines({"step": epoch, "loss": 1.5, "accuracy": 0.5, "milliseconds": 2.0}), "a message")]
+    assert re.fullmatch(r"100%\|█+\| 4/4 \[[^a-z]*epoch/s\] *", bar)   # nothing is compiled any more
+    assert b"compiling the step]" in shown
+
+
+class Own(Reporter):
+    """A reporter of one's own."""
+
+    heard: ClassVar[list] = []
+
+    def advance(self, done):
+        self.heard.append((self.start.options.epoch, done))
+
+    def close(self):
+        self.heard.append("closed")
+
+
+def test_a_reporter_of_ones_own_is_told_and_closed(tmp_path):
+    Own.heard.clear()
+    with reporting(start(tmp_path, "--reporter", f"{__name__}:Own")) as tell:
+        tell("report", record(1))
+        tell("advance", 1)
+    assert Own.heard == [(10, 1), "closed"]
+    with pytest.raises(InputError, match="--reporter os:path: os has another kind of path; expected a subclass of"):
+        kinds_for(start(tmp_path, "--reporter", "os:path").options)
+
+
+VALIDATED = {"val_accuracy": 0.75, "val_interval_95": 0.01, "val_loss": 1.0}
+
+
+def events_in(folder):
+    """(step, purged) or (step, name, value) of what TensorBoard would read, in the order of the files."""
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+        data = path.read_bytes()
+        while data:   # records: a length of 8 bytes, its checksum of 4, the event, its checksum
+            length = int.from_bytes(data[:8], "little")
+            event = event_pb2.Event.FromString(data[12:12 + length])
+            data = data[16 + length:]
+            yield from ((event.step, value.tag, value.simple_value) for value in event.summary.value)
+            if event.HasField("session_log"):
+                yield event.step, "start"
+
+
+def test_tensorboard_has_every_number_at_its_epoch(tmp_path):
+    pytest.importorskip("tensorboardX")
+    with reporting(start(tmp_path, "--tensorboard")) as tell:
+        tell("report", record(1))
+        tell("report", record(4) | VALIDATED | {"accuracies": [0.2, 0.5]})
+    with reporting(start(tmp_path, "--tensorboard", done=2)) as tell:   # gone on with: epoch 4 is to be done again
+        tell("report", record(4, loss=1.25))
+    found = list(events_in(tmp_path / "tensorboard"))
+    assert (4, "validation/accuracy", 0.75) in found
+    assert [event for event in found if event[1] in ("training/loss", "start")] == [
+        (1, "start"), (1, "training/loss", 1.5), (4, "training/loss", 1.5), (3, "start"), (4, "training/loss", 1.25)]
+    assert {name for _, name, *_ in found} == {
+        "start", "validation/accuracy", "validation/interval_95", "validation/loss", "training/loss",
+        "training/accuracy", "training/milliseconds", "training/learning_rate"}
+
+
+def test_tensorboard_without_its_package_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(InputError, match=r"--tensorboard: tensorboardX is not installed; .*\[tensorboard\]"):
+        kinds_for(start(tmp_path, "--tensorboard").options)
 
 
 @pytest.mark.parametrize(("pace", "line"), [

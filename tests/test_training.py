@@ -82,7 +82,7 @@ def test_it_learns(trained):
 def test_its_lines_say_what_metrics_hold(trained):
     folder, printed = trained
     records = read_metrics(folder / "metrics.jsonl")
-    assert [record["step"] for record in records] == list(range(1, EPOCHS + 1, LOG_EVERY))
+    assert [record["step"] for record in records] == [*range(1, EPOCHS + 1, LOG_EVERY), EPOCHS]   # the last too
     assert all(set(record) == {"step", "loss", "accuracy", "milliseconds", "learning_rate"} for record in records)
     losses = re.findall(r"^epoch: (\d+) step: 1, loss is (\S+)$", printed, re.M)
     assert losses == [(str(record["step"]), str(record["loss"])) for record in records]
@@ -220,6 +220,8 @@ def test_training_by_inner_step(watched):
             pytest.approx((record["accuracy"], record["loss"]), rel=1e-4)
         assert len(record["accuracies"]) == len(record["losses"]) == 3
         assert record["accuracies"][0] + 0.2 < record["accuracies"][-1]
+    (["--patience", "2", "--eval_every", "1"], "--patience 2 without --val_classes"),
+    (["--reporter", "os:path"], "--reporter os:path: os has another kind of path"),
     assert len(re.findall(r"^Training Accuracies: \[[01]\.\d{3} [01]\.\d{3} [01]\.\d{3}\]$", printed, re.M)) >= 2
 
 

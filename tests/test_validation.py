@@ -51,9 +51,9 @@ def test_the_best_is_the_highest_of_the_epochs_this_run_goes_on_from(tmp_path):
     (tmp_path / FILE_NAME).write_text("".join(
         json.dumps({"step": step, "val_accuracy": accuracy}) + "\n" for step, accuracy in accuracies.items()))
     validation = ValidationPass(VALIDATION, IMAGES, options())
-    for done, best in ((11, 0.7), (12, 0.9), (0, 0.0)):
+    for done, best, since in ((11, 0.7, 1), (12, 0.9, 0), (0, 0.0, 0)):
         validation.resume(tmp_path, done)
-        assert validation.best == best
+        assert (validation.best, validation.since_best) == (best, since)
     validation.resume(tmp_path / "empty", 11)
     improved = [validation.update_best({"val_accuracy": accuracy}) for accuracy in (0.4, 0.4, 0.3, 0.5)]
     assert improved == [True, False, False, True]

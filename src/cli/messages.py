@@ -1,5 +1,8 @@
 """What the library has to say, as log messages; a program shows them as plain lines on standard output."""
 import logging
+import sys
+
+from tqdm import tqdm
 
 from mindspore_maml.cli.errors import one_line
 
@@ -14,7 +17,9 @@ class _Lines(logging.Handler):
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        print("warning: " * (record.levelno >= logging.WARNING) + one_line(record.getMessage()), flush=True)
+        text = "warning: " * (record.levelno >= logging.WARNING) + one_line(record.getMessage())
+        tqdm.write(text, file=sys.stdout)   # a bar makes room for it
+        sys.stdout.flush()
 
 
 def show_messages() -> None:

@@ -274,13 +274,17 @@ OPTIONS = (
            (TRAIN,)),
     Option("save_every", 1000, "epochs between checkpoints", int, (TRAIN,), low=1),
     Option("keep", 5, "how many of the newest checkpoints stay, beside the best; 0: all", int, (TRAIN,), low=0),
-    Option("log_every", 10, "epochs between log lines and metrics", int, (TRAIN,), low=1),
+    Option("log_every", 10, "epochs between log lines and metrics, which the last epoch always has", int, (TRAIN,),
+           low=1),
+    Option("tensorboard", False, "write the metrics for TensorBoard too, into tensorboard/ in output_dir; needs the "
+           "extra [tensorboard]", bool, (TRAIN,)),
+    Option("reporter", "", "module:Class, a reporter of your own, which is told of the run as well", programs=(TRAIN,)),
     Option("display_epoch", 0, "tasks in an epoch of the lines that the higher example prints; 0: no such lines", int,
            (TRAIN,), low=0),
     Option("per_step", False, "measure accuracy and loss after every inner step, and before the first", bool,
            (TRAIN, EVAL)),
-    Option("eval_every", 0, "epochs between test passes; what they show on test characters is reported, and nothing is "
-           "ever chosen by it; 0: none", int, (TRAIN,), low=0),
+    Option("eval_every", 0, "epochs between test passes, of which one follows the last epoch; what they show on test "
+           "characters is reported, and nothing is ever chosen by it; 0: none", int, (TRAIN,), low=0),
     Option("eval_batches", 10, "batches of tasks in a test pass, the same ones each time", int, (TRAIN,), low=1),
     Option("val_classes", 0, "training characters held out, for the passes of eval_every to be on these instead, the "
            "best epoch on them kept as maml-best.ckpt; evaluation is on so many instead of test characters", int,
@@ -291,6 +295,8 @@ OPTIONS = (
            programs=(EVAL,)),
     Option("out", "accuracies.png", "file for the picture; its suffix says in which format", programs=(PLOT,)),
     Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH, PREDICT)),
+    Option("patience", 0, "passes on characters held out (val_classes) without a better one that end the training; 0: "
+           "it goes on to the last epoch", int, (TRAIN,), low=0),
     Option("file_format", REQUIRED, "format of the exported network", programs=(EXPORT,), choices=("MINDIR", "ONNX")),
     Option("file_name", REQUIRED, "file for the exported network; its suffix may be left out", programs=(EXPORT,)),
     Option("csv", "", "file for the results as a table, with every class's probability", programs=(PREDICT,)),

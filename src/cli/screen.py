@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import os
 import shlex
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +33,7 @@ class Screen:
         return getattr(self.stream, name)
 
     def __eq__(self, other: object) -> bool:   # a progress bar on the stream itself must make room for lines
-        return self.stream is getattr(other, "stream", other)
+        return self.stream is getattr(other, "stream", getattr(other, "_wrapped", other))   # tqdm wraps its own
 
     def __hash__(self) -> int:
         return hash(self.stream)
@@ -130,6 +131,11 @@ def screens(arguments: list[str]) -> Iterator[None]:
 def bare(stream: Any) -> Any:
     """The stream itself, for what belongs on a terminal and in no log: a progress bar."""
     return getattr(stream, "stream", stream)
+
+
+def has_bar() -> bool:
+    """Whether a bar can be shown: on a terminal, and where no pipe brings lines there after it was drawn again."""
+    return bare(sys.stderr).isatty() and not stat.S_ISFIFO(os.fstat(1).st_mode)
 
 
 def split_log_file(arguments: list[str]) -> tuple[str | None, list[str]]:

@@ -33,6 +33,7 @@ from mindspore_maml.training.from_options import (
 from mindspore_maml.training.loop import Training
 from mindspore_maml.training.optimizer import outer_optimizer
 from mindspore_maml.training.run_folder import claim, home_of
+from mindspore_maml.training.reporters import kinds_for
 from mindspore_maml.training.run_log import TEST, VALIDATION
 from mindspore_maml.training.validation import ValidationPass
 from mindspore_maml.training.weight_average import WeightAverage
@@ -52,6 +53,10 @@ def main() -> int:
     (train_images, alphabets), judged = load_for_training(options)
     episodes = training_episodes(train_images, options, alphabets)
     validation = None
+    if options.patience and not options.val_classes:
+        raise InputError(f"--patience {options.patience} without --val_classes; expected characters held out, for a "
+                         f"training is never ended by what test characters show")
+    kinds_for(options)   # what a reporter lacks is refused before the data are read
     if options.eval_every:
         validation = ValidationPass(VALIDATION if options.val_classes else TEST, judged[0], options, judged[1])
     if checkpoint:

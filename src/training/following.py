@@ -9,6 +9,8 @@ class FollowingTraining(Training):
         """Train to the last epoch; returns the exit status. Where the first rank stops before, all are ended."""
         for epoch, batch in enumerate(self.episodes, self.done + 1):
             self.step(epoch, batch)
+            if self.is_to_end(epoch):
+                break
         return 0
 
     def save(self, **name: str) -> None:

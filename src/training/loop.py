@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mindspore import nn
 
 from mindspore_maml.cli.errors import InputError
@@ -17,7 +18,7 @@ from mindspore_maml.meta import Meta
 from mindspore_maml.OmniglotIter import Batch, OmniglotIter
 from mindspore_maml.training.checkpoint import BEST_NAME
 from mindspore_maml.training.evaluation import by_step, evaluate_batch
-from mindspore_maml.training.run_log import Reporter
+from mindspore_maml.training.reporters import Start, Tell, reporting
 from mindspore_maml.training.saving import DivergedError, last_good, prune, save
 from mindspore_maml.training.schedule import learning_rates
 from mindspore_maml.training.step import TrainingStep
@@ -61,26 +62,32 @@ class Training:
         self.done = self.saved = episodes.state["drawn"]   # epochs trained, and epochs in a checkpoint
         self.saved_as: Path | None = None                  # that checkpoint
         self.started = time.perf_counter()                 # of the step at hand
+        self.tell: Tell = lambda method, *arguments: None  # the reporters, while it runs
+        self.compiled: set[str] = set()                    # what was done already, and so is compiled
         if validation and folder:
             validation.resume(folder.path, self.done)
+            validation.refuse_no_more()
 
     def run(self) -> int:
         """Train to the last epoch or until a signal; returns the exit status."""
         options = self.options
-        display_epoch = options.display_epoch and max(1, options.display_epoch // options.task_num)
-        with Reporter(self.folder.path, self.done, options.epoch, display_epoch) as reporter, \
+        with reporting(Start(self.folder.path, self.done, options)) as self.tell, \
                 Interruption(lambda: self.done > self.saved) as interruption, self.saved_if_it_fails():
             if options.profile:
                 self.profile()
             self.started = time.perf_counter()
             for epoch, batch in enumerate(self.episodes, self.done + 1):
                 if record := self.step(epoch, batch):
-                    reporter.report(record)
-                reporter.advance()
+                    self.tell("report", record)
+                self.tell("advance", epoch)
                 received = interruption.received   # read once: it may come at any moment
-                self.save_if_due(at_once=received is not None)
+                ends = self.is_to_end(epoch)
+                self.save_if_due(at_once=received is not None or ends)
+                if ends:
+                    self.tell("say", f"ended after epoch {epoch}: {options.patience} passes without a better one")
+                    return 0
                 if received and epoch < options.epoch:
-                    reporter.say(f"interrupted after epoch {epoch}; --ckpt {self.saved_as} goes on from there")
+                    self.tell("say", f"interrupted after epoch {epoch}; --ckpt {self.saved_as} goes on from there")
                     return INTERRUPTED + received
                 self.started = time.perf_counter()
         return 0
@@ -88,17 +95,20 @@ class Training:
     def step(self, epoch: int, batch: Batch) -> dict | None:
         """One epoch, with what is measured in it; returns its record where it is to be reported, else None."""
         validated = self.validates(epoch)
-        reported = validated or (epoch - 1) % self.options.log_every == 0
+        reported = validated or is_reported(epoch, self.options)
         began = time.perf_counter()
         figures = {}
         if reported and self.options.per_step:
+            self.say_if_new("the evaluation of the batch")
             figures = inner_curve(self.runner, batch, self.options.update_step)
         self.started += time.perf_counter() - began   # what is measured besides is no part of the step's time
+        self.say_if_new("the step of second order" if self.runner.inner.is_second_order(epoch - 1) else "the step")
         loss, accuracy = self.take_step(batch, epoch)
         self.average.update(epoch)
         milliseconds = 1000 * (time.perf_counter() - self.started)
         self.done = epoch
         if validated and self.validation:
+            self.say_if_new("the pass on other characters")
             with self.average.in_place():
                 figures |= self.validation.measure(self.runner)
             if self.validation.update_best(figures):
@@ -111,6 +121,23 @@ class Training:
     def validates(self, epoch: int) -> bool:
         """Whether a pass on other characters follows this epoch."""
         return self.validation is not None and self.validation.is_due(epoch)
+
+    def say_if_new(self, what: str) -> None:
+        """Tell the reporters what is about to be done where that is for the first time, and so compiles graphs."""
+        if what not in self.compiled and self.options.mode == "graph":
+            self.compiled.add(what)
+            self.tell("compiling", what)
+
+    def is_to_end(self, epoch: int) -> bool:
+        """Whether --patience ends the training after this epoch.
+
+        The ranks ask each other: only the first one knows the passes before it went on, and no other counts more.
+        """
+        if not (self.options.patience and self.validation and self.validates(epoch)):
+            return False
+        ends = np.array([self.validation.gains_no_more], np.float32)
+        of_all_ranks = getattr(self.runner, "sum_of_all", None)
+        return bool((of_all_ranks(ends) if of_all_ranks else ends).any())
 
     def save_if_due(self, at_once: bool) -> None:
         """Save where this epoch's turn has come, or `at_once`; then older checkpoints may go."""
@@ -165,6 +192,11 @@ class Training:
         table = profile_step(lambda: self.meta.meta_gradient(*batch), self.folder.path)
         for kernel, calls, milliseconds, share in table:
             print(f"{kernel:20} {calls:6} calls {milliseconds:10.3f} ms {100 * share:5.1f} %")
+
+
+def is_reported(epoch: int, options: Namespace) -> bool:
+    """Whether an epoch has its turn to be reported; the last one always has."""
+    return (epoch - 1) % options.log_every == 0 or epoch == options.epoch
 
 
 def inner_curve(meta: Meta | Shared, batch: Batch, steps: int) -> dict:

@@ -1,22 +1,17 @@
-"""What a training run reports: lines to grep for, a progress bar on a terminal, and metrics.jsonl."""
+"""The records of a training: as lines to grep for, and as metrics.jsonl keeps them."""
 import contextlib
-import errno
 import json
 import os
 import re
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mindspore_maml.cli.atomic_files import replacing
-from mindspore_maml.cli.errors import InputError, one_line, shown
+from mindspore_maml.cli.errors import InputError, shown
 from mindspore_maml.cli.options import BY_NAME
 from mindspore_maml.cli.reading import open_regular, parse_json, read_lines
-from mindspore_maml.cli.screen import bare
 from mindspore_maml.training.run_id import is_run_id
 
 FILE_NAME = "metrics.jsonl"
@@ -213,92 +208,3 @@ _EXPECTED = {"step": Figure(int, 1, BY_NAME["epoch"].highest), "loss": Figure(fl
              "accuracy": Figure(float, 0, 1), "interval_95": Figure(float, 0, 1),
              "milliseconds": Figure(float, 0, 1e38), "learning_rate": Figure(float, 0, BY_NAME["meta_lr"].highest),
              "accuracies": ACCURACIES, "losses": Figure(float, -1e38, 1e38, by_step=True)}
-
-
-class Reporter:
-    """Reports a run while it lasts; a context manager.
-
-    Every record is on the disk, whole, before `report` returns, so a run that is killed loses nothing it reported.
-
-    Parameters
-    ----------
-    folder : Path
-        Where metrics.jsonl is or will be (see `begin_metrics`); records are appended.
-    done, total : int
-        Steps done before this run, and at its end.
-    display_epoch : int
-        As `log_lines` takes it.
-
-    Raises
-    ------
-    InputError
-        Where the file cannot be written.
-    """
-
-    def __init__(self, folder: Path, done: int, total: int, display_epoch: int = 0):
-        self._path = Path(folder) / FILE_NAME
-        try:
-            self._file = self._path.open("ab", buffering=0)
-        except OSError as error:
-            raise self._refusal(error) from error
-        self._display_epoch, self._done, self._total = display_epoch, done, total
-        self._first: tuple[int, float] | None = None   # epochs done, and when: after the first one, which compiles
-        self._bar = tqdm(total=total, initial=done, unit="epoch", file=bare(sys.stderr), disable=None)   # on a terminal
-
-    def _refusal(self, error):
-        return InputError(f"--output_dir {self._path.parent}: cannot write {FILE_NAME} there ({error.strerror}); "
-                          f"expected a folder to write to")
-
-    def __enter__(self) -> "Reporter":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-        self._file.close()
-
-    def advance(self) -> None:
-        """One more step done."""
-        self._done += 1
-        self._first = self._first or (self._done, time.monotonic())
-        self._bar.update()
-
-    def report(self, record: dict) -> None:
-        """Append `record` to the file and print its lines; without a progress bar, another says how much is left."""
-        self._append((json.dumps(record) + "\n").encode())
-        lines = [*log_lines(record, self._display_epoch)]
-        if self._bar.disable:
-            lines.append(remaining_line(record["step"], self._total, self._seconds_an_epoch()))
-        self._bar.write("\n".join(lines), file=sys.stdout)
-        sys.stdout.flush()
-
-    def say(self, line: str) -> None:
-        """Print a line to standard error, which a progress bar makes room for."""
-        self._bar.write(one_line(line), file=sys.stderr)
-
-    def _append(self, line):
-        file = os.fstat(self._file.fileno())
-        if not file.st_nlink:   # removed, perhaps with its folder: what is written would be lost
-            raise self._refusal(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
-        try:
-            if self._file.write(line) < len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                self._file.truncate(file.st_size)
-            raise self._refusal(error) from error
-
-    def _seconds_an_epoch(self):
-        if self._first is None or self._done <= self._first[0]:
-            return None
-        return (time.monotonic() - self._first[1]) / (self._done - self._first[0])
-
-
-def remaining_line(done: int, total: int, seconds_an_epoch: float | None = None) -> str:
-    """How far a run is and, where that is known, the time left: `31 of 20000 epochs, 1 h 12 min left`."""
-    line = f"{done} of {total} epochs"
-    if seconds_an_epoch is None or done >= total:
-        return line
-    seconds = round(seconds_an_epoch * (total - done))
-    hours, minutes = divmod(round(seconds / 60), 60)
-    left = f"{hours} h {minutes} min" if hours else f"{minutes} min" if seconds > 90 else f"{seconds} s"
-    return f"{line}, {left} left"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.data.class_images import Classes, counts_of
 from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.meta import Meta
@@ -11,6 +12,17 @@ from mindspore_maml.training import protocols
 from mindspore_maml.training.evaluation import by_step, evaluate_batches, mean_and_interval
 from mindspore_maml.training.from_options import make_episodes
 from mindspore_maml.training.run_log import FILE_NAME, VALIDATION, read_metrics
+
+ACCURACY = f"{VALIDATION}accuracy"
+
+
+def best_and_since(folder: str | Path, done: int) -> tuple[float, int]:
+    """The highest validation accuracy that the first `done` epochs left in a run's folder, and the passes since."""
+    path = Path(folder) / FILE_NAME
+    found = [record[ACCURACY] for record in (read_metrics(path, ACCURACY) if done and path.exists() else [])
+             if record["step"] <= done and ACCURACY in record]
+    best = max(found, default=0.0)
+    return best, len(found) - 1 - found.index(best) if found else 0
 
 
 class ValidationPass:
@@ -34,6 +46,8 @@ class ValidationPass:
     ----------
     best : float
         The highest validation accuracy so far.
+    since_best : int
+        Passes since then.
     """
 
     def __init__(self, prefix: str, images: Classes, options: argparse.Namespace,
@@ -42,13 +56,13 @@ class ValidationPass:
         as_evaluated |= protocols.settings(protocols.STRICT, options.n_way, options.k_spt)
         left = int(counts_of(images).min()) - options.k_spt
         as_evaluated["k_qry"] = min(as_evaluated["k_qry"], left)   # all there are, if fewer
-        self.prefix, self.options, self.best = prefix, options, 0.0
+        self.prefix, self.options, self.best, self.since_best = prefix, options, 0.0, 0
         self.episodes = make_episodes(images, argparse.Namespace(**vars(options) | as_evaluated), options.eval_batches,
                                       alphabets=alphabets)
 
     def is_due(self, epoch: int) -> bool:
-        """Whether to measure after this epoch."""
-        return epoch % self.options.eval_every == 0
+        """Whether to measure after this epoch; after the last one always."""
+        return epoch % self.options.eval_every == 0 or epoch == self.options.epoch
 
     def measure(self, meta: Meta | Shared) -> dict:
         """The figures of one pass, for the record of the epoch it follows.
@@ -66,14 +80,28 @@ class ValidationPass:
         return figures | (by_step(losses, accuracies, self.prefix) if self.options.per_step else {})
 
     def resume(self, folder: str | Path, done: int) -> None:
-        """Take `best` from the records that the first `done` epochs left in a run's folder."""
-        path = Path(folder) / FILE_NAME
-        key = f"{VALIDATION}accuracy"
-        records = read_metrics(path, key) if self.prefix == VALIDATION and done and path.exists() else []
-        self.best = max((record.get(key, 0.0) for record in records if record["step"] <= done), default=0.0)
+        """Take `best` and `since_best` from the records that the first `done` epochs left in a run's folder."""
+        self.best, self.since_best = best_and_since(folder, done) if self.prefix == VALIDATION else (0.0, 0)
 
     def update_best(self, figures: dict) -> bool:
         """Take the figures of a pass into account for `best`; returns whether they are the best so far."""
-        accuracy = figures.get(f"{VALIDATION}accuracy", 0.0)
-        better, self.best = accuracy > self.best, max(accuracy, self.best)
-        return better
+        before, self.best = self.best, max(figures.get(ACCURACY, 0.0), self.best)
+        self.since_best = 0 if self.best > before else self.since_best + 1
+        return self.best > before
+
+    @property
+    def gains_no_more(self) -> bool:
+        """Whether so many passes as --patience says brought no better one."""
+        return 0 < self.options.patience <= self.since_best
+
+    def refuse_no_more(self) -> None:
+        """Refuse to go on with a training that --patience has ended.
+
+        Raises
+        ------
+        InputError
+            Naming the passes.
+        """
+        if self.gains_no_more:
+            raise InputError(f"--patience {self.options.patience}: the run has ended, {self.since_best} passes after "
+                             f"the best one; expected more, or 0, to go on with it")
