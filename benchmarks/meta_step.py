@@ -14,10 +14,11 @@ def main() -> None:
     workers = device.set_up_for(options)
     memory_before = peak_memory()
     batch, meta = random_batch(options), share_out(make_meta(options), workers)
-    call = meta.evaluate if options.order == "none" else meta.meta_gradient
+    steps = meta.inner.steps_test
 
     def step():
-        results = call(*batch)
+        results = meta.meta_gradient(*batch) if options.order != "none" else \
+            next(meta.evaluate_each_step(*batch, steps, first=steps))
         for value in (results[0], *results[2]) if isinstance(results[2], tuple) else results:
             value.asnumpy()
 

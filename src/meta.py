@@ -324,7 +324,8 @@ class Meta(nn.Cell):
         predictions : Tensor of int32, [task, image]
         """
         steps = self.inner.steps_test
-        return next(self.evaluate_each_step(x_spt, y_spt, x_qry, y_qry, steps, first=steps))
+        loss, accuracies, logits = next(self.evaluate_each_step(x_spt, y_spt, x_qry, y_qry, steps, first=steps))
+        return loss, accuracies, self.inner.loss_function().answers(logits)
 
     def evaluate_each_step(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array, steps: int,
                            first: int = 0) -> Iterator[tuple]:
@@ -339,8 +340,9 @@ class Meta(nn.Cell):
 
         Yields
         ------
-        loss, accuracies, predictions : Tensor
-            As `evaluate` returns them, after each inner step from number `first` to the last.
+        loss, accuracies, logits : Tensor
+            As `evaluate` returns them, with logits [task, image, class] in place of predictions, after each inner step
+            from number `first` to the last.
         """
         support, query = self.support_set(x_spt, y_spt), self.query_set(x_qry, y_qry, x_spt)
         weights = self.start(support)
@@ -351,10 +353,10 @@ class Meta(nn.Cell):
                 yield self.query_evaluation(query, weights, number)
 
     def query_evaluation(self, query: QuerySet, weights: tuple, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        """What `evaluate` returns, at the weights after inner step `number`."""
+        """What `evaluate_each_step` yields, at the weights after inner step `number`."""
         graph, weights = query.passes.query_evaluation, self.query_weights(weights, number)
-        losses, accuracies, predictions = zip(*(graph(*weights, *part) for part in query.parts))
-        return _mean_of(losses), _all_of(accuracies), _all_of(predictions)
+        losses, accuracies, logits = zip(*(graph(*weights, *part) for part in query.parts))
+        return _mean_of(losses), _all_of(accuracies), _all_of(logits)
 
     def evaluate_views(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array,
                        steps: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -367,17 +369,17 @@ class Meta(nn.Cell):
 
         Yields
         ------
-        loss, accuracies, predictions : Tensor
-            As `evaluate` returns them, once.
+        loss, accuracies, log_probabilities : Tensor
+            As `evaluate_each_step` yields them, once, with that mean [task, image, class] in place of logits.
         """
         images, views = y_qry.shape[1], x_qry.shape[1] // y_qry.shape[1]
         weights, parts = self.adapt(x_spt, y_spt, steps), views // self._views_at_once(views, images, x_spt)
         logits = [self.predict(weights, part, x_spt).asnumpy() for part in np.split(_array(x_qry), parts, axis=1)]
         found = log_probabilities(np.concatenate(logits, axis=1), views)          # [task, image, class]
-        labels, predictions = _array(y_qry), found.argmax(axis=-1).astype(np.int32)
+        labels = _array(y_qry)
         loss = -np.take_along_axis(found, labels[..., None], axis=-1).mean()
-        accuracies = (predictions == labels).mean(axis=-1).astype(np.float32)
-        yield Tensor(np.float32(loss)), Tensor(accuracies), Tensor(predictions)
+        accuracies = (found.argmax(axis=-1) == labels).mean(axis=-1).astype(np.float32)
+        yield Tensor(np.float32(loss)), Tensor(accuracies), Tensor(found.astype(np.float32))
 
     def _views_at_once(self, views, images, x_spt):
         """How many of the views of so many images make one query pass: each goes through the support images too."""

@@ -112,17 +112,17 @@ class QueryGradient(nn.Cell):
 
 
 class QueryEvaluation(nn.Cell):
-    """The query loss, accuracy and predictions of some tasks, without gradients."""
+    """The query loss, accuracy and logits of some tasks, without gradients."""
 
     def __init__(self, learner: Learner):
         super().__init__()
         self.learner = learner
 
     def construct(self, weights: tuple, tasks: Tensor, x: Prepared, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As `QueryGradient`; returns the mean loss, accuracies [task] and predictions [task, image] (int32)."""
+        """As `QueryGradient`; returns the mean loss, accuracies [task] and logits [task, image, class]."""
         logits = self.learner(_weights_of(tasks, weights), x)
-        loss, predictions = self.learner.loss, self.learner.loss.answers(logits)
-        return _mean(loss(logits, labels)), _mean(loss.is_right(predictions, labels), -1), predictions
+        loss = self.learner.loss
+        return _mean(loss(logits, labels)), _mean(loss.is_right(loss.answers(logits), labels), -1), logits
 
 
 class JoinTasks(nn.Cell):

@@ -57,7 +57,7 @@ def write(tensors, path):
 
 
 def evaluate(path, data_path):
-    results = evaluation.evaluate(parse(EVAL, "", ["--data_path", str(data_path), "--ckpt", str(path), *TEST]))
+    results, _ = evaluation.evaluate(parse(EVAL, "", ["--data_path", str(data_path), "--ckpt", str(path), *TEST]))
     return {name: value for name, value in results.items() if name != "ckpt"}
 
 

@@ -5,9 +5,12 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
+from mindspore_maml.data.class_images import ClassImages
+from mindspore_maml.pictures.confusion import draw_confusion
 from mindspore_maml.pictures.curves import save_figure
 from mindspore_maml.pictures.fonts import families_for
 from mindspore_maml.pictures.task import RIGHT, WRONG, draw_task
+from mindspore_maml.training.answers import Answers
 
 N_WAY, K_SPT, K_QRY = 3, 1, 2
 
@@ -77,3 +80,38 @@ def test_names_in_any_letters_get_a_font_that_has_them(tmp_path):
     assert (usual, plain.get_fontfamily()) == ("sans-serif", [usual, other])
     assert ord(private) in get_font(findfont(other)).get_charmap()
     assert families_for("\uffff") == ["sans-serif"]   # which no font has
+
+
+def answers_about(images):
+    """Two tasks of classes 0, 1 and 1, 2 with two questions each; 1 is twice taken for 2, and 0 once for 1."""
+    return Answers(images, ["A/a", "A/$b", "B/c"], ["A", "A", "B"], np.array([[0, 1], [2, 1]]),
+                   np.array([[0, 1], [1, 1]]), np.array([[1, 1], [0, 0]]), np.full((2, 2), 0.75))
+
+
+def test_answers_by_character_alphabet_and_pair():
+    answers = answers_about(np.zeros((3, 5, 1, 4, 4), np.uint8))
+    assert list(answers.rows())[:3] == [["task", "question", "class", "found", "probability"],
+                                        [1, 1, "A/a", "A/$b", 0.75], [1, 2, "A/$b", "A/$b", 0.75]]
+    found = answers.as_json()
+    assert found["by_character"] == {"A/$b": {"accuracy": 1 / 3, "questions": 3},
+                                     "A/a": {"accuracy": 0, "questions": 1}}
+    assert found["by_alphabet"] == {"A": {"accuracy": 0.25, "questions": 4}}
+    assert found["confused"] == [{"class": "A/$b", "found": "B/c", "times": 2, "questions": 2},
+                                 {"class": "A/a", "found": "A/$b", "times": 1, "questions": 1}]
+    assert found["answers"][1] == {"classes": ["B/c", "A/$b"], "true": [1, 1], "found": [0, 0],
+                                   "probability": [0.75, 0.75]}
+
+
+def test_the_pairs_confused_most_stand_with_their_drawings(tmp_path):
+    images = np.arange(3, dtype=np.uint8)[:, None, None, None, None] * np.ones((3, 5, 1, 4, 4), np.uint8)
+    axes = draw_confusion(answers_about(images), tmp_path / "pairs.png").axes[0]
+    assert [255 - image.get_array()[0, 0, 0] for image in axes.images] == [1] * 4 + [2] * 4 + [0] * 4 + [1] * 4
+    assert [text.get_text() for text in axes.texts] == [r"A/\$b", "B/c: 2 of 2", "A/a", r"A/\$b: 1 of 1"]
+    assert is_picture(tmp_path / "pairs.png")
+
+
+def test_the_confusion_of_ones_own_classes_is_a_matrix(tmp_path):
+    own = ClassImages(np.zeros((3, 3, 4, 4), np.uint8), [1, 1, 1], ["a", "b", "c"], 0)
+    axes = draw_confusion(answers_about(own), tmp_path / "matrix.png").axes[0]
+    assert {(text.get_position(), text.get_text()) for text in axes.texts} == {
+        ((1, 0), "1"), ((1, 1), "1"), ((2, 1), "2")}

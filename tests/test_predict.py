@@ -125,13 +125,34 @@ def evaluate(monkeypatch, *arguments):
 def test_evaluation_draws_tasks_from_own_classes(trained_path, mine, monkeypatch, capsys):
     out = mine / "eval.json"
     assert evaluate(monkeypatch, "--ckpt", trained_path, "--classes", mine / "support", "--task_num", 2, "--workers", 1,
-                    "--test_batches", 3, "--json", out) == 0
+                    "--test_batches", 3, "--json", out, "--csv", mine / "eval.csv",
+                    "--confusion", mine / "eval.png") == 0
     printed = capsys.readouterr().out
     assert f"left out, for --k_spt 1 and a query image need 2 images: {CLASSES[0]}" in printed
     assert "k_qry 15 -> 1: the smallest class has 2 images" in printed
     results = json.loads(out.read_text())
     assert (results["tasks"], results["n_way"], results["k_qry"]) == (6, 3, 1)
     assert results["mean"] > 0.5
+    assert (set(results["by_character"]), results["by_alphabet"]) == (set(CLASSES[1:WAYS]), {})
+    assert (mine / "eval.csv").read_text().startswith("task,question,class,found,probability\n1,1,")
+    assert (mine / "eval.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_where_the_classes_are_known_there_is_a_confusion_matrix(trained_path, mine, monkeypatch, capsys):
+    write_folders(mine / "known", 3, seed=3)   # 1, 2 and 3 images
+    arguments = ["--ckpt", trained_path, "--support", mine / "support", "--query", mine / "known", "--csv",
+                 mine / "known.csv", "--json", mine / "known.json", "--confusion", mine / "known.png"]
+    monkeypatch.setattr("sys.argv", ["predict.py", *map(str, arguments)])
+    assert predict.main() == 0
+    results = json.loads((mine / "known.json").read_text())
+    assert np.sum(results["confusion"], axis=1).tolist() == [1, 2, 3, 0]
+    assert np.trace(results["confusion"]) == sum(each["class"] == each["true"] for each in results["images"]) >= 4
+    with (mine / "known.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["true"] for row in csv.DictReader(file)] == [each["true"] for each in results["images"]]
+    assert (mine / "known.png").read_bytes()[:4] == b"\x89PNG"
+    monkeypatch.setattr("sys.argv", ["predict.py", *map(str, [*arguments[:5], mine / "query", *arguments[-2:]])])
+    with pytest.raises(InputError, match="--confusion .*: no image of --query lies in a folder that has the name of"):
+        predict.main()
 
 
 def test_evaluation_without_any_images_is_refused(trained_path, mine, monkeypatch):

@@ -1,4 +1,5 @@
 """Training and evaluation as a user runs them: they learn, report, save, go on after an interruption, and refuse."""
+import csv
 import json
 import os
 import re
@@ -11,9 +12,12 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
+from checkpoints import write
+from PIL import Image
 
 from mindspore_maml import data_preprocess
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.Omniglot import TOP_FOLDERS
 from mindspore_maml.programs import evaluate as evaluation
 from mindspore_maml.programs import train as omniglot_train
 from mindspore_maml.training import checkpoint
@@ -68,8 +72,8 @@ def evaluated(trained, data_path, tmp_path_factory):
     """What the evaluation of the training's folder printed, and its JSON."""
     folder = tmp_path_factory.mktemp("evaluated")
     printed = run("eval.py", "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--json", "sub/r.json",
-                  folder=folder)
-    return printed, json.loads((folder / "sub" / "r.json").read_text(encoding="utf-8"))
+                  "--csv", "sub/r.csv", "--confusion", "sub/r.png", folder=folder)
+    return printed, json.loads((folder / "sub" / "r.json").read_text(encoding="utf-8")), folder / "sub"
 
 
 def test_it_learns(trained):
@@ -118,7 +122,7 @@ def test_a_run_that_goes_on_ends_as_if_never_interrupted(trained, data_path, tmp
 
 
 def test_evaluation_is_far_above_guessing(evaluated):
-    printed, results = evaluated
+    printed, results, _ = evaluated
     assert results["mean"] > 0.6
     *batches, mean = map(float, re.findall(r"^\[([01]\.\d*)\]$", printed, re.M))
     assert batches == pytest.approx(results["batches"], abs=1e-6)
@@ -130,6 +134,32 @@ def test_evaluation_is_far_above_guessing(evaluated):
 
 
 def test_same_seed_same_figures(trained, data_path, evaluated, monkeypatch, capsys):
+def test_every_question_is_told_of_with_its_classes(evaluated, data_path):
+    _, results, folder = evaluated
+    with (folder / "r.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 64 * 75
+    assert np.mean([row["class"] == row["found"] for row in rows]) == pytest.approx(results["mean"])
+    told = [(task["classes"][true], task["classes"][found], probability) for task in results["answers"]
+            for true, found, probability in zip(task["true"], task["found"], task["probability"], strict=True)]
+    assert told == [(row["class"], row["found"], float(row["probability"])) for row in rows]
+    assert all(0.2 <= probability <= 1 for *_, probability in told)   # the highest of five
+    by_alphabet, by_character = results["by_alphabet"], results["by_character"]
+    for parts in (by_alphabet, by_character):
+        assert sum(part["questions"] for part in parts.values()) == len(rows)
+        assert np.average([part["accuracy"] for part in parts.values()],
+                          weights=[part["questions"] for part in parts.values()]) == pytest.approx(results["mean"])
+    assert {name.rpartition("/")[0] for name in by_character} == set(by_alphabet)
+    archives = {path.parent.relative_to(data_path / "processed" / top).as_posix() for top in TOP_FOLDERS
+                for path in (data_path / "processed" / top).rglob("*.png")}
+    assert set(by_character) <= archives   # the names are those of Omniglot's folders
+    worst = results["confused"][0]
+    assert worst["times"] == sum(told_of[:2] == (worst["class"], worst["found"]) for told_of in told)
+    assert 0 < worst["times"] <= worst["questions"] and worst["questions"] % 15 == 0
+    with Image.open(folder / "r.png") as picture:
+        assert len(picture.convert("L").getcolors()) > 20
+
+
     results = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES)
     assert results | {"ckpt": None} == evaluated[1] | {"ckpt": None}
     other = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--seed", "7")

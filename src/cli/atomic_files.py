@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.locks import held, is_free
 
 FORMULAS = ("=", "+", "-", "@")   # what they begin with
+PLAIN_LIST, LINE_BREAK = re.compile(r"\[[^][{}]*\]"), re.compile(r"\n *")
 SOME = 4096   # bytes; a disk that has no more room than that is full
 _temporaries: set[Path] = set()   # of this process, to be removed where it ends in the middle
 
@@ -203,7 +205,7 @@ def write_json(path: str | Path, value: object, flag: str = "--json") -> None:
 
 
 def as_json(value: object, flag: str = "--json", indent: int | None = 2) -> str:
-    """`value` as the text of a JSON file that a flag asks for.
+    """`value` as the text of a JSON file that a flag asks for, a list of plain values on a line.
 
     Raises
     ------
@@ -211,9 +213,10 @@ def as_json(value: object, flag: str = "--json", indent: int | None = 2) -> str:
         Where a number in it is not finite.
     """
     try:
-        return json.dumps(value, indent=indent, allow_nan=False) + "\n"
+        text = json.dumps(value, indent=indent, allow_nan=False) + "\n"
     except ValueError as error:
         raise InputError(f"{flag}: a result is no finite number, which JSON has no word for") from error
+    return PLAIN_LIST.sub(lambda found: LINE_BREAK.sub(" ", found[0]), text)   # in texts there are no line breaks
 
 
 def as_csv(rows: Iterable[Sequence]) -> bytes:

@@ -265,7 +265,8 @@ OPTIONS = (
            programs=(TRAIN,)),
     Option("support", REQUIRED, "folder of the images to learn from; it holds a folder a class, which gives it its "
            "name", programs=(PREDICT, EXPORT)),
-    Option("query", REQUIRED, "images to classify: files, and folders of them; several", tuple, (PREDICT,)),
+    Option("query", REQUIRED, "images to classify: files, folders of them, and folders of such folders; several", tuple,
+           (PREDICT,)),
     Option("output_dir", "./ckpt_outputs", "folder for checkpoints, metrics.jsonl and maml-accs.png",
            programs=(TRAIN,)),
     Option("log_file", "", "file that all lines go to as well, appended under a head with the date",
@@ -299,7 +300,10 @@ OPTIONS = (
            "it goes on to the last epoch", int, (TRAIN,), low=0),
     Option("file_format", REQUIRED, "format of the exported network", programs=(EXPORT,), choices=("MINDIR", "ONNX")),
     Option("file_name", REQUIRED, "file for the exported network; its suffix may be left out", programs=(EXPORT,)),
-    Option("csv", "", "file for the results as a table, with every class's probability", programs=(PREDICT,)),
+    Option("csv", "", "file for the answer to every question as a table", programs=(EVAL, PREDICT)),
+    Option("confusion", "", "file for a picture of what is taken for what: the pairs of characters confused most, with "
+           "their drawings; the matrix of one's own classes, of predict.py those that --query has in folders of their "
+           "names", programs=(EVAL, PREDICT)),
     Option("picture", "", "file for a picture of the images and their classes; its suffix says in which format",
            programs=(PREDICT,)),
     Option("unknown", "on", "say of images that show none of the classes that they do", programs=(PREDICT,),

@@ -13,7 +13,7 @@ import yaml
 from mindspore_maml.cli.errors import InputError
 
 LARGEST_TEXT = 100_000   # bytes of a preset or of a file of options; a long one has some 3,000
-LARGEST_JSON = 1_000_000   # bytes of a file of results
+LARGEST_JSON = 50_000_000   # bytes of a file of results; 100,000 tasks' answers have as many
 DEEPEST = 20             # lists and mappings inside one another
 MOST_NODES = 10_000      # values in a file, those that aliases repeat counted again
 # What PyYAML raises on dates that do not exist, numbers without digits and the like, beside its own errors

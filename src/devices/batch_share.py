@@ -72,7 +72,7 @@ def contribution(meta: nn.Cell, call: Call, batch: Sequence[np.ndarray], share: 
     -------
     list of ndarray
         Summed over all shares they are the batch's loss, accuracy and gradients, or, for the other methods, the loss,
-        accuracies and predictions of each inner step. A mean over tasks counts by the size of the share; what is
+        accuracies and logits of each inner step. A mean over tasks counts by the size of the share; what is
         of one task stands in its place among zeros.
     """
     results = getattr(meta, call.method)(*batch, *call.arguments)
@@ -112,11 +112,6 @@ class Shared(ABC):
         """As `Meta.meta_gradient`."""
         loss, accuracy, *gradients = self._of_all(Call("meta_gradient", (epoch,)), batch)
         return loss, accuracy, tuple(gradients)
-
-    def evaluate(self, *batch: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """As `Meta.evaluate`."""
-        steps = self.inner.steps_test
-        return next(self.evaluate_each_step(*batch, steps, first=steps))
 
     def evaluate_each_step(self, *batch_and_steps: Any, first: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """As `Meta.evaluate_each_step`; all inner steps are done when the first one's results come."""

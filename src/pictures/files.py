@@ -1,9 +1,10 @@
-"""Where a program's picture goes: a file whose name and folder are checked before anything is drawn."""
+"""Where a program's results go: files whose names and folders are checked before the work, written all or none."""
 import contextlib
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from mindspore_maml.cli.atomic_files import refuse_unwritable, result_file
+from mindspore_maml.cli.atomic_files import as_csv, as_json, refuse_unwritable, result_file, write_json
 from mindspore_maml.cli.errors import InputError
 
 FORMATS = (".png", ".jpg", ".pdf", ".svg")
@@ -29,3 +30,39 @@ def drawing(path: str | Path, flag: str) -> Iterator[Path]:
     """Yield where to draw to; what keeps the picture from being written is an `InputError` that names it."""
     with result_file(checked_path(path, flag), flag) as temporary:
         yield temporary
+
+
+def refuse_unwritable_results(options: Namespace, *pictures: str) -> None:
+    """Refuse what `write_results` could not write, before the work; `pictures` are the names of such options."""
+    for flag in ("json", "csv"):
+        refuse_unwritable(getattr(options, flag), f"--{flag}")
+    for flag in pictures:
+        if getattr(options, flag):
+            checked_path(getattr(options, flag), f"--{flag}")
+
+
+def write_results(options: Namespace, results: dict, rows: Iterable[Sequence],
+                  *pictures: tuple[str, Callable[[Path], object]]) -> None:
+    """Write what the options ask for: all of it, or nothing where something goes wrong.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        `json`, `csv` and the pictures' own: files, empty where there is to be none.
+    results : dict
+        What --json holds.
+    rows : iterable of list
+        Those of --csv.
+    pictures : tuple of str and callable
+        The name of an option, and what draws its picture to a path.
+    """
+    with contextlib.ExitStack() as files:
+        if options.csv:
+            files.enter_context(result_file(options.csv, "--csv")).write_bytes(as_csv(rows))
+        for flag, draw in pictures:
+            if getattr(options, flag):
+                draw(files.enter_context(drawing(getattr(options, flag), f"--{flag}")))
+        if options.json not in ("", "-"):
+            files.enter_context(result_file(options.json, "--json")).write_text(as_json(results), encoding="utf-8")
+    if options.json == "-":
+        write_json("-", results)

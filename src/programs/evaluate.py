@@ -4,6 +4,7 @@ What belongs to the trained model (network, image size, ways, shots, inner loop,
 from the checkpoint; flags given by hand win.
 """
 import contextlib
+import functools
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable
@@ -11,19 +12,21 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from tqdm import tqdm
 
-from mindspore_maml.cli.atomic_files import refuse_unwritable, write_json
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL
-from mindspore_maml.cli.screen import bare
+from mindspore_maml.cli.screen import bare, has_bar
 from mindspore_maml.data.lake_runs import Runs, read_runs
 from mindspore_maml.data.views import labels_of_views, views_of
 from mindspore_maml.devices import cluster, device
 from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.devices.shares import share_out
 from mindspore_maml.OmniglotIter import Batch, to_values
+from mindspore_maml.pictures.confusion import draw_confusion
+from mindspore_maml.pictures.files import refuse_unwritable_results, write_results
 from mindspore_maml.training import protocols
 from mindspore_maml.training.agreement import check_same_on_all_ranks
+from mindspore_maml.training.answers import Answers, found_in
 from mindspore_maml.training.checkpoint import Checkpoint
 from mindspore_maml.training.evaluation import (
     bracketed,
@@ -35,7 +38,7 @@ from mindspore_maml.training.evaluation import (
     summarize_runs,
     summary_line,
 )
-from mindspore_maml.training.from_options import load_trained, load_with_alphabets, make_episodes
+from mindspore_maml.training.from_options import load_trained, load_with_alphabets, make_episodes, names_of
 from mindspore_maml.training.run_log import step_lines
 
 VIEWS = 1   # beside the seed and the batch's number, so that the views' draws are none of the episodes'
@@ -44,18 +47,19 @@ VIEWS = 1   # beside the seed and the batch's number, so that the views' draws a
 def main() -> int:
     options = parse(EVAL, __doc__)
     if cluster.is_first():
-        refuse_unwritable(options.json, "--json")
+        refuse_unwritable_results(options, "confusion")
     workers = device.set_up_for(options)
     # With --json - standard output holds the JSON alone, for a program to read.
     with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):
-        results = evaluate(options, workers)
-    if options.json and cluster.is_first():
-        write_json(options.json, results)
+        results, answers = evaluate(options, workers)
+    if cluster.is_first():
+        write_results(options, results | answers.as_json(), answers.rows(),
+                      ("confusion", functools.partial(draw_confusion, answers)))
     return 0
 
 
-def evaluate(options: Namespace, workers: int = 1) -> dict:
-    """Fine-tune on every test task, in `workers` processes, and print the accuracies; returns all results."""
+def evaluate(options: Namespace, workers: int = 1) -> tuple[dict, Answers]:
+    """Fine-tune on every test task, in `workers` processes, and print the accuracies; returns results and answers."""
     if options.views > 1 and options.per_step:
         raise InputError(f"--per_step with --views {options.views}; expected one of the two")
     if options.runs:
@@ -63,31 +67,37 @@ def evaluate(options: Namespace, workers: int = 1) -> dict:
     meta, checkpoint = load_trained(options)
     protocols.apply(options)
     runner = share_out(meta, workers)
-    test_images, alphabets = load_with_alphabets(options)
+    test_images, alphabets, characters = load_with_alphabets(options)
     check_same_on_all_ranks(options, test_images, meta)
     episodes = make_episodes(test_images, options, options.test_batches, alphabets=alphabets)
-    losses, accuracies = judged(runner, episodes, options, lambda accuracy: accuracy)   # [batch, step, (task)]
+    losses, accuracies, answered = judged(runner, episodes, options, lambda accuracy: accuracy)
     results = summarize(accuracies[:, -1], losses[:, -1], options)
     if options.per_step:
         results |= by_step(losses, accuracies)
         print("\n".join(step_lines("Test", results)))
     print(bracketed(results["mean"]))
     print(summary_line(results), flush=True)
-    return results | origin_of(checkpoint)
+    classes = np.concatenate([episodes.classes(number) for number in range(options.test_batches)])
+    names = names_of(test_images, characters, options)
+    return results | origin_of(checkpoint), Answers(test_images, *names, classes, *answered)
 
 
-def evaluate_runs(options: Namespace, workers: int) -> dict:
-    """Answer the questions of Lake's runs, and print each run's error and their mean; returns all results."""
+def evaluate_runs(options: Namespace, workers: int) -> tuple[dict, Answers]:
+    """Answer the questions of Lake's runs, and print each run's error and their mean; returns results and answers."""
     runs = read_runs(options.runs)
     options.n_way, options.k_spt, options.task_num = runs.n_way, 1, 1
     options.given |= {"n_way", "k_spt", "task_num"}
     meta, checkpoint = load_trained(options)
     batches = batches_of(runs, options)
-    losses, accuracies = judged(share_out(meta, workers), batches, options, lambda accuracy: 1 - accuracy)
+    losses, accuracies, answered = judged(share_out(meta, workers), batches, options, lambda accuracy: 1 - accuracy)
     results = summarize_runs(runs.names, accuracies[:, -1, 0], losses[:, -1], options)
     print(bracketed(results["error"]))
     print(runs_line(results), flush=True)
-    return results | origin_of(checkpoint)
+    images, _ = runs.images(options.imgsz, options.imgc)   # [run, class, imgc, imgsz, imgsz], one of each class
+    names = [f"{run}/class{number + 1:02}" for run in runs.names for number in range(runs.n_way)]
+    classes = np.arange(len(names)).reshape(-1, runs.n_way)
+    answers = Answers(images.reshape(-1, 1, *images.shape[2:]), names, [], classes, *answered)
+    return results | origin_of(checkpoint), answers
 
 
 def batches_of(runs: Runs, options: Namespace) -> list[Batch]:
@@ -99,19 +109,23 @@ def batches_of(runs: Runs, options: Namespace) -> list[Batch]:
 
 
 def judged(runner: Shared, batches: Iterable[Batch], options: Namespace,
-           shown: Callable[[float], float]) -> tuple[np.ndarray, np.ndarray]:
-    """Losses [batch, step] and accuracies [batch, step, task]; prints what is `shown` of each batch's accuracy."""
-    accuracies, losses = [], []
-    # None: a bar only on a terminal
-    for number, batch in enumerate(tqdm(batches, unit="batch", file=bare(sys.stderr), disable=None)):
+           shown: Callable[[float], float]) -> tuple[np.ndarray, np.ndarray, tuple]:
+    """Losses [batch, step], accuracies [batch, step, task], and what was answered; prints a line for each batch.
+
+    The lines have what is `shown` of the accuracy. Answers are the true labels, those found, and the probabilities
+    given to these, [task, question] each, after the last step.
+    """
+    accuracies, losses, answered = [], [], []
+    for number, batch in enumerate(tqdm(batches, unit="batch", file=bare(sys.stderr), disable=not has_bar())):
         if options.views > 1:
             of_batch = evaluate_views(runner, seen_anew(batch, number, options), options.update_step_test)
         else:
             of_batch = evaluate_batch(runner, batch, options.update_step_test, options.per_step)
         losses.append(of_batch[0])
         accuracies.append(of_batch[1])
+        answered.append((batch[3], *found_in(of_batch[2])))
         tqdm.write(bracketed(shown(accuracies[-1][-1].mean())), file=sys.stdout)
-    return np.stack(losses), np.stack(accuracies)
+    return np.stack(losses), np.stack(accuracies), tuple(map(np.concatenate, zip(*answered)))
 
 
 def seen_anew(batch: Batch, number: int, options: Namespace) -> Batch:

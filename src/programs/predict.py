@@ -7,36 +7,41 @@ import contextlib
 import sys
 import unicodedata
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from mindspore_maml.classifier import FewShotClassifier, learn_from_folder
-from mindspore_maml.cli.atomic_files import as_csv, refuse_unwritable, result_file, write_json
-from mindspore_maml.cli.atomic_files import as_json as json_text
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError, one_line
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import PREDICT
 from mindspore_maml.cli.reading import is_folder
+from mindspore_maml.data.folders import own_folders
+from mindspore_maml.data.images import is_picture
 from mindspore_maml.data.own_classes import pictures_in
 from mindspore_maml.devices import device
 from mindspore_maml.meta import SUPPORT
-from mindspore_maml.pictures.files import checked_path, drawing
+from mindspore_maml.pictures.confusion import draw_matrix
+from mindspore_maml.pictures.files import refuse_unwritable_results, write_results
 from mindspore_maml.pictures.prediction import MOST, NONE, as_given, draw_prediction, said_of
+from mindspore_maml.training.answers import counted
 from mindspore_maml.unknown import FILE_NAME
 
 
 def main() -> int:
     options = parse(PREDICT, __doc__)
-    refuse_unwritable_results(options)
+    refuse_unwritable_results(options, "picture", "confusion")
     device.set_up(options.device_target, options.device_id, options.mode)
     # With --json - standard output holds the JSON alone, for a program to read.
     with contextlib.redirect_stdout(sys.stderr if options.json == "-" else sys.stdout):
         files = query_files(options.query)
         blank: list[int] = []
         model = learn_from_folder(options, files)
+        if options.confusion and not any(true_class(file, model.classes_) for file in files):
+            raise InputError(f"--confusion {options.confusion}: no image of --query lies in a folder that has the name "
+                             f"of a class; expected some, for their classes to be known")
         pixels, kept = model.read(files, skip_damaged=True, blank=blank)
         if not kept:
             raise InputError(f"--query: none of {len(files)} files can be read and shows something; expected at least "
@@ -49,32 +54,10 @@ def main() -> int:
         print(table(answers))
         print(summary(model, answers), flush=True)
     given = [as_given(files[number]) for number in kept[:MOST]] if options.picture else []
-    write_results(options, model, pixels, answers, given)
+    write_results(options, as_json(model, answers), as_rows(model, answers),
+                  ("picture", lambda path: draw_prediction(model, pixels, answers, path, given)),
+                  ("confusion", lambda path: draw_matrix(list(model.classes_), confusion(model, answers), path)))
     return 0
-
-
-def write_results(options: Namespace, model: FewShotClassifier, pixels: np.ndarray, answers: list[dict],
-                  given: Sequence[np.ndarray]) -> None:
-    """Write what the options ask for: all of it, or nothing where something goes wrong."""
-    results = as_json(model, answers)
-    with contextlib.ExitStack() as files:
-        if options.csv:
-            files.enter_context(result_file(options.csv, "--csv")).write_bytes(as_csv(as_rows(model, answers)))
-        if options.picture:
-            path = files.enter_context(drawing(options.picture, "--picture"))
-            draw_prediction(model, pixels, answers, path, given)
-        if options.json not in ("", "-"):
-            files.enter_context(result_file(options.json, "--json")).write_text(json_text(results), encoding="utf-8")
-    if options.json == "-":
-        write_json("-", results)
-
-
-def refuse_unwritable_results(options: Namespace) -> None:
-    """Refuse what could not be written, before the images are read and the network learns."""
-    for flag in ("json", "csv"):
-        refuse_unwritable(getattr(options, flag), f"--{flag}")
-    if options.picture:
-        checked_path(options.picture, "--picture")
 
 
 def query_files(paths: Iterable[str]) -> list[Path]:
@@ -87,13 +70,27 @@ def query_files(paths: Iterable[str]) -> list[Path]:
     """
     files = []
     for path in map(Path, paths):
-        found = pictures_in(path) if is_folder(path) else [path]
+        found = _pictures_at(path)
         if not found:
             raise InputError(f"--query {path}: this folder holds no images; expected some")
         if not is_folder(path) and not path.exists():
             raise InputError(f"--query {path}: no such file or folder; expected images to classify")
         files += found
     return files
+
+
+def _pictures_at(path):
+    """A file itself; the pictures in a folder or, where that holds folders alone, in these."""
+    if not is_folder(path):
+        return [path]
+    folders = [] if any(map(is_picture, path.iterdir())) else own_folders(path)
+    return [picture for folder in folders or [path] for picture in pictures_in(folder)]
+
+
+def true_class(file: Path, classes: Iterable[str]) -> str:
+    """The class of which a file's folder has the name; empty where none has."""
+    name = unicodedata.normalize("NFC", file.absolute().parent.name)
+    return name if name in set(classes) else ""
 
 
 def known_among(model: FewShotClassifier, pixels: np.ndarray, options: Namespace) -> np.ndarray:
@@ -110,7 +107,7 @@ def answer(file: Path, classes: np.ndarray, probabilities: np.ndarray, known: bo
     best, second = probabilities.argsort()[::-1][:2]
     return {"file": str(file), "class": str(classes[best]), "probability": float(probabilities[best]),
             "second": str(classes[second]), "second_probability": float(probabilities[second]),
-            "known": bool(known),
+            "known": bool(known), "true": true_class(file, classes),
             "probabilities": {str(name): float(value) for name, value in zip(classes, probabilities)}}
 
 
@@ -141,12 +138,25 @@ def summary(model: FewShotClassifier, answers: list[dict]) -> str:
 def as_rows(model: FewShotClassifier, answers: list[dict]) -> list:
     """The answers as rows of a table, a column for each class's probability."""
     names = [str(name) for name in model.classes_]
-    head = ["file", "class", "probability", "second", "second_probability", "known", *(f"p({name})" for name in names)]
-    return [head] + [[*list(each.values())[:6], *(each["probabilities"][name] for name in names)] for each in answers]
+    head = ["file", "class", "probability", "second", "second_probability", "known", "true"]
+    return [head + [f"p({name})" for name in names]] + [
+        [*(each[name] for name in head), *(each["probabilities"][name] for name in names)] for each in answers]
+
+
+def confusion(model: FewShotClassifier, answers: list[dict]) -> np.ndarray:
+    """How often an image of a class (row) was taken for another (column), of those whose class is known.
+
+    One that shows none of the classes, as is said of it, counts as taken for the nearest.
+    """
+    numbers = {str(name): number for number, name in enumerate(model.classes_)}
+    told = [each for each in answers if each["true"]]
+    true, found = (np.array([numbers[each[name]] for each in told], int) for name in ("true", "class"))
+    return counted(true, found, len(numbers))
 
 
 def as_json(model: FewShotClassifier, answers: list[dict]) -> dict:
     """The answers and how they came about, in values that JSON keeps."""
     counts = {str(name): int((model.numbers_ == number).sum()) for number, name in enumerate(model.classes_)}
     return {"ckpt": str(model.ckpt), "update_step_test": model.steps_, "statistics": model.statistics,
-            "support_images": counts, "images": answers}
+            "support_images": counts, "images": answers} | (
+        {"confusion": confusion(model, answers).tolist()} if any(each["true"] for each in answers) else {})

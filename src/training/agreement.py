@@ -6,8 +6,8 @@ from mindspore_maml.data.class_images import Classes, in_a_row
 from mindspore_maml.devices import cluster, ranks
 from mindspore_maml.meta import Meta
 
-OF_A_RANK = {"data_path", "classes", "ckpt", "pretrained", "output_dir", "json", "device_id", "workers",
-             "preset", "given", "operands"}
+OF_A_RANK = {"data_path", "classes", "ckpt", "pretrained", "output_dir", "json", "csv", "confusion", "device_id",
+             "workers", "preset", "given", "operands"}
 
 
 def check_same_on_all_ranks(options: Namespace, images: Classes, meta: Meta) -> None:

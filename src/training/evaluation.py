@@ -98,7 +98,7 @@ def runs_line(results: dict) -> str:
 
 
 def evaluate_batch(meta: Meta | Shared, batch: Batch, steps: int,
-                   per_step: bool = False) -> tuple[np.ndarray, np.ndarray]:
+                   per_step: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Adapt to a batch of tasks by `steps` inner steps, and judge.
 
     Parameters
@@ -116,24 +116,26 @@ def evaluate_batch(meta: Meta | Shared, batch: Batch, steps: int,
     losses : ndarray, [step]
         Means over tasks and query images, one for each time it judged.
     accuracies : ndarray, [step, task]
+    logits : ndarray, [task, image, class]
+        After the last step.
 
     Raises
     ------
     InputError
         Where a loss is no finite number: then the accuracies say nothing.
     """
-    judged = meta.evaluate_each_step(*batch, steps, first=0 if per_step else steps)
+    judged = list(meta.evaluate_each_step(*batch, steps, first=0 if per_step else steps))
     losses, accuracies = zip(*((loss.asnumpy(), accuracies.asnumpy()) for loss, accuracies, _ in judged))
     if not np.isfinite(losses).all():
         raise InputError(f"the query loss of a batch is {np.max(losses)} after {steps} inner steps; expected a finite "
                          f"number (a smaller --update_lr, or other weights)")
-    return np.stack(losses), np.stack(accuracies)
+    return np.stack(losses), np.stack(accuracies), judged[-1][2].asnumpy()
 
 
 def evaluate_batches(meta: Meta | Shared, batches: Iterable[Batch], steps: int,
                      per_step: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """What `evaluate_batch` returns for each of the batches: losses [batch, step], accuracies [batch, step, task]."""
-    losses, accuracies = zip(*(evaluate_batch(meta, batch, steps, per_step) for batch in batches))
+    """What `evaluate_batch` measures of each of the batches: losses [batch, step], accuracies [batch, step, task]."""
+    losses, accuracies = zip(*(evaluate_batch(meta, batch, steps, per_step)[:2] for batch in batches))
     return np.stack(losses), np.stack(accuracies)
 
 
@@ -151,7 +153,7 @@ def by_step(losses: Sequence | np.ndarray, accuracies: Sequence | np.ndarray, pr
             f"{prefix}losses": np.mean(losses, axis=0, dtype=np.float64).tolist()}
 
 
-def evaluate_views(meta: Meta | Shared, batch: Batch, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """As `evaluate_batch`, of a batch with several views of each image."""
-    loss, accuracies, _ = next(meta.evaluate_views(*batch, steps))
-    return loss.asnumpy()[None], accuracies.asnumpy()[None]
+def evaluate_views(meta: Meta | Shared, batch: Batch, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `evaluate_batch`, of a batch with several views of each image; log-probabilities in place of logits."""
+    loss, accuracies, found = (value.asnumpy() for value in next(meta.evaluate_views(*batch, steps)))
+    return loss[None], accuracies[None], found

@@ -69,18 +69,50 @@ def load_to_test(options: Namespace) -> Classes:
     return load_with_alphabets(options)[0]
 
 
-def load_with_alphabets(options: Namespace) -> tuple[Classes, np.ndarray | None]:
-    """What `load_to_test` returns, and beside it what `load_alphabets_beside` does."""
+def load_with_alphabets(options: Namespace) -> tuple[Classes, np.ndarray | None, int]:
+    """What `load_to_test` returns, beside it what `load_alphabets_beside` does, and how many classes there are in all.
+    """
     if options.classes:
         for name in ("within_alphabet", "val_classes"):
             if getattr(options, name):
                 raise InputError(f"--{name} with --classes, which are no characters of Omniglot; expected one of the "
                                  f"two")
-        return fit_to(read_to_test(options.classes, options.imgsz, options.imgc, options.images), options), None
+        images = fit_to(read_to_test(options.classes, options.imgsz, options.imgc, options.images), options)
+        return images, None, len(images)
     if not options.data_path:
         raise InputError(f"--data_path is missing; expected {BY_NAME['data_path'].help}; or --classes with a folder of "
                          f"your own images")
     return load_for_training(options)[1]
+
+
+def names_of(images: Classes, characters: int, options: Namespace) -> tuple[list[str], list[str]]:
+    """The names of the classes to test on, as `load_to_test` has them, and those of their alphabets.
+
+    Characters are named as Omniglot's folders are; by their numbers, and without alphabets, where nobody knows these.
+
+    Parameters
+    ----------
+    images : ndarray or ClassImages
+    characters : int
+        As `load_with_alphabets` returns them.
+    options : argparse.Namespace
+    """
+    if isinstance(images, ClassImages):
+        return list(images.names), []
+    try:
+        known = load_alphabets(options.data_path, characters)
+    except InputError:
+        return [f"character {number}" for number in _to_test(np.arange(characters), options)], []
+    alphabets = [name for name, count in zip(known.names, known.counts) for _ in range(count)]
+    names = [f"{name}/character{number + 1:02}" for name, count in zip(known.names, known.counts)
+             for number in range(count)]
+    return _to_test(np.array(names), options).tolist(), _to_test(np.array(alphabets), options).tolist()
+
+
+def _to_test(values, options):
+    """Of something that every class has, [class], that of the classes to test on."""
+    train, test = split_classes(values, options.n_train_classes, options.split, options.split_seed)
+    return train[len(train) - options.val_classes:] if options.val_classes else test
 
 
 def fit_to(images: Classes, options: Namespace) -> Classes:
@@ -122,18 +154,19 @@ def hold_out(images: Classes, options: Namespace) -> tuple[Classes, Classes]:
 
 
 def load_for_training(options: Namespace) -> tuple[tuple, tuple]:
-    """The characters to train on and those that are to be judged, each with its alphabets.
+    """The characters to train on and those that are to be judged, each with its alphabets; how many there are in all.
 
     Those are held out of the characters to train on where `options.val_classes` says so, else they are the test ones.
     """
     images = load_split(options)
+    characters = sum(map(len, images))
     alphabets = load_alphabets_beside(images, options)
     train_images, held_out = hold_out(images[0], options)
     if not options.val_classes:
-        return (images[0], alphabets[0]), (images[1], alphabets[1])
+        return (images[0], alphabets[0]), (images[1], alphabets[1], characters)
     count = len(train_images)
     parts = (None, None) if alphabets[0] is None else (alphabets[0][:count], alphabets[0][count:])
-    return (train_images, parts[0]), (held_out, parts[1])
+    return (train_images, parts[0]), (held_out, parts[1], characters)
 
 
 def make_episodes(images: Classes, options: Namespace, batches: int,

@@ -201,5 +201,5 @@ def is_reported(epoch: int, options: Namespace) -> bool:
 
 def inner_curve(meta: Meta | Shared, batch: Batch, steps: int) -> dict:
     """Accuracies and losses of a training batch by inner step, for its record."""
-    losses, accuracies = evaluate_batch(meta, batch, steps, per_step=True)
+    losses, accuracies, _ = evaluate_batch(meta, batch, steps, per_step=True)
     return by_step([losses], [accuracies])
