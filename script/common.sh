@@ -102,7 +102,11 @@ on_ranks() {
 # train_on_ranks DEVICE_TARGET DEVICE_NUM EPOCH DATA_PATH [FLAG...]
 train_on_ranks() {
     expect "DEVICE_NUM EPOCH DATA_PATH" "${@:2}"
-    on_ranks train.log "$2" omniglot_train.py --device_target "$1" --epoch "$3" --data_path "$4" "${@:5}"
+    local flags=(--device_target "$1" --epoch "$3" --data_path "$4" "${@:5}")
+    if [[ " ${*:5}" == *" --seeds"* ]]; then   # one program, which starts ranks for each seed
+        run_logged train.log omniglot_train.py --ranks "$2" "${flags[@]}"
+    fi
+    on_ranks train.log "$2" omniglot_train.py "${flags[@]}"
 }
 
 # evaluate_on_ranks DEVICE_TARGET DEVICE_NUM DATA_PATH CKPT_PATH [FLAG...]

@@ -2,6 +2,7 @@
 
 The files at the top of the checkout call them, and so do `maml-train`, `maml-eval` and the others that pip installs.
 """
+import sys
 from typing import NoReturn
 
 from mindspore_maml.cli.program import run_module
@@ -40,3 +41,7 @@ def demo() -> NoReturn:
 def data() -> NoReturn:
     """Prepare the data set."""
     run_module("mindspore_maml.data_preprocess")
+
+
+if __name__ == "__main__":   # python -m mindspore_maml.commands train FLAGS
+    {"train": train, "evaluate": evaluate}[sys.argv.pop(1)]()

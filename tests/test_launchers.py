@@ -102,6 +102,15 @@ def test_launchers_of_ranks_hand_everything_on(launcher, folder, tmp_path):
     assert done.returncode == 7
 
 
+def test_a_launcher_of_ranks_leaves_it_to_the_program_to_start_them_for_each_seed(folder, echo_python):
+    done = bash(TRAINERS_ON_RANKS[2], 2, 40, "my data", "--k_qry", 3, "--seeds", "1,2", folder=folder,
+                PYTHON=echo_python)
+    assert done.stdout.splitlines() == [
+        "-u", f"{ROOT}/omniglot_train.py", "--log_file", "train.log", "--ranks", "2", "--device_target", "CPU",
+        "--epoch", "40", "--data_path", "my data", "--k_qry", "3", "--seeds", "1,2", "complaint"]
+    assert done.returncode == 7
+
+
 @pytest.mark.parametrize(("launchers", "names", "wrong"), [
     (TRAINERS, "DEVICE_ID EPOCH DATA_PATH", [
         [], [0], [0, 40], ["zero", 40, "data"], [-1, 40, "data"], [0, "4.5", "data"], [0, "", "data"],

@@ -19,6 +19,7 @@ from mindspore_maml import data_preprocess
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.Omniglot import TOP_FOLDERS
 from mindspore_maml.programs import evaluate as evaluation
+from mindspore_maml.programs import seeds
 from mindspore_maml.programs import train as omniglot_train
 from mindspore_maml.training import checkpoint
 from mindspore_maml.training.evaluation import summary_line
@@ -133,7 +134,6 @@ def test_evaluation_is_far_above_guessing(evaluated):
     assert "64 tasks, 5-way 1-shot, 15 query images a class, 3 inner steps" in printed.splitlines()[-1]
 
 
-def test_same_seed_same_figures(trained, data_path, evaluated, monkeypatch, capsys):
 def test_every_question_is_told_of_with_its_classes(evaluated, data_path):
     _, results, folder = evaluated
     with (folder / "r.csv").open(newline="", encoding="utf-8") as file:
@@ -160,6 +160,7 @@ def test_every_question_is_told_of_with_its_classes(evaluated, data_path):
         assert len(picture.convert("L").getcolors()) > 20
 
 
+def test_same_seed_same_figures(trained, data_path, evaluated, monkeypatch, capsys):
     results = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES)
     assert results | {"ckpt": None} == evaluated[1] | {"ckpt": None}
     other = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--seed", "7")
@@ -219,6 +220,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(tr
     (["--k_spt", "18", "--k_qry", "3"], "--k_spt 18 and --k_qry 3 need 21 drawings"),
     (["--algorithm", "meta-sgd", "--update_step", "0"], "--update_step 0 with --algorithm meta-sgd.*at least 1"),
     (["--val_classes", "20"], "--val_classes 20 without --eval_every"),
+    (["--patience", "2", "--eval_every", "1"], "--patience 2 without --val_classes"),
+    (["--reporter", "os:path"], "--reporter os:path: os has another kind of path"),
     (["--val_classes", "4", "--eval_every", "1"], "--val_classes 4: .*expected at least 5"),
     (["--output_dir", __file__], "--output_dir .*: cannot make this folder"),
     (["--output_dir", "/proc/self"], "--output_dir /proc/self: cannot write there"),
@@ -250,8 +253,6 @@ def test_training_by_inner_step(watched):
             pytest.approx((record["accuracy"], record["loss"]), rel=1e-4)
         assert len(record["accuracies"]) == len(record["losses"]) == 3
         assert record["accuracies"][0] + 0.2 < record["accuracies"][-1]
-    (["--patience", "2", "--eval_every", "1"], "--patience 2 without --val_classes"),
-    (["--reporter", "os:path"], "--reporter os:path: os has another kind of path"),
     assert len(re.findall(r"^Training Accuracies: \[[01]\.\d{3} [01]\.\d{3} [01]\.\d{3}\]$", printed, re.M)) >= 2
 
 
@@ -290,11 +291,76 @@ def test_the_best_epoch_on_held_out_characters_is_kept(trained, flags, data_path
     assert (found["epoch"], found["mean"] > 0.25) == (best, True)
 
 
+def test_a_training_that_gains_no_more_ends_and_goes_on_exactly(flags, data_path, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    train(monkeypatch, *flags, "--output_dir", out, "--epoch", 9, "--task_num", 2, "--meta_lr", 0, "--save_every", 2,
+          "--val_classes", 20, "--eval_every", 1, "--eval_batches", 1, "--patience", 2)
+    assert "ended after epoch 3: 2 passes without a better one" in capsys.readouterr().err
+    records = read_metrics(out / "metrics.jsonl")
+    assert [record["step"] for record in records] == [1, 2, 3]
+    assert checkpoint.find(out).name == "maml-3_1.ckpt"
+    with pytest.raises(InputError, match="--patience 2: the run has ended, 2 passes after the best one; expected more"):
+        train(monkeypatch, "--data_path", data_path, "--ckpt", out)
+    train(monkeypatch, "--data_path", data_path, "--ckpt", out / "maml-2_1.ckpt")   # as if it had been killed
+    again = read_metrics(out / "metrics.jsonl")
+    assert [record["val_accuracy"] for record in again] == [record["val_accuracy"] for record in records]
+
+
+def test_seeds_are_trained_evaluated_compared_and_not_done_again(flags, data_path, tmp_path):
+    few = "--seeds", "1,2", "--epoch", 2, "--task_num", 4, "--test_batches", 2, "--save_every", 1, "--workers", 1
+    printed = run("omniglot_train.py", *flags, *few, "--output_dir", "out", folder=tmp_path)
+    found = json.loads((tmp_path / "out" / "seeds.json").read_text(encoding="utf-8"))
+    means = []
+    for seed in (1, 2):
+        folder = tmp_path / "out" / f"seed-{seed}"
+        saved, results = checkpoint.load(folder), json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        assert (saved.options["seed"], saved.epoch, results["epoch"]) == (seed, 2, 2)
+        assert found["seeds"][str(seed)] == {name: results[name] for name in ("mean", "interval_95", "epoch", "run")}
+        means.append(results["mean"])
+    assert (found["mean"], found["spread"]) == pytest.approx((np.mean(means), np.std(means, ddof=1)))
+    assert (found["tasks"], 0 < found["interval_95"] < 0.2) == (64, True)
+    *_, second, last = printed.splitlines()
+    assert re.fullmatch(rf" +2 +2 +{means[1]:.4f} \+- 0\.\d{{4}}", second)
+    assert last.startswith(f"mean {found['mean']:.4f}, spread over 2 seeds {found['spread']:.4f} (standard deviation)")
+    again = run("omniglot_train.py", *flags, *few, "--output_dir", "out", folder=tmp_path)
+    assert printed.endswith(again) and again.count("\n") == 4   # the table alone
+
+
+def test_seeds_go_on_where_they_were_stopped(flags, tmp_path, monkeypatch):
+    """What is started is noted, and done by a stand-in; the first training is killed, the second evaluation fails."""
+    started, ends = [], iter([137, 0, 0, 0, 2, 0])
+
+    def run_one(program, given, _options, _stop):
+        started.append((program, given.get("seed"), {"ckpt", "overwrite"} & given.keys()))
+        folder = Path(given.get("output_dir", given.get("ckpt")))
+        if (status := next(ends)) in (0, 137) and program == "train":
+            folder.mkdir(parents=True, exist_ok=True)
+            write(folder, 1 if status else 2, run="20260101-120000-abcde" + str(given["seed"]))
+        elif not status:
+            loaded = checkpoint.load(folder)
+            task = {"true": [0, 1], "found": [0, 0]}
+            (folder.parent / "results.json").write_text(json.dumps(
+                {"run": loaded.run, "epoch": 2, "batches": [0.5], "mean": 0.5, "interval_95": 0, "answers": [task]}))
+        return status
+    monkeypatch.setattr(seeds, "run", run_one)
+    arguments = *flags, "--seeds", "3,4", "--epoch", 2, "--test_batches", 1, "--output_dir", tmp_path
+    assert [train(monkeypatch, *arguments) for _ in range(3)] == [137, 2, 0]
+    assert started == [("train", 3, {"overwrite"}), ("train", 3, {"ckpt"}), ("evaluate", None, {"ckpt"}),
+                       ("train", 4, {"overwrite"}), ("evaluate", None, {"ckpt"}), ("evaluate", None, {"ckpt"})]
+    assert json.loads((tmp_path / "seeds.json").read_text())["mean"] == 0.5
+    for flag in (("--ckpt", tmp_path), ("--overwrite",), ("--seed", 1)):
+        with pytest.raises(InputError, match=f"{flag[0]} with --seeds, which is for several trainings"):
+            train(monkeypatch, *arguments, *flag)
+
+
 def test_evaluation_by_inner_step(evaluated, trained, data_path, monkeypatch, capsys):
     results = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES,
                        "--per_step")
     accuracies, losses = results.pop("accuracies"), results.pop("losses")
-    assert results | {"ckpt": None} == evaluated[1] | {"ckpt": None}
+    assert results | {"ckpt": None, "answers": None} == evaluated[1] | {"ckpt": None, "answers": None}
+    for task, expected in zip(results["answers"], evaluated[1]["answers"], strict=True):
+        assert task["found"] == expected["found"]
+        assert task["probability"] == pytest.approx(expected["probability"], abs=2e-4)   # they are rounded
     assert len(accuracies) == len(losses) == 4
     assert (accuracies[-1], losses[-1]) == pytest.approx((results["mean"], results["loss"]))
     assert accuracies[0] == pytest.approx(0.2, abs=0.1)   # before adapting it can only guess

@@ -168,6 +168,11 @@ OPTIONS = (
     Option("workers", 0, "processes that share a batch's tasks, on one CPU; 0: one a core, with at least 2 tasks each",
            int, low=0, high=256),
     Option("seed", 1, "seed of weights and episodes", int, low=0, high=SEED_HIGH, fixed=True),
+    Option("seeds", "", "train and evaluate each of these seeds, in folders seed-1, ... of output_dir, one after "
+           "another, and compare them in a table; what is done already is not done again", list, (TRAIN,), low=0,
+           high=SEED_HIGH),
+    Option("ranks", 1, "with --seeds: ranks that each training and evaluation runs on; the launchers of ranks say it",
+           int, (TRAIN,), low=1, high=1024),
     # The data set
     Option("data_path", {TRAIN: REQUIRED, EVAL: "", DATA: REQUIRED, DEMO: ""}, "folder that holds omniglot.npy, "
            "classes.npz, the image folders or raw/*.zip (also in omniglot/)", programs=(TRAIN, EVAL, DATA, DEMO)),
@@ -290,14 +295,15 @@ OPTIONS = (
     Option("val_classes", 0, "training characters held out, for the passes of eval_every to be on these instead, the "
            "best epoch on them kept as maml-best.ckpt; evaluation is on so many instead of test characters", int,
            (TRAIN, EVAL), low=0, fixed=True),
+    Option("patience", 0, "passes on characters held out (val_classes) without a better one that end the training; 0: "
+           "it goes on to the last epoch", int, (TRAIN,), low=0),
     Option("profile", False, "first write the kernel table of one step to kernels.csv in output_dir", bool, (TRAIN,)),
-    Option("test_batches", 30, "batches of test tasks", int, (EVAL,), low=1),
+    Option("test_batches", 30, "batches of test tasks; of a training's, in the evaluations of --seeds", int,
+           (TRAIN, EVAL), low=1),
     Option("runs", "", "Lake's one-shot runs to answer in place of test tasks: all_runs.zip, or a folder of them",
            programs=(EVAL,)),
     Option("out", "accuracies.png", "file for the picture; its suffix says in which format", programs=(PLOT,)),
     Option("json", "", "file for the results as JSON; -: standard output", programs=(EVAL, BENCH, PREDICT)),
-    Option("patience", 0, "passes on characters held out (val_classes) without a better one that end the training; 0: "
-           "it goes on to the last epoch", int, (TRAIN,), low=0),
     Option("file_format", REQUIRED, "format of the exported network", programs=(EXPORT,), choices=("MINDIR", "ONNX")),
     Option("file_name", REQUIRED, "file for the exported network; its suffix may be left out", programs=(EXPORT,)),
     Option("csv", "", "file for the answer to every question as a table", programs=(EVAL, PREDICT)),

@@ -12,7 +12,7 @@ from mindspore_maml.cli.reading import is_file, parse_yaml, read_text
 PRESET_FOLDER = Path(str(importlib.resources.files("mindspore_maml") / "config"))
 PRESET_ONLY = ("description", "network")   # what a preset holds beside options
 OF_A_RUN = ("run", "history")   # what the config.yaml of a run says of it, and no program takes from a preset
-NEVER_KEPT = ("given", "overwrite", "log_file")   # what is meant for one start only
+NEVER_KEPT = ("given", "overwrite", "log_file", "seeds", "ranks")   # what is meant for one start only
 MOST_LAYERS = 200
 LONGEST_DESCRIPTION = 1000   # letters
 

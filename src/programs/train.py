@@ -19,6 +19,7 @@ from mindspore_maml.devices.shares import share_out
 from mindspore_maml.meta import Meta
 from mindspore_maml.OmniglotIter import OmniglotIter
 from mindspore_maml.pictures.curves import RunPicture
+from mindspore_maml.programs.seeds import train_seeds
 from mindspore_maml.training.agreement import check_same_on_all_ranks
 from mindspore_maml.training.checkpoint import LARGEST_STATE, Checkpoint, given_by_hand, load
 from mindspore_maml.training.continuing import adopt_options
@@ -32,8 +33,8 @@ from mindspore_maml.training.from_options import (
 )
 from mindspore_maml.training.loop import Training
 from mindspore_maml.training.optimizer import outer_optimizer
-from mindspore_maml.training.run_folder import claim, home_of
 from mindspore_maml.training.reporters import kinds_for
+from mindspore_maml.training.run_folder import claim, home_of
 from mindspore_maml.training.run_log import TEST, VALIDATION
 from mindspore_maml.training.validation import ValidationPass
 from mindspore_maml.training.weight_average import WeightAverage
@@ -41,6 +42,8 @@ from mindspore_maml.training.weight_average import WeightAverage
 
 def main() -> int:
     options = parse(TRAIN, __doc__)
+    if options.seeds:
+        return train_seeds(options)
     workers = device.set_up_for(options)
     checkpoint = load(options.ckpt) if options.ckpt else None
     if checkpoint:
@@ -50,13 +53,13 @@ def main() -> int:
         take_sizes(options)
     if options.val_classes and not options.eval_every:
         raise InputError(f"--val_classes {options.val_classes} without --eval_every; expected how often to measure")
-    (train_images, alphabets), judged = load_for_training(options)
-    episodes = training_episodes(train_images, options, alphabets)
-    validation = None
     if options.patience and not options.val_classes:
         raise InputError(f"--patience {options.patience} without --val_classes; expected characters held out, for a "
                          f"training is never ended by what test characters show")
     kinds_for(options)   # what a reporter lacks is refused before the data are read
+    (train_images, alphabets), judged = load_for_training(options)
+    episodes = training_episodes(train_images, options, alphabets)
+    validation = None
     if options.eval_every:
         validation = ValidationPass(VALIDATION if options.val_classes else TEST, judged[0], options, judged[1])
     if checkpoint:

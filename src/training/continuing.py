@@ -8,7 +8,7 @@ from mindspore_maml.training.checkpoint import Checkpoint, given_by_hand
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
 OF_THIS_CALL = ("device_target", "device_id", "mode", "workers", "data_path", "ckpt", "pretrained",
-                "output_dir", "overwrite", "log_file", "profile")
+                "output_dir", "overwrite", "log_file", "profile", "seeds", "ranks")
 
 
 def adopt_options(options: Namespace, checkpoint: Checkpoint) -> None:
