@@ -295,11 +295,11 @@ def test_a_training_that_gains_no_more_ends_and_goes_on_exactly(flags, data_path
     out = tmp_path / "out"
     train(monkeypatch, *flags, "--output_dir", out, "--epoch", 9, "--task_num", 2, "--meta_lr", 0, "--save_every", 2,
           "--val_classes", 20, "--eval_every", 1, "--eval_batches", 1, "--patience", 2)
-    assert "ended after epoch 3: 2 passes without a better one" in capsys.readouterr().err
+    assert "ended after epoch 3 by --patience 2\n" in capsys.readouterr().err
     records = read_metrics(out / "metrics.jsonl")
     assert [record["step"] for record in records] == [1, 2, 3]
     assert checkpoint.find(out).name == "maml-3_1.ckpt"
-    with pytest.raises(InputError, match="--patience 2: the run has ended, 2 passes after the best one; expected more"):
+    with pytest.raises(InputError, match="--patience 2: the run has ended by it; expected more"):
         train(monkeypatch, "--data_path", data_path, "--ckpt", out)
     train(monkeypatch, "--data_path", data_path, "--ckpt", out / "maml-2_1.ckpt")   # as if it had been killed
     again = read_metrics(out / "metrics.jsonl")

@@ -84,7 +84,7 @@ class Training:
                 ends = self.is_to_end(epoch)
                 self.save_if_due(at_once=received is not None or ends)
                 if ends:
-                    self.tell("say", f"ended after epoch {epoch}: {options.patience} passes without a better one")
+                    self.tell("say", f"ended after epoch {epoch} by --patience {options.patience}")
                     return 0
                 if received and epoch < options.epoch:
                     self.tell("say", f"interrupted after epoch {epoch}; --ckpt {self.saved_as} goes on from there")

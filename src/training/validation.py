@@ -100,8 +100,8 @@ class ValidationPass:
         Raises
         ------
         InputError
-            Naming the passes.
+            Saying so.
         """
         if self.gains_no_more:
-            raise InputError(f"--patience {self.options.patience}: the run has ended, {self.since_best} passes after "
-                             f"the best one; expected more, or 0, to go on with it")
+            raise InputError(f"--patience {self.options.patience}: the run has ended by it; expected more, or 0, to go "
+                             f"on with it")
