@@ -12,13 +12,18 @@ PEN = 5.5        # pixels: the width of a stroke
 BOX = 70.0       # pixels: the longer side of the box around the ink
 
 LARGEST, SMALLEST, LEAST_SIDE = 320, 112, 8   # pixels of the longer side that is worked on, and of the other
+SPARSE = 3       # of so many rows of pixels one is enough for what is read off all of them
+TINY = 40        # pixels of the longer side of what nobody photographs
+EVEN = 0.25      # of all pixels, and
+MOSTLY = 0.6     # of those within eight levels of it, have the level of even paper; and so have
+EVEN_EDGE, EVEN_TINY_EDGE = 0.8, 0.5   # of the pixels at the picture's edge: else this may be a frame or a shadow
 FLOOR = 64.0     # of 255, added before logarithms: what is as dark is not told from black
 SMOOTH = 0.7     # pixels: against noise
 WIDEST = 0.35    # of the shorter side: no blot of ink is wider
 STROKES = 3.0    # stroke widths that the paper is looked for around ink
 NARROWEST = 0.06   # of the shorter side, likewise
 NOISE = 5.0      # standard deviations that ink stands out from the paper's noise, at least
-FAINT, CLEAR = 0.35, 0.6   # of full ink: all of a stroke is at least the first, some of it the second
+FAINT, FULL, CLEAR = 0.35, 0.5, 0.6   # of full ink: all of a stroke is the first, its edge the second, some the third
 LEAST = 0.03     # of a logarithm, ten levels of 255 on white: the contrast of the faintest ink
 SPECK = 0.12     # of the drawing's longer side: smaller parts are specks, unless they have
 BLOT = 0.08      # of its largest part's area
@@ -61,25 +66,51 @@ def fit_drawing(picture: Image.Image, imgsz: int) -> np.ndarray:
     NoInkError
         Where nothing stands out from the paper.
     """
-    brightness = _logarithms(_of_work_size(picture))        # [height, width, channel]
-    ink, outside = _ink_on_sheet(brightness)
-    ink, part = _strokes(_without_ruling(ink), outside)
-    drawn = _drawn_again(_middles(ink, part))               # [SIDE, SIDE], 0 to 1
+    factor = max(picture.size) // LARGEST
+    if factor > 1:
+        picture = picture.reduce(factor)
+    ink, outside = _ink_on_even_paper(picture), None        # [height, width]
+    if ink is None:
+        ink, outside = _ink_on_sheet(_logarithms(np.atleast_3d(np.asarray(_of_work_size(picture)))))
+    drawn = _with_pen(*_placed(*_strokes(_without_ruling(ink), outside)))   # [SIDE, SIDE], 0 to 1
     return np.asarray(Image.fromarray(np.rint(255 * drawn).astype(np.uint8)).resize((imgsz, imgsz),
                                                                                    Image.Resampling.BICUBIC))
 
 
 def _of_work_size(picture):
-    """Pixels [height, width, channel], uint8, of a picture made as small, or as large, as it is worked on."""
-    factor = max(picture.size) // LARGEST
-    if factor > 1:
-        picture = picture.reduce(factor)
-    longest = max(picture.size)
-    scale = min(max(longest, SMALLEST), LARGEST) / longest
+    """A picture made as small, or as large, as it is worked on."""
+    scale = min(max(*picture.size, SMALLEST), LARGEST) / max(picture.size)
     size = tuple(max(LEAST_SIDE, round(length * scale)) for length in picture.size)
-    if size != picture.size:
-        picture = picture.resize(size, Image.Resampling.BICUBIC)
-    return np.atleast_3d(np.asarray(picture))
+    return picture if size == picture.size else picture.resize(size, Image.Resampling.BICUBIC)
+
+
+def _ink_on_even_paper(picture):
+    """How much ink is at each pixel [height, width], about as logarithms say it; None where paper has many colours.
+
+    So a bitmap of few pixels, grey where a stroke covers a part of one, keeps all that it says of its strokes, and a
+    negative gives what the positive gives.
+    """
+    grey = np.asarray(picture.convert("L"))
+    level = int(np.bincount(grey.ravel()).argmax())
+    even = (grey >= level - 1) & (grey <= level + 1)
+    near = np.count_nonzero((grey >= level - 8) & (grey <= level + 8))
+    at_edge = EVEN_TINY_EDGE if max(picture.size) <= TINY else EVEN_EDGE
+    if np.count_nonzero(even) < max(EVEN * even.size, MOSTLY * near) or _edge(even).mean() < at_edge:
+        return None
+    pixels = np.atleast_3d(np.asarray(picture))
+    away = pixels.astype(np.float32) - np.median(pixels[even][::SPARSE], axis=0)     # [height, width, channel]
+    _, mixture = _strong(away)
+    ink = away @ mixture / (255 + FLOOR)
+    ink = Image.fromarray(np.pad(ink if ink.sum() > 0 else -ink, 1))                 # rounded off at the edge
+    return np.asarray(_of_work_size(ink))
+
+
+def _strong(away):
+    """Of differences from paper [height, width, channel] the large ones [pixel, channel], and the mixture of channels,
+    of unit length, that shows them best."""
+    size = np.einsum("hwc,hwc->hw", away, away)
+    strong = away[size >= np.percentile(size, 99.3) / 4]
+    return strong, np.linalg.eigh(strong.T @ strong)[1][:, -1]
 
 
 def _logarithms(pixels):
@@ -155,16 +186,15 @@ def _filled(brightness, strips):
 def _ink(brightness):
     """Ink [height, width] above the paper around it, and its colour [channel]: how much lighter it is than paper."""
     shorter = min(brightness.shape[:2])
-    signs = np.array([_sign(channel) for channel in np.exp(np.moveaxis(brightness, 2, 0))], np.float32)
-    high = brightness * signs                                                        # ink above the paper
-    away = np.stack([_above_paper(channel, WIDEST * shorter) for channel in np.moveaxis(high, 2, 0)], axis=2)
-    size = (away ** 2).sum(axis=2)
-    strong = away[size >= np.percentile(size, 99.3) / 4]                             # [pixel, channel]
-    mixture = np.abs(np.linalg.eigh(strong.T @ strong)[1][:, -1])                    # shows it best: unit length
-    level, _ = _levels(away @ mixture)
-    width = _stroke_width(away @ mixture > level / 2)
+    half = np.moveaxis(brightness[::2, ::2], 2, 0)                                   # is enough to begin with
+    signs = np.array([_sign(channel) for channel in np.exp(half)], np.float32)
+    away = np.stack([_above_paper(sign * channel, WIDEST * shorter / 2) for sign, channel in zip(signs, half)], axis=2)
+    strong, mixture = _strong(away)
+    mixture = np.abs(mixture)
+    level = _level(away @ mixture, _noise(away @ mixture))
+    width = 2 * _stroke_width(away @ mixture > level / 2)
     window = np.clip(STROKES * width, NARROWEST * shorter, WIDEST * shorter)
-    return _above_paper(high @ mixture, window), strong.mean(axis=0) * signs
+    return _above_paper(brightness @ (signs * mixture), window), strong.mean(axis=0) * signs
 
 
 def _sign(channel):
@@ -192,23 +222,23 @@ def _above_paper(values, window):
     """
     side = _odd(window)
     above = values - ndimage.grey_opening(values, size=(side, side), mode="reflect")
-    return above - np.percentile(above, 30)
+    return above - np.percentile(above[::2, ::2], 30)
 
 
 def _noise(ink):
     """The standard deviation of the paper's noise; where most is inked, pixels three apart say more: what those differ
     by where they do so least, and three times as much for light that falls off."""
-    apart = 6.5 * np.percentile(np.abs(ink[:, 3:] - ink[:, :-3]), 25)
-    return min(1.48 * np.median(np.abs(ink - np.median(ink))), apart) + 1e-3
+    apart = 6.5 * np.percentile(np.abs(ink[::SPARSE, 3:] - ink[::SPARSE, :-3]), 25)
+    some = ink[::SPARSE]
+    return min(1.48 * np.median(np.abs(some - np.median(some))), apart) + 1e-3
 
 
-def _levels(ink):
-    """The level of full ink, and the standard deviation of the paper's noise."""
-    noise = _noise(ink)
+def _level(ink, noise):
+    """The level of full ink."""
     inked = ink[ink > NOISE * noise]
     if len(inked) < 4 or inked.max() < LEAST:
         raise NoInkError("nothing stands out from the paper")
-    return float(np.median(inked[inked >= _divide(inked)])), noise
+    return float(np.median(inked[inked >= _divide(inked)]))
 
 
 def _divide(values):
@@ -219,14 +249,14 @@ def _divide(values):
     above = below[-1] - below
     with np.errstate(invalid="ignore", divide="ignore"):
         between = below * above * (total / below - (total[-1] - total) / above) ** 2
-    return edges[1 + np.nanargmax(between[:-1])]
+    return edges[1 + np.nan_to_num(between).argmax()]
 
 
 def _stroke_width(inked):
     """How wide strokes are, in pixels, from the distances of their middles to what is not inked."""
-    distance = ndimage.distance_transform_edt(inked)
+    distance = ndimage.distance_transform_edt(np.pad(inked, 1))[1:-1, 1:-1]
     middles = distance[(distance == ndimage.maximum_filter(distance, 3)) & inked]
-    return 2 * float(np.percentile(middles, 80)) if len(middles) else 3.0
+    return 2 * float(np.median(middles)) - 1 if len(middles) else 3.0
 
 
 def _without_ruling(ink):
@@ -260,21 +290,22 @@ def _is_ruled(rows, columns, inside, height, width):
 
 
 def _strokes(ink, outside):
-    """Ink in parts of full ink, and the pixels [height, width] of what was drawn, without faint parts and specks."""
-    level, noise = _levels(ink)
+    """Ink [height, width] in parts of full ink, and which pixels are of the drawing: not of faint parts and specks."""
+    noise = LEAST / NOISE if outside is None else _noise(ink)
+    level = _level(ink, noise)
     parts, count = ndimage.label(ink > max(FAINT * level, 4 * noise), np.ones((3, 3)))
     if not count:
         raise NoInkError("nothing stands out from the paper")
-    numbers = np.arange(1, count + 1)
     longest = np.array([max(side.stop - side.start for side in place) for place in ndimage.find_objects(parts)])
-    area, clear = np.bincount(parts.ravel())[1:], ndimage.maximum(ink, parts, numbers) > CLEAR * level
-    steps = ndimage.maximum_filter(ink, 5) - ndimage.minimum_filter(ink, 5)
-    clear &= ndimage.maximum(steps, parts, numbers) > SHARP * level   # light that falls off has no edge
-    clear &= ~_at_edge(parts, outside, longest)
+    area, clear = (np.bincount(parts[where].ravel(), minlength=count + 1)[1:] for where in (..., ink > CLEAR * level))
+    clear = clear > 0
+    if outside is not None:
+        steps = ndimage.maximum_filter(ink, 5) - ndimage.minimum_filter(ink, 5)   # light that falls off has none
+        clear &= _among(parts[steps > SHARP * level], count)[1:] & ~_at_edge(parts, outside, longest)
     if not clear.any() or longest[clear].max() < max(4, SHORTEST * max(ink.shape)):
         raise NoInkError("nothing stands out from the paper")
     kept = clear & ((longest >= SPECK * longest[clear].max()) | (area >= BLOT * area[clear].max()))
-    return ink / level, _among(numbers[kept], count)[parts]
+    return (ink / level).clip(0, 1), _among(np.flatnonzero(kept) + 1, count)[parts]
 
 
 def _at_edge(parts, outside, longest):
@@ -292,34 +323,32 @@ def _among(chosen, count):
     return np.isin(np.arange(count + 1), chosen)
 
 
-def _middles(ink, part):
-    """The middles of what was drawn, [SIDE, SIDE] of bool: the box around them centred, and as large as in training."""
-    rows, columns = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
-    centre = np.array([rows[0] + rows[-1], columns[0] + columns[-1]]) / 2
-    most = ENLARGED * PEN / _stroke_width(part)
-    scale = min(BOX / (max(np.ptp(rows), np.ptp(columns)) + 1), most)
-    ink = np.where(ndimage.binary_dilation(part, np.ones((3, 3)), iterations=2), ink, 0).clip(0, 1)
-    middles = thinned(_placed(ink, centre, scale))
-    rows, columns = (np.flatnonzero(middles.any(axis=axis)) for axis in (1, 0))
-    # Again, with the size that thinning has left
-    centre = centre + (np.array([rows[0] + rows[-1], columns[0] + columns[-1]]) / 2 - (SIDE - 1) / 2) / scale
-    scale = min(scale * (BOX - PEN) / (max(np.ptp(rows), np.ptp(columns)) + 1), most)
-    return thinned(_placed(ink, centre, scale))
+def _placed(ink, drawn):
+    """Where the drawing has ink [SIDE, SIDE], in the middle and as large as in training, and its strokes' width."""
+    ink = np.where(ndimage.binary_dilation(drawn, np.ones((3, 3)), iterations=2), ink, 0).astype(np.float32)
+    solid = ink > min(FULL, 0.6 * ink.max())
+    rows, columns = (np.flatnonzero(solid.any(axis=axis)) for axis in (1, 0))
+    width = _stroke_width(solid)
+    longest = max(np.ptp(rows), np.ptp(columns)) + 1
+    scale = min((BOX - PEN) / max(longest - width, 1), ENLARGED * PEN / width)       # from middle to middle
+    reach = SIDE / 2 / scale
+    margin = int(reach) + 1
+    x, y = ((along[0] + along[-1] + 1) / 2 + margin for along in (columns, rows))
+    placed = Image.fromarray(np.pad(ink, margin)).resize((SIDE, SIDE), Image.Resampling.BICUBIC,
+                                                         box=(x - reach, y - reach, x + reach, y + reach))
+    placed = np.asarray(placed)
+    return placed > min(FULL, 0.6 * placed.max()), width * scale
 
 
-def _placed(ink, centre, scale):
-    """Where there is ink [SIDE, SIDE], bool, with a point of it in the middle, at another scale."""
-    if scale < 1:
-        ink = ndimage.gaussian_filter(ink, 0.4 / scale)
-    placed = ndimage.affine_transform(ink, [1 / scale] * 2, centre - (SIDE - 1) / 2 / scale, (SIDE, SIDE), order=1)
-    if scale > 1.5:
-        placed = ndimage.gaussian_filter(placed, 0.4 * scale)
-    return placed > min(FAINT + 0.1, 0.6 * placed.max())
+def _with_pen(inked, width):
+    """What is inked [SIDE, SIDE] as training's pen would have drawn it, from 0 to 1.
 
-
-def _drawn_again(middles):
-    """The middles of strokes drawn with training's pen, from 0 to 1."""
-    return np.clip(PEN / 2 + 0.5 - ndimage.distance_transform_edt(~middles), 0, 1)
+    Strokes are drawn again along their middles; what still is there after taking off what makes them too wide is kept
+    as well: a ring that a thick pen has filled stays a blot.
+    """
+    within = ndimage.distance_transform_edt(inked) - max(0, (width - PEN) / 2)
+    around = ndimage.distance_transform_edt(~thinned(inked))
+    return np.maximum(within, PEN / 2 + 0.5 - around).clip(0, 1)
 
 
 def thinned(inked: np.ndarray) -> np.ndarray:
@@ -333,17 +362,21 @@ def thinned(inked: np.ndarray) -> np.ndarray:
     -------
     ndarray of bool, [height, width]
     """
-    left = np.pad(inked, 1).astype(np.uint8)
+    height, width = inked.shape
+    padded = np.pad(inked, 1).astype(np.uint8)
+    left = padded[1:-1, 1:-1]
     while True:
         before = left.sum()
         for removed in _REMOVED:
-            left[removed[ndimage.correlate(left, _BITS, mode="constant")] & (left == 1)] = 0
+            around = sum(padded[row:row + height, column:column + width] << bit
+                         for bit, (row, column) in enumerate(_AROUND))               # [height, width], of uint8
+            left[removed[around]] = 0
         if left.sum() == before:
-            return left[1:-1, 1:-1].astype(bool)
+            return left.astype(bool)
 
 
-# A bit for each pixel around one, in the order of Zhang and Suen: above, then clockwise
-_BITS = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.uint8)
+# The corners of what is beside each pixel, in the order of Zhang and Suen: above, then clockwise
+_AROUND = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))
 
 
 def _removed_by_turns():
