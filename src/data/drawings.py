@@ -16,7 +16,7 @@ SPARSE = 3       # of so many rows of pixels one is enough for what is read off 
 TINY = 40        # pixels of the longer side of what nobody photographs
 EVEN = 0.25      # of all pixels, and
 MOSTLY = 0.6     # of those within eight levels of it, have the level of even paper; and so have
-EVEN_EDGE, EVEN_TINY_EDGE = 0.8, 0.5   # of the pixels at the picture's edge: else this may be a frame or a shadow
+EVEN_EDGE, CLEAR_EDGE = 0.5, 0.8   # of those at the picture's edge; below the second no blot may be as wide as a shadow
 FLOOR = 64.0     # of 255, added before logarithms: what is as dark is not told from black
 SMOOTH = 0.7     # pixels: against noise
 WIDEST = 0.35    # of the shorter side: no blot of ink is wider
@@ -31,6 +31,7 @@ SHORTEST = 0.03  # of the longer side: no drawing is smaller
 CORNER = 0.2     # of the longer side: at the sheet's edge nothing smaller is taken for a drawing
 SHARP = 0.5      # of full ink: a stroke's edge rises by that within five pixels
 ENLARGED = 4.0   # pens: dots are not enlarged beyond that
+SLANTED = 0.7    # columns a row: what is more so is not taken for a hand's slant
 STRIP = 0.15     # of a side: how far a frame or the sheet's edge may be from the picture's edge
 EDGE = 0.12      # of a logarithm: the contrast of such an edge
 STRAIGHT = 0.6   # of an edge's length that has to lie on one line
@@ -73,8 +74,7 @@ def fit_drawing(picture: Image.Image, imgsz: int) -> np.ndarray:
     if ink is None:
         ink, outside = _ink_on_sheet(_logarithms(np.atleast_3d(np.asarray(_of_work_size(picture)))))
     drawn = _with_pen(*_placed(*_strokes(_without_ruling(ink), outside)))   # [SIDE, SIDE], 0 to 1
-    return np.asarray(Image.fromarray(np.rint(255 * drawn).astype(np.uint8)).resize((imgsz, imgsz),
-                                                                                   Image.Resampling.BICUBIC))
+    return np.asarray(_less_slanted(drawn).resize((imgsz, imgsz), Image.Resampling.BICUBIC))
 
 
 def _of_work_size(picture):
@@ -90,12 +90,8 @@ def _ink_on_even_paper(picture):
     So a bitmap of few pixels, grey where a stroke covers a part of one, keeps all that it says of its strokes, and a
     negative gives what the positive gives.
     """
-    grey = np.asarray(picture.convert("L"))
-    level = int(np.bincount(grey.ravel()).argmax())
-    even = (grey >= level - 1) & (grey <= level + 1)
-    near = np.count_nonzero((grey >= level - 8) & (grey <= level + 8))
-    at_edge = EVEN_TINY_EDGE if max(picture.size) <= TINY else EVEN_EDGE
-    if np.count_nonzero(even) < max(EVEN * even.size, MOSTLY * near) or _edge(even).mean() < at_edge:
+    even = _even_paper(np.asarray(picture.convert("L")))
+    if even is None:
         return None
     pixels = np.atleast_3d(np.asarray(picture))
     away = pixels.astype(np.float32) - np.median(pixels[even][::SPARSE], axis=0)     # [height, width, channel]
@@ -103,6 +99,20 @@ def _ink_on_even_paper(picture):
     ink = away @ mixture / (255 + FLOOR)
     ink = Image.fromarray(np.pad(ink if ink.sum() > 0 else -ink, 1))                 # rounded off at the edge
     return np.asarray(_of_work_size(ink))
+
+
+def _even_paper(grey):
+    """Where paper of one level lies [height, width], or None: a frame, a table or a shadow is not taken for ink."""
+    level = int(np.bincount(grey.ravel()).argmax())
+    even = (grey >= level - 1) & (grey <= level + 1)
+    near = np.count_nonzero((grey >= level - 8) & (grey <= level + 8))
+    at_edge = _edge(even).mean()
+    if np.count_nonzero(even) < max(EVEN * even.size, MOSTLY * near) or at_edge < EVEN_EDGE:
+        return None
+    if max(even.shape) > TINY and at_edge < CLEAR_EDGE:
+        reach = 2 * ndimage.distance_transform_edt(~even[::2, ::2]).max()            # half as wide as the widest blot
+        return even if reach < WIDEST / 2 * min(even.shape) else None
+    return even
 
 
 def _strong(away):
@@ -349,6 +359,19 @@ def _with_pen(inked, width):
     within = ndimage.distance_transform_edt(inked) - max(0, (width - PEN) / 2)
     around = ndimage.distance_transform_edt(~thinned(inked))
     return np.maximum(within, PEN / 2 + 0.5 - around).clip(0, 1)
+
+
+def _less_slanted(drawn):
+    """A picture of what was drawn with half its slant, in the middle and as large as before."""
+    rows, columns = np.nonzero(drawn > 0.5)
+    y, x = rows - rows.mean(), columns - columns.mean()
+    slant = np.clip((x * y).sum() / (y * y).sum(), -SLANTED, SLANTED) / 2            # columns a row
+    y, x = rows + 0.5, columns + 0.5 - slant * (rows + 0.5)                          # x: where it will be
+    scale = (max(np.ptp(rows), np.ptp(x)) + 1) / (max(np.ptp(rows), np.ptp(columns)) + 1)   # pixels of before
+    left, top = ((along.min() + along.max() - scale * SIDE) / 2 for along in (x, y))
+    return Image.fromarray(np.rint(255 * drawn).astype(np.uint8)).transform(
+        (SIDE, SIDE), Image.Transform.AFFINE, (scale, slant * scale, left + slant * top, 0, scale, top),
+        Image.Resampling.BICUBIC)
 
 
 def thinned(inked: np.ndarray) -> np.ndarray:
