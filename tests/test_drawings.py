@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from benchmarks.photographs import Scene, any_scene, photograph
-from mindspore_maml.data.drawings import BOX, SIDE, NoInkError, fit_drawing, thinned
+from mindspore_maml.data.drawings import BOX, PEN, SIDE, NoInkError, fit_drawing, thinned
 from mindspore_maml.data.glyphs import drawings_of
 
 SMALL = 28
@@ -29,8 +29,9 @@ CLEAN = {number: fit_drawing(Image.fromarray(np.where(drawing(number), 0, 255).a
          for number in NUMBERS}
 WAYS = {
     "small on the sheet": Scene(sheet=3), "light falls off": Scene(fall_off=0.6), "hard shadow": Scene(shadow=0.3),
-    "faint": Scene(strength=0.1), "thin": Scene(pen=4), "thick": Scene(pen=8), "frame": Scene(frame=1),
-    "cut": Scene(cut=True), "cut, a negative": Scene(cut=True, ink=(255, 255, 255), paper=(0, 0, 0)),
+    "faint": Scene(strength=0.1), "thin": Scene(pen=4), "thick": Scene(pen=8), "very thick": Scene(pen=13),
+    "frame": Scene(frame=1), "cut": Scene(cut=True),
+    "cut, a negative": Scene(cut=True, ink=(255, 255, 255), paper=(0, 0, 0)),
     "ruled": Scene(ruled=12, sheet=1.5), "noisy": Scene(noise=10), "tilted": Scene(tilt=0.05, sheet=1.5),
     "yellow": Scene(ink=(255, 240, 80)), "red on green": Scene(ink=(190, 60, 60), paper=(60, 110, 70)),
 }
@@ -43,6 +44,27 @@ def test_what_a_picture_is_like_makes_no_difference(way):
         found = fit_drawing(photograph(drawing(number), WAYS[way], rng), SMALL)
         others = [likeness(found, CLEAN[other]) for other in NUMBERS if other != number]
         assert likeness(found, CLEAN[number]) > max(0.75, *others), number
+
+
+def test_a_negative_of_few_pixels_is_what_the_positive_is():
+    few = Image.fromarray(np.where(drawing(NUMBERS[0]), 0, 255).astype(np.uint8)).reduce(8)
+    found = fit_drawing(few, SMALL)
+    np.testing.assert_array_equal(found, fit_drawing(few.point(lambda level: 255 - level), SMALL))
+    assert likeness(found, CLEAN[NUMBERS[0]]) > 0.75
+
+
+def test_what_a_thick_pen_filled_stays_a_blot():
+    rows, columns = np.mgrid[:105, :105] - 52
+    filled = ((rows / 30) ** 2 + ((columns - 30) / 12) ** 2 < 1) | ((np.abs(rows) < 4) & (np.abs(columns) < 40))
+    found = fit_drawing(Image.fromarray(np.where(filled, 0, 255).astype(np.uint8)), SIDE) > 127
+    assert ndimage.distance_transform_edt(found).max() > 1.5 * PEN / 2
+
+
+def test_half_of_a_slant_is_taken_off():
+    image = Image.new("L", (200, 200), 255)
+    ImageDraw.Draw(image).line((80, 160, 120, 40), fill=0, width=10)
+    rows, columns = np.nonzero(fit_drawing(image, SIDE) > 127)
+    assert -np.polyfit(rows, columns, 1)[0] == pytest.approx(1 / 6, abs=0.04)
 
 
 def test_photographs_of_all_kinds_at_once():
