@@ -5,11 +5,15 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from mindspore import Tensor
 from PIL import Image
 
+from mindspore_maml.adapted import features_of, handing_on
 from mindspore_maml.cli.command_line import options_of_call
 from mindspore_maml.cli.options import EVAL
+from mindspore_maml.crossentropy import log_probabilities
 from mindspore_maml.data.drawings import NoInkError, fit_drawing
+from mindspore_maml.data.views import ASKED, LEARNED, views_alike
 from mindspore_maml.data_preprocess import characters_in, unpacked
 from mindspore_maml.devices import device
 from mindspore_maml.meta import Meta, changing
@@ -21,14 +25,18 @@ from mindspore_maml.training.from_options import load_trained
 ROOT = Path(__file__).resolve().parent.parent
 CKPT = ROOT / "checkpoints" / "5way-1shot"
 VALIDATION, TEST = slice(1036, OMNIGLOT_TRAIN_CLASSES), slice(OMNIGLOT_TRAIN_CLASSES, None)   # of sorted characters
-AT_ONCE = 16   # tasks
+AT_ONCE, IMAGES = 16, 2500   # tasks judged at a time, and images of them all, at most
 SIDE = 28      # pixels of the networks judged
 
 
-def trained(ckpt: Path, n_way: int, k_spt: int) -> tuple[Meta, Namespace]:
-    """A network for tasks of so many classes and examples, with the statistics of the support images."""
+def trained(ckpt: Path, n_way: int, k_spt: int, **inner: float) -> tuple[Meta, Namespace]:
+    """A network for tasks of so many classes and examples, with the statistics of the support images.
+
+    Its inner loop is the trained one but for what `inner` says.
+    """
     device.set_up_unless_done()
-    options = options_of_call(EVAL, {"ckpt": str(ckpt), "n_way": n_way, "k_spt": k_spt, "statistics": "support"})
+    given = {"ckpt": str(ckpt), "n_way": n_way, "k_spt": k_spt, "statistics": "support"}
+    options = options_of_call(EVAL, given | inner)
     return load_trained(options)[0], options
 
 
@@ -39,19 +47,42 @@ def logits(network: tuple[Meta, Namespace], support: np.ndarray, query: np.ndarr
     ----------
     support : ndarray of uint8, [task, class, example, height, width]
     query : ndarray of uint8, [task, image, height, width]
-        Any number of tasks, judged `AT_ONCE` at a time; the last ones are filled up.
+        Any number of tasks, judged several at a time; the last ones are filled up.
     """
+    return _by_views(network, network[0], support, query, 1)
+
+
+def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int,
+            **inner: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities [task, image, class] and features [task, image, feature], means over so many views.
+
+    `support` and `query` are as `logits` takes them, `inner` as `trained` does.
+    """
+    ways, shots = support.shape[1:3]
+    network = trained(ckpt, ways, shots, **inner)
+    found = _by_views(network, trained(ckpt, ways + features_of(network[1]), shots)[0], support, query, views)
+    features = np.mean(np.split(found[..., ways:], views, axis=1), axis=0)
+    return log_probabilities(found[..., :ways], views), features
+
+
+def _by_views(network, to_answer, support, query, views):
+    """What `to_answer` makes [task, view x image, ...] of query images once `network` has learned the examples."""
     meta, options = network
     tasks, ways, shots = support.shape[:3]
-    more = -tasks % AT_ONCE
+    at_once = max(1, min(AT_ONCE, IMAGES // (views * (ways * shots + query.shape[1]))))
+    more = -tasks % at_once
     images = [np.concatenate([part, part[np.zeros(more, int)]]).reshape(tasks + more, -1, 1, *part.shape[-2:])
               for part in (support, query)]
-    labels = np.tile(np.repeat(np.arange(ways, dtype=np.int32), shots), (AT_ONCE, 1))
+    labels = np.tile(np.repeat(np.arange(ways, dtype=np.int32), shots), (at_once, views))
     found = []
-    for first in range(0, tasks, AT_ONCE):
-        x_spt, x_qry = (to_values(part[first:first + AT_ONCE], options.ink, options.paper) for part in images)
+    for first in range(0, tasks, at_once):
+        x_spt, x_qry = (np.stack([views_alike(of_task, views, seed) for of_task in part[first:first + at_once]])
+                        for part, seed in zip(images, (LEARNED, ASKED)))
+        x_spt, x_qry = (to_values(part, options.ink, options.paper) for part in (x_spt, x_qry))
         weights = meta.adapt(x_spt, labels, options.update_step_test)
-        found.append(meta.predict(changing(tuple(weights)), x_qry, x_spt).asnumpy())
+        if to_answer is not meta:
+            weights = map(Tensor, handing_on([weight.asnumpy() for weight in weights], options))
+        found.append(to_answer.predict(changing(tuple(weights)), x_qry, x_spt).asnumpy())
     return np.concatenate(found)[:tasks]
 
 

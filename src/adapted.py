@@ -1,4 +1,5 @@
 """What a classifier has learned from its support images, whole in itself, and the file that it is saved in."""
+import functools
 import io
 import json
 import math
@@ -17,13 +18,17 @@ from mindspore_maml.cli.errors import InputError, shown
 from mindspore_maml.cli.options import EVAL, options_of
 from mindspore_maml.cli.presets import check_values
 from mindspore_maml.cli.reading import open_regular, parse_json
+from mindspore_maml.data.views import LEARNED, views_alike
+from mindspore_maml.layers.description import describe
+from mindspore_maml.layers.linear import Linear
 from mindspore_maml.layers.network import Network, row_shape
 from mindspore_maml.unknown import Limits
 
-FORMAT = "mindspore-maml classifier 1"
-ARRAYS = {"support": "|u1", "numbers": "<i4", "evened": "<i8"}   # beside the weights
+FORMAT = "mindspore-maml classifier 2"
+ARRAYS = {"support": "|u1", "numbers": "<i4", "evened": "<i8", "centres": "<f4"}   # beside the weights
 MOST_BYTES = 1 << 30        # of a file's arrays together
 LONGEST_HEADER = 1 << 16    # bytes before the numbers of an array, at most
+MOST_FEATURES = 2048        # that the head hands on; its weights for that take 16 MB
 MOST_TEXT = 1 << 22         # bytes of what is said of the arrays
 KINDS = {str: "text", bool: "truth", int: "whole number", float: "number"}   # of labels that a file can hold
 
@@ -44,8 +49,12 @@ class Adapted:
         The support images that the inner loop took, some several times.
     weights : list of ndarray of float32, each [1, in, out]
         In the order of the network's parameters.
+    centres : ndarray of float32, [class, feature]
+        The mean features of each class's examples (`src/unknown.py`).
     steps : int
         The inner steps that led to them.
+    views : int
+        Views of each example that were learned, and that there are of each question.
     model : dict
         The options that belong to the trained model, `network` among them.
     limits : Limits, optional
@@ -57,9 +66,16 @@ class Adapted:
     numbers: np.ndarray
     evened: np.ndarray
     weights: list
+    centres: np.ndarray
     steps: int
+    views: int
     model: dict
     limits: Limits | None = None
+
+    @functools.cached_property
+    def taken(self) -> np.ndarray:
+        """What the inner loop took, float32 [view x image, imgc, imgsz, imgsz] from 0 to 255: all views of `evened`."""
+        return views_alike(self.support[self.evened], self.views, LEARNED)
 
     def save(self, path: str | Path) -> None:
         """Write it to one file, whole or not at all; `read` reads it.
@@ -73,14 +89,32 @@ class Adapted:
         if len({type(label) for label in labels}) > 1 or type(labels[0]) not in KINDS:
             raise InputError(f"{path}: cannot hold the labels {shown(labels)}; expected all of one kind: "
                              f"{', '.join(KINDS.values())}")
-        said = {"format": FORMAT, "labels": labels, "steps": self.steps, "model": self.model,
-                "limits": self.limits and asdict(self.limits)}
+        said = {"format": FORMAT, "labels": labels, "steps": self.steps, "views": self.views,
+                "model": self.model, "limits": self.limits and asdict(self.limits)}
         content = io.BytesIO()
         np.savez(content, said=np.frombuffer(json.dumps(said).encode(), np.uint8),
                  **{name: np.asarray(getattr(self, name), kind) for name, kind in ARRAYS.items()},
                  **{f"weight{number}": weight for number, weight in enumerate(self.weights)})
         with replacing(path) as temporary:
             temporary.write_bytes(content.getvalue())
+
+
+def features_of(options: Namespace) -> int:
+    """How many numbers the last layer is given, which it can hand on beside the logits; 0 where it cannot."""
+    last = describe(options.network, options.imgc, options.imgsz, options.n_way)[-1]
+    plain = last.layer is Linear and "units" not in options.network[-1]
+    return last.shape_in[0] if plain and last.shape_in[0] <= MOST_FEATURES else 0
+
+
+def handing_on(weights: Sequence[np.ndarray], options: Namespace) -> list:
+    """Weights, each [task, in, out], whose head makes the features themselves, too, behind the classes' logits."""
+    features, has_bias = features_of(options), options.network[-1].get("bias", True)
+    if not features:
+        return list(weights)
+    more = [np.eye(features, dtype=np.float32), np.zeros((1, features), np.float32)][:1 + has_bias]
+    head = [np.concatenate([values, np.broadcast_to(same, (len(values), *same.shape))], axis=2)
+            for values, same in zip(weights[-len(more):], more)]
+    return [*weights[:-len(more)], *head]
 
 
 def model_of(options: Namespace) -> dict:
@@ -123,11 +157,12 @@ def read(path: str | Path) -> Adapted:
 
 def _read(archive: zipfile.ZipFile, origin: str) -> Adapted:
     said = _read_said(archive, origin)
-    labels, steps = said.get("labels"), said.get("steps")
+    labels, steps, views = said.get("labels"), said.get("steps"), said.get("views")
     if not _are_labels(labels):
         raise InputError(f"{origin}: its labels are {shown(labels)}; expected at least 2, different, of one kind")
-    if type(steps) is not int or steps < 0:
-        raise InputError(f"{origin}: its steps are {shown(steps)}; expected a whole number from 0")
+    for name, number, least in (("steps", steps, 0), ("views", views, 1)):
+        if type(number) is not int or number < least:
+            raise InputError(f"{origin}: its {name} are {shown(number)}; expected a whole number from {least}")
     options = options_of_model(said.get("model") or {}, f"{origin}: its model")
     if options.n_way != len(labels):
         raise InputError(f"{origin}: {len(labels)} labels for a network of {options.n_way} classes; expected as many")
@@ -138,11 +173,12 @@ def _read(archive: zipfile.ZipFile, origin: str) -> Adapted:
     evened = _array(archive, origin, "evened", ARRAYS["evened"], (None,))
     weights = [_array(archive, origin, f"weight{number}", "<f4", row_shape(parameter.shape))
                for number, parameter in enumerate(network.parameters)]
+    centres = _array(archive, origin, "centres", ARRAYS["centres"], (len(labels), features_of(options) or len(labels)))
     _refuse_beyond(origin, "numbers", numbers, len(labels))
     _refuse_beyond(origin, "evened", evened, len(support))
-    if not all(np.isfinite(weight).all() for weight in weights):
+    if not all(np.isfinite(values).all() for values in (*weights, centres)):
         raise InputError(f"{origin}: a weight is no finite number; expected only such")
-    return Adapted(np.array(labels), support, numbers, evened, weights, steps, said["model"],
+    return Adapted(np.array(labels), support, numbers, evened, weights, centres, steps, views, said["model"],
                    _limits(said.get("limits"), origin))
 
 

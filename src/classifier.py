@@ -6,6 +6,7 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import numpy as np
 from mindspore import Tensor
 from PIL import Image
 
-from mindspore_maml.adapted import Adapted, model_of, options_of_model, read
+from mindspore_maml.adapted import Adapted, features_of, handing_on, model_of, options_of_model, read
 from mindspore_maml.cli.command_line import options_of_call
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL
+from mindspore_maml.crossentropy import log_probabilities
 from mindspore_maml.data.images import Picture, read_images
 from mindspore_maml.data.own_classes import class_pictures, say_repeated
+from mindspore_maml.data.views import ASKED, labels_of_views, views_alike, views_by_default
 from mindspore_maml.devices import device
 from mindspore_maml.devices.turns import taking_turns
 from mindspore_maml.layers.network import Network
@@ -29,7 +32,7 @@ from mindspore_maml.training import checkpoint
 from mindspore_maml.training.from_options import load_trained, make_meta
 from mindspore_maml.unknown import FILE_NAME, centres, familiarity, limits_of
 
-STEPS = BY_NAME["update_step_test"]
+STEPS, VIEWS = BY_NAME["update_step_test"], BY_NAME["views"]
 Images = Sequence[Picture] | np.ndarray   # files, or what was read from them
 KEPT = 8     # networks with compiled graphs in memory, for learning and for answering each; some 60 MB each
 BLOCK = 16   # images classified at a time, where they do not depend on each other
@@ -67,6 +70,10 @@ class FewShotClassifier:
     pictures : str, optional
         What images show: "drawings", each fitted to what training drawings look like, or "photographs", taken as they
         are; by default what the network was trained on.
+    views : int, optional
+        Each example is learned as it is and in so many slightly changed copies less one, and each question answered by
+        the mean of the log-probabilities of as many; 1: as they are alone. By default as many as `views_by_default`
+        says. The changes are always the same, and so are the answers.
 
     Attributes
     ----------
@@ -83,9 +90,10 @@ class FewShotClassifier:
     _estimator_type = "classifier"   # for scikit-learn before 1.6, as `__sklearn_tags__` is for later ones
 
     def __init__(self, ckpt: str | Path | None = None, *, steps: int | None = None, rate: float | None = None,
-                 statistics: str = SUPPORT, preset: str | None = None, pictures: str | None = None):
+                 statistics: str = SUPPORT, preset: str | None = None, pictures: str | None = None,
+                 views: int | None = None):
         self.ckpt, self.steps, self.rate, self.statistics, self.preset = ckpt, steps, rate, statistics, preset
-        self.pictures = pictures
+        self.pictures, self.views = pictures, views
 
     def fit(self, images: Images, labels: Sequence) -> "FewShotClassifier":
         """Adapt to the images of a support set.
@@ -110,23 +118,28 @@ class FewShotClassifier:
         if len(classes) < 2:
             raise InputError(f"{len(classes)} classes among {len(labels)} labels; expected at least 2")
         evened = even(numbers)
+        views = self._views_of(evened)
         with taking_turns():
-            meta, options = self._trained_for(len(classes), len(evened))
+            meta, options = self._trained_for(len(classes), views * len(evened))
         support = read_images(images, options.imgsz, options.imgc, options.images)[0]
         steps = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
-        with taking_turns():
-            weights = meta.adapt(image_values(support[evened], options), numbers[evened][None], steps)
-            weights = [finite(weight.asnumpy(), f"a weight after {steps} inner steps") for weight in weights]
         limits = limits_of(self._checkpoint(), len(classes), len(labels) / len(classes))
+        learned = Adapted(classes, support, numbers, evened, [], np.empty(0), steps, views, model_of(options), limits)
+        with taking_turns():
+            weights = meta.adapt(image_values(learned.taken, options),
+                                 labels_of_views(numbers[evened][None], views), steps)
+            weights = [finite(weight.asnumpy(), f"a weight after {steps} inner steps") for weight in weights]
+        learned = replace(learned, weights=weights)
+        own = self._pass(learned, support)[1]
         # At once: where something above fails, and for other threads, a classifier fitted before stays what it was.
-        self.adapted_ = Adapted(classes, support, numbers, evened, weights, steps, model_of(options), limits)
+        self.adapted_ = replace(learned, centres=centres(own, numbers).astype(np.float32))
         return self
 
     def warm_up(self, n_way: int, n_images: int = 1) -> "FewShotClassifier":
         """Compile what `fit` and `predict` need for `n_way` classes of `n_images` images each."""
         numbers = even(np.repeat(np.arange(n_way, dtype=np.int32), n_images))
         with taking_turns():
-            _, options = self._trained_for(n_way, len(numbers))
+            _, options = self._trained_for(n_way, self._views_of(numbers) * len(numbers))
         stroke = 255 * np.eye(options.imgsz, dtype=np.uint8)   # anything that can be seen
         labels = list(np.repeat(range(n_way), n_images))
         copy = type(self)(**self.get_params()).fit([stroke] * len(labels), labels)
@@ -161,53 +174,54 @@ class FewShotClassifier:
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """As `predict_proba`, of images that `read` has read."""
-        limits = self._learned().limits
-        return softmax(self.logits(pixels) / (limits.temperature if limits else 1))
+        learned = self._learned()
+        return _calibrated(learned, self._pass(learned, pixels)[0])
 
     def score_samples(self, images: Images) -> np.ndarray:
         """How familiar images are beside the classes learned, [image]; higher is more (`src/unknown.py`)."""
-        return self.familiarity(self.read(images)[0])
-
-    def familiarity(self, pixels: np.ndarray) -> np.ndarray:
-        """As `score_samples`, of images that `read` has read."""
         learned = self._learned()
-        if not len(pixels):
-            return np.empty(0)
-        found = self.logits(np.concatenate([learned.support, pixels]))
-        own, found = np.split(found, [len(learned.support)])
-        return familiarity(found, centres(own, learned.numbers))
+        return familiarity(self._pass(learned, self.read(images)[0])[1], learned.centres)
 
-    def known(self, pixels: np.ndarray) -> np.ndarray:
-        """Of images that `read` has read, whether each shows one of the classes learned, [image].
+    def answers(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities [image, class] of images that `read` has read, and whether each shows a class learned, [image].
 
         Raises
         ------
         InputError
-            Where that was not measured for the network.
+            Where the latter was not measured for the network.
         """
-        limits = self._learned().limits
-        if limits is None:
+        learned = self._learned()
+        if learned.limits is None:
             raise InputError(f"{self.ckpt or 'this network'}: has no {FILE_NAME} beside it, which says from where on "
                              f"an image shows none of the classes; expected one that benchmarks/unknown.py --write "
                              f"writes")
-        return self.familiarity(pixels) >= limits.threshold
+        logits, features = self._pass(learned, pixels)
+        return _calibrated(learned, logits), familiarity(features, learned.centres) >= learned.limits.threshold
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
-        """Logits [image, class] (float64) of images that `read` has read."""
-        learned, options, count = self._learned(), self.options(), len(pixels)
+        """Log-probabilities [image, class] (float64) of images that `read` has read, before the temperature."""
+        return self._pass(self._learned(), pixels)[0]
+
+    def _pass(self, learned, pixels):
+        """Log-probabilities [image, class] and features [image, feature], float64: means over an image's views."""
+        options = options_of_model(learned.model, "the classifier's model")
+        count, ways = len(pixels), len(learned.classes)
         if not count:
-            return np.empty((0, len(learned.classes)))
+            return np.empty((0, ways)), np.empty((0, learned.centres.shape[-1]))
+        many = views_alike(pixels, learned.views, ASKED)                               # [view x image, ...]
         block = count
         if options.statistics == SUPPORT:
             block = BLOCK   # of one size, filled up with anything: one graph for all
-            pixels = np.concatenate([pixels, np.zeros((-count % block, *pixels.shape[1:]), np.uint8)])
-        support = image_values(learned.support[learned.evened], options)
+            many = np.concatenate([many, np.zeros((-len(many) % block, *many.shape[1:]), np.float32)])
+        support = image_values(learned.taken, options)
         with taking_turns():
-            meta = _to_answer(json.dumps(learned.model), len(learned.evened), block)
-            weights = changing(tuple(map(Tensor, learned.weights)))
-            logits = [meta.predict(weights, image_values(pixels[first:first + block], options), support).asnumpy()[0]
-                      for first in range(0, len(pixels), block)]
-        return finite(np.concatenate(logits)[:count], "an answer of the network").astype(np.float64)
+            meta = _to_answer(json.dumps(learned.model), len(learned.taken), block)
+            weights = changing(tuple(map(Tensor, handing_on(learned.weights, options))))
+            found = [meta.predict(weights, image_values(many[first:first + block], options), support).asnumpy()[0]
+                     for first in range(0, len(many), block)]
+        found = finite(np.concatenate(found)[:count * learned.views], "an answer of the network").astype(np.float64)
+        features = (found[:, ways:] if found.shape[1] > ways else found).reshape(learned.views, count, -1)
+        return log_probabilities(found[:, :ways], learned.views), features.mean(axis=0)
 
     def predict(self, images: Images, unknown: Any = None) -> np.ndarray:
         """The most probable class of every image, [image].
@@ -225,8 +239,9 @@ class FewShotClassifier:
             return self.classes_[best]
         images = as_sequence(images)
         pixels, shown = self.read(images, blank=[])
-        found, known = np.full(len(images), unknown, object), self.known(pixels)
-        found[np.array(shown, int)[known]] = self.classes_[self.logits(pixels[known]).argmax(axis=1)]
+        probabilities, known = self.answers(pixels)
+        found = np.full(len(images), unknown, object)
+        found[np.array(shown, int)[known]] = self.classes_[probabilities[known].argmax(axis=1)]
         return found
 
     def score(self, images: Images, labels: Sequence) -> float:
@@ -318,6 +333,9 @@ class FewShotClassifier:
             raise InputError("this classifier has seen no support images yet; expected a call of fit first")
         return learned
 
+    def _views_of(self, examples):
+        return VIEWS.convert(self.views or 0, "views") or views_by_default(len(examples))
+
     def _checkpoint(self):
         return checkpoint.find(self.ckpt or checkpoint.published())
 
@@ -352,7 +370,8 @@ def learn_from_folder(options: Namespace, asked: Sequence[Path] = ()) -> FewShot
 def classifier_for(options: Namespace) -> FewShotClassifier:
     """A classifier of the checkpoint that a program's options name, to be fitted."""
     by_hand = {parameter: getattr(options, name) if name in options.given else None for parameter, name in
-               (("steps", "update_step_test"), ("rate", "update_lr"), ("preset", "preset"), ("pictures", "images"))}
+               (("steps", "update_step_test"), ("rate", "update_lr"), ("preset", "preset"), ("pictures", "images"),
+                ("views", "views"))}
     return FewShotClassifier(options.ckpt or None, statistics=getattr(options, "statistics", SUPPORT), **by_hand)
 
 
@@ -375,7 +394,9 @@ def _to_learn(path: Path, modified: int, n_way: int, images: int, rate: float | 
 def _to_answer(model: str, support: int, images: int) -> Meta:
     """A model's network, whose weights are to be passed in. Kept with its graph for so many images."""
     device.set_up_unless_done()
-    return make_meta(options_of_model(json.loads(model), "the classifier's model"))
+    options = options_of_model(json.loads(model), "the classifier's model")
+    options.n_way += features_of(options)
+    return make_meta(options)
 
 
 def image_values(pixels: np.ndarray, options: Namespace) -> np.ndarray:
@@ -439,6 +460,10 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
     if not np.isfinite(values).all():
         raise InputError(f"{what} is no finite number; expected a smaller inner learning rate, or another checkpoint")
     return values
+
+
+def _calibrated(learned, logits):
+    return softmax(logits / (learned.limits.temperature if learned.limits else 1))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -71,7 +71,7 @@ def notes(model: FewShotClassifier) -> dict:
                               f"{options.imgsz}, aspect kept, bicubic, padded with the median of the edge",
                               f"value = {options.paper:g} + ({options.ink:g} - {options.paper:g}) * pixel / 255"],
             "trained": {"ckpt": str(model.ckpt or checkpoint.published()), "update_step_test": model.steps_,
-                        "statistics": "support"}}
+                        "statistics": "support", "views": model.adapted_.views}}
 
 
 def archive_of(model: FewShotClassifier, classes: Sequence[str]) -> bytes:

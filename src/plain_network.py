@@ -108,7 +108,7 @@ class PlainNetwork(nn.Cell):
         options, network, learned = model.options(), model.network(), model.adapted_
         weights = {parameter.name.removeprefix("net."): to_parameter(Tensor(weight[0]), parameter.shape).asnumpy()
                    for parameter, weight in zip(network.parameters, learned.weights)}
-        support = Tensor(image_values(learned.support[learned.evened], options)[0])
+        support = Tensor(image_values(learned.taken, options)[0])
         self.layers, _ = _sequence(network.specs, weights, support)
         self.softmax, self.temperature = nn.Softmax(), learned.limits.temperature if learned.limits else 1.0
         self.set_train(False)

@@ -32,30 +32,26 @@ class Limits:
     temperature: float
 
 
-def centres(logits: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """The mean logits [class, class] of each class's own examples, from those [image, class] of all of them."""
-    return np.stack([logits[numbers == number].mean(axis=0) for number in range(logits.shape[1])])
+def centres(features: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The mean features [class, feature] of each class's examples, from those [image, feature] of all of them."""
+    return np.stack([features[numbers == number].mean(axis=0) for number in range(numbers.max() + 1)])
 
 
-def familiarity(logits: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """How familiar images are, [image]: at most 1 where the logits are those of the best class's own examples.
+def familiarity(features: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """How familiar images are, [image]: the cosine between their features and the nearest class's, at most 1.
 
     Parameters
     ----------
-    logits : ndarray, [image, class]
-    expected : ndarray, [class, class]
+    features : ndarray, [image, feature]
+        What the network's last layer is given.
+    expected : ndarray, [class, feature]
         From `centres`.
-
-    Returns
-    -------
-    ndarray, [image]
-        The best class's logit in parts of what its examples have, less the distance of all logits from theirs in parts
-        of their length.
     """
-    best = logits.argmax(axis=1)
-    own = expected[best]                                                             # [image, class]
-    part = logits.max(axis=1) / np.maximum(expected[best, best], 1e-6)
-    return part - np.linalg.norm(logits - own, axis=1) / np.maximum(np.linalg.norm(own, axis=1), 1e-6)
+    return (_unit(features) @ _unit(expected).T).max(axis=1)
+
+
+def _unit(vectors):
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def limits_of(checkpoint: Path, n_way: int, k_spt: float) -> Limits | None:

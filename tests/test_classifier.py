@@ -82,7 +82,7 @@ def test_cross_validation_and_copies(trained_path, fitted):
     assert scores.mean() > 0.7
     copy = clone(FewShotClassifier(trained_path, steps=4, rate=0.1))
     assert copy.get_params() == {"ckpt": trained_path, "steps": 4, "rate": 0.1, "statistics": "support", "preset": None,
-                                 "pictures": None}
+                                 "pictures": None, "views": None}
     assert copy.set_params(steps=7) is copy
     assert copy.steps == 7
 
@@ -105,6 +105,19 @@ def test_a_checkpoint_written_anew_is_read_anew(tmp_path):
         os.utime(path, ns=(seed, seed))
         found.append(FewShotClassifier(path, steps=0).fit(images, labels).predict_proba(images))
     assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+def test_views_are_learned_and_asked_and_an_answer_repeats(trained_path):
+    images, labels = shapes(3, 1, seed=1)
+    one, three = (FewShotClassifier(trained_path, views=views).fit(images, labels) for views in (1, 3))
+    assert (len(one.support_), len(three.support_), len(three.adapted_.taken)) == (3, 3, 9)
+    assert np.array_equal(three.adapted_.taken[:3], three.support_)
+    assert np.abs(one.predict_proba(images) - three.predict_proba(images)).max() > 1e-3
+    again = FewShotClassifier(trained_path, views=3).fit(images, labels)
+    assert np.array_equal(again.predict_proba(images), three.predict_proba(images))
+    np.testing.assert_allclose(three.predict_proba(images[1:2]), three.predict_proba(images)[1:2], atol=1e-5)
+    with pytest.raises(InputError, match="views is -1"):
+        FewShotClassifier(trained_path, views=-1).fit(images, labels)
 
 
 def test_probabilities_of_large_logits_are_finite():

@@ -12,7 +12,7 @@ from checkpoints import write
 from networks import NETWORKS
 from own_images import CLASSES, shape, shapes, write_folders
 
-from mindspore_maml import exporting
+from mindspore_maml import classifier, exporting
 from mindspore_maml.classifier import FewShotClassifier
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.errors import InputError
@@ -56,7 +56,7 @@ def probabilities_in(path, pixels, model):
 def test_both_files_equal_the_classifier(name, tmp_path):
     layers, changes = EVERY_NETWORK[name]
     ckpt, *_ = write(tmp_path, network=layers, **changes)
-    model = FewShotClassifier(ckpt, steps=0).fit(*shapes(WAYS, 2, seed=1))
+    model = FewShotClassifier(ckpt, steps=0, views=1).fit(*shapes(WAYS, 2, seed=1))
     draws = np.random.default_rng(3)   # in place of inner steps, which would have to compile
     weights = [weight + draws.normal(0, 0.1, weight.shape).astype(np.float32) for weight in model.adapted_.weights]
     model.adapted_ = dataclasses.replace(model.adapted_, weights=weights)
@@ -69,6 +69,17 @@ def test_both_files_equal_the_classifier(name, tmp_path):
         exporting.write_network(model, path, file_format)
         found = probabilities_in(path, pixels, model)
         np.testing.assert_allclose(found, expected, atol=TOLERANCE, err_msg=suffix)
+
+
+def test_views_of_the_examples_are_in_the_file_and_a_question_is_asked_as_it_is(trained_path, tmp_path, monkeypatch):
+    model = FewShotClassifier(trained_path, views=3).fit(*shapes(WAYS, 1, seed=1))
+    pixels, _ = model.read(shapes(WAYS, 2, seed=2)[0])
+    exporting.write_network(model, tmp_path / "network.onnx", "ONNX")
+    assert exporting.notes(model)["trained"]["views"] == 3
+    found = probabilities_in(tmp_path / "network.onnx", pixels, model)
+    assert np.abs(found - model.probabilities(pixels)).max() > 10 * TOLERANCE
+    monkeypatch.setattr(classifier, "views_alike", lambda images, count, seed: np.concatenate([images] * count))
+    np.testing.assert_allclose(found, model.probabilities(pixels), atol=TOLERANCE)
 
 
 def test_the_program_writes_what_a_user_needs(trained_path, tmp_path, monkeypatch, capsys):
@@ -88,7 +99,7 @@ def test_the_program_writes_what_a_user_needs(trained_path, tmp_path, monkeypatc
 def test_the_code_of_the_page_does_what_it_says(trained_path, tmp_path, monkeypatch, capsys):
     page = (Path(__file__).parent.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
     reading, *using = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
-    model = FewShotClassifier(trained_path, steps=0).fit(*shapes(WAYS, 2, seed=1))
+    model = FewShotClassifier(trained_path, steps=0, views=1).fit(*shapes(WAYS, 2, seed=1))
     for file_format, suffix in exporting.SUFFIXES.items():
         exporting.write_network(model, tmp_path / f"mine{suffix}", file_format)
     write_json(tmp_path / "mine.json", exporting.notes(model))

@@ -135,6 +135,8 @@ def with_entry(content, name, value):
     ("said", {"labels": ["a", "a", "b"]}, "its labels are"),
     ("said", {"labels": ["a", "b"]}, "2 labels for a network of 3 classes"),
     ("said", {"steps": -1}, "its steps are -1"),
+    ("said", {"views": 0}, "its views are 0"),
+    ("centres", np.zeros((3, 2), np.float32), "centres is float32"),
     ("said", {"model": {"speed": 1}}, "unknown key speed"),
     ("weight0", np.zeros((1, 2, 3), np.float32), r"weight0 is float32 \(1, 2, 3\)"),
     ("weight0", np.zeros(3, object), "weight0 is object"),

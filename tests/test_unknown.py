@@ -1,13 +1,16 @@
 """None of these: familiarity, its limits, and where they come from."""
 import json
+from argparse import Namespace
 
 import numpy as np
 import pytest
 from own_images import CLASSES, shape, shapes
 from PIL import Image
 
+from mindspore_maml.adapted import features_of, handing_on
 from mindspore_maml.classifier import FewShotClassifier
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.meta import Meta
 from mindspore_maml.unknown import FILE_NAME, Limits, centres, familiarity, limits_of
 
 POINTS = [{"n_way": 2, "k_spt": 1, "threshold": 0.2, "temperature": 1.2},
@@ -27,8 +30,8 @@ def test_familiarity_is_1_for_the_examples_and_less_for_others():
     own = np.array([[4.0, 0, -1], [0, 6, 0], [-1, 0, 5]])
     expected = centres(np.repeat(own, 2, axis=0), np.repeat(np.arange(3), 2))
     np.testing.assert_allclose(expected, own)
-    np.testing.assert_allclose(familiarity(own, expected), 1)
-    found = familiarity(np.array([[4, 0, -1], [2, 0, 0], [0.3, 0.2, 0.2]]), expected)
+    np.testing.assert_allclose(familiarity(2 * own, expected), 1)
+    found = familiarity(np.array([[4, 0, -1], [4, 3, 0], [-1, -1, -1]]), expected)
     assert found[0] > found[1] > found[2]
 
 
@@ -58,13 +61,15 @@ def test_images_of_no_class_get_the_label_asked_for(trained_path, beside, tmp_pa
     model.fit(images, labels)
     assert set(model.predict(asked, unknown="none")) == {"none"}
     model.save(tmp_path / "it.npz")
-    assert FewShotClassifier.load(tmp_path / "it.npz").adapted_.limits == model.adapted_.limits
+    again = FewShotClassifier.load(tmp_path / "it.npz")
+    assert again.adapted_.limits == model.adapted_.limits
+    assert np.array_equal(again.score_samples(asked[:3]), model.score_samples(asked[:3]))
 
 
 def test_probabilities_follow_the_temperature(trained_path, beside):
     images, labels = shapes(3, 2, seed=1)
     model = FewShotClassifier(trained_path).fit(images, labels)
-    logits = model.logits(model.support_)
+    logits = model.logits(model.read(images)[0])
     powers = np.exp(logits / model.adapted_.limits.temperature)
     np.testing.assert_allclose(model.predict_proba(images), powers / powers.sum(axis=1, keepdims=True), atol=1e-9)
 
@@ -75,3 +80,28 @@ def test_without_limits_an_answer_says_so(trained_path):
     assert np.isfinite(model.score_samples([other])).all()
     with pytest.raises(InputError, match=f"has no {FILE_NAME} beside it"):
         model.predict([other], unknown="none")
+
+
+def test_both_come_of_one_pass_through_the_network(trained_path, beside, monkeypatch):
+    images, labels = shapes(3, 1, seed=1)
+    model = FewShotClassifier(trained_path).fit(images, labels)
+    passes = []
+    monkeypatch.setattr(Meta, "predict", lambda meta, *given, predict=Meta.predict: passes.append(1) or
+                        predict(meta, *given))
+    model.predict(shapes(3, 1, seed=2)[0], unknown="none")
+    assert len(passes) == 1   # of 3 images in 4 views, with room for 16
+
+
+def test_the_head_hands_on_what_it_is_given():
+    draws = np.random.default_rng(1)
+    for bias in (True, False):
+        options = Namespace(network=[{"layer": "flatten"}, {"layer": "linear", "bias": bias}], imgc=1, imgsz=4, n_way=3)
+        assert features_of(options) == 16
+        weights = [draws.normal(size=(2, 16, 3)), draws.normal(size=(2, 1, 3))][:1 + bias]
+        head = handing_on(weights, options)
+        x = draws.normal(size=(2, 5, 16))
+        found = x @ head[0] + (head[1] if bias else 0)
+        np.testing.assert_allclose(found, np.concatenate([x @ weights[0] + (weights[1] if bias else 0), x], axis=2))
+    options.network[-1]["units"] = 3   # a head of so many classes and no others
+    assert features_of(options) == 0
+    assert handing_on(weights, options) == weights

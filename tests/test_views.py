@@ -5,7 +5,7 @@ from gradients import batch_of
 from networks import NETWORKS, inner, network
 
 from mindspore_maml.crossentropy import log_probabilities
-from mindspore_maml.data.views import labels_of_views, views_of
+from mindspore_maml.data.views import labels_of_views, views_alike, views_by_default, views_of
 from mindspore_maml.devices.batch_share import Call, Share, contribution
 from mindspore_maml.meta import Meta
 
@@ -36,6 +36,18 @@ def test_beyond_the_edge_there_is_paper():
 
 def test_labels_are_in_the_order_of_the_views():
     assert labels_of_views(np.array([[2, 0, 1]]), 2).tolist() == [[2, 0, 1, 2, 0, 1]]
+
+
+def test_views_alike_are_the_same_changes_of_every_image():
+    images = IMAGES[0]
+    found = views_alike(images, 3, seed=2)
+    assert np.array_equal(found[:3], images)
+    assert np.array_equal(found[[1, 4, 7]], views_alike(images[1:2], 3, seed=2))
+    assert np.abs(found - views_alike(images, 3, seed=3)).max() > 5
+
+
+def test_fewer_examples_have_more_views():
+    assert [views_by_default(examples) for examples in (2, 5, 25, 64, 1000)] == [4, 4, 2, 1, 1]
 
 
 def test_log_probabilities_are_averaged_over_views():

@@ -210,8 +210,9 @@ OPTIONS = (
            "rotated; paper: as many as support images, rotated; drawers: one query image a class, not rotated, of one "
            "alphabet, --same_drawer, as in Lake's runs", programs=(EVAL,),
            choices=("none", "strict", "paper", "drawers")),
-    Option("views", 1, "views of each image, the image itself and changed copies: the support set's are learned, the "
-           "answers to a query image's averaged", int, (EVAL,), low=1, high=1000),
+    Option("views", {EVAL: 1, PREDICT: 0, EXPORT: 0, DEMO: 0}, "views of each image, the image itself and changed "
+           "copies: the support set's are learned, the answers to a query image's averaged; 0: 1 to 4, the more the "
+           "fewer support images", int, (EVAL, PREDICT, EXPORT, DEMO), low=0, high=1000),
     Option("view_strength", 1.0, "strength of the changes of --views, as --augment has it", float, (EVAL,), low=0,
            high=10),
     # Inner loop

@@ -3,6 +3,11 @@ import numpy as np
 
 from mindspore_maml.data.augmentation import augment
 
+LEARNED, ASKED = 1, 2   # seeds of the views of examples and of questions
+STRENGTH = 1.0          # of both, as `augment` takes it
+MOST, ROOM = 4, 64      # views by default, as long as they and the examples are no more than these images
+
+
 
 def views_of(images: np.ndarray, count: int, strength: float, rng: np.random.Generator, paper: float = 0.0,
              elastic: float = 0.0) -> np.ndarray:
@@ -33,3 +38,29 @@ def views_of(images: np.ndarray, count: int, strength: float, rng: np.random.Gen
 def labels_of_views(labels: np.ndarray, count: int) -> np.ndarray:
     """The labels [..., image] of the `count` views of images, [..., count x image], in the order of `views_of`."""
     return np.concatenate([labels] * count, axis=-1)
+
+
+def views_by_default(examples: int) -> int:
+    """Views of each of so many examples, and of each question about them; measured in docs/own-images.md."""
+    return max(1, min(MOST, ROOM // examples))
+
+
+def views_alike(images: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """As `views_of`, with the same changes for every image, so that its views depend on no other image.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, [image, channel, height, width]
+        Ink 255, paper 0.
+    count : int
+        Views of each image, itself included.
+    seed : int
+        Of the changes.
+
+    Returns
+    -------
+    ndarray of float32, [count x image, channel, height, width]
+    """
+    planes = images.reshape(1, -1, *images.shape[2:])                       # as the channels of a single image
+    found = views_of(planes, count, STRENGTH, np.random.default_rng(seed))  # [view, image x channel, height, width]
+    return found.reshape(-1, *images.shape[1:])

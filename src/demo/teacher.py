@@ -88,8 +88,10 @@ class Teacher:
         """
         model = self._of(name)
         pixels, _ = model.read([image])
-        none = not model.known(pixels)[0] if model.adapted_.limits else None
-        return model.probabilities(pixels)[0], none, seen_by(model, pixels)[0]
+        if model.adapted_.limits is None:
+            return model.probabilities(pixels)[0], None, seen_by(model, pixels)[0]
+        probabilities, known = model.answers(pixels)
+        return probabilities[0], not known[0], seen_by(model, pixels)[0]
 
     def network(self, name: str, classes: Sequence[str]) -> bytes:
         """The classifier of a name as files for other programs, its classes under these names, in a zip archive.

@@ -17,7 +17,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL
 from mindspore_maml.cli.screen import bare, has_bar
 from mindspore_maml.data.lake_runs import Runs, read_runs
-from mindspore_maml.data.views import labels_of_views, views_of
+from mindspore_maml.data.views import labels_of_views, views_by_default, views_of
 from mindspore_maml.devices import cluster, device
 from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.devices.shares import share_out
@@ -60,11 +60,12 @@ def main() -> int:
 
 def evaluate(options: Namespace, workers: int = 1) -> tuple[dict, Answers]:
     """Fine-tune on every test task, in `workers` processes, and print the accuracies; returns results and answers."""
-    if options.views > 1 and options.per_step:
+    if options.views != 1 and options.per_step:
         raise InputError(f"--per_step with --views {options.views}; expected one of the two")
     if options.runs:
         return evaluate_runs(options, workers)
     meta, checkpoint = load_trained(options)
+    options.views = options.views or views_by_default(options.n_way * options.k_spt)
     protocols.apply(options)
     runner = share_out(meta, workers)
     test_images, alphabets, characters = load_with_alphabets(options)
@@ -88,6 +89,7 @@ def evaluate_runs(options: Namespace, workers: int) -> tuple[dict, Answers]:
     options.n_way, options.k_spt, options.task_num = runs.n_way, 1, 1
     options.given |= {"n_way", "k_spt", "task_num"}
     meta, checkpoint = load_trained(options)
+    options.views = options.views or views_by_default(runs.n_way)
     batches = batches_of(runs, options)
     losses, accuracies, answered = judged(share_out(meta, workers), batches, options, lambda accuracy: 1 - accuracy)
     results = summarize_runs(runs.names, accuracies[:, -1, 0], losses[:, -1], options)

@@ -46,9 +46,8 @@ def main() -> int:
         if not kept:
             raise InputError(f"--query: none of {len(files)} files can be read and shows something; expected at least "
                              f"one image")
-        known = known_among(model, pixels, options)
         answers = [answer(files[number], model.classes_, row, is_known)
-                   for number, row, is_known in zip(kept, model.probabilities(pixels), known)]
+                   for number, row, is_known in zip(kept, *answers_to(model, pixels, options))]
         for number in blank:
             log.warning(f"{files[number]}: shows nothing, so {NONE}; left out")
         print(table(answers))
@@ -93,13 +92,13 @@ def true_class(file: Path, classes: Iterable[str]) -> str:
     return name if name in set(classes) else ""
 
 
-def known_among(model: FewShotClassifier, pixels: np.ndarray, options: Namespace) -> np.ndarray:
-    """Of every image whether it shows one of the classes; all do where that is not asked, or was not measured."""
+def answers_to(model: FewShotClassifier, pixels: np.ndarray, options: Namespace) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities [image, class], and whether each image shows a class: all do where nobody asks, or has measured."""
     if options.unknown == "on" and model.adapted_.limits:
-        return model.known(pixels)
+        return model.answers(pixels)
     if options.unknown == "on":
         log.info(f"every image is given a class, for --ckpt {options.ckpt} has no {FILE_NAME} beside it")
-    return np.ones(len(pixels), bool)
+    return model.probabilities(pixels), np.ones(len(pixels), bool)
 
 
 def answer(file: Path, classes: np.ndarray, probabilities: np.ndarray, known: bool = True) -> dict:
