@@ -9,6 +9,7 @@ import math
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Collection
 from pathlib import Path
 
 if __name__ == "__main__":   # as `python src/data_preprocess.py`: the package's folder is on the path, not its name
@@ -33,7 +34,7 @@ from mindspore_maml.data.archives import OFFICIAL, download, unpack
 from mindspore_maml.data.class_images import Classes
 from mindspore_maml.data.folders import own_folders
 from mindspore_maml.data.glyphs import ALPHABET, draw_glyphs
-from mindspore_maml.data.images import PHOTOGRAPHS, read_picture
+from mindspore_maml.data.images import PHOTOGRAPHS, read_picture, sizes_of
 from mindspore_maml.data.origin import fingerprint, state_of
 from mindspore_maml.Omniglot import (
     ARCHIVES,
@@ -82,16 +83,25 @@ def load_images(data_path: str, imgsz: int, imgc: int) -> Classes:
 
 
 def sizes_in(source: Source) -> tuple[int, int] | None:
-    """Pixels a side and channels of a prepared data set; None where it is not prepared, or not as this program does."""
+    """Pixels a side and channels of a data set; None where it has none of its own, or is in archives."""
     if source.kind == CLASSES:
         recipe = own_classes.read_recipe(source.path)
         return recipe.imgsz, recipe.imgc
     try:
+        if source.kind == FOLDERS:
+            return sizes_of(drawing for character in characters_in(source) for drawing in _drawings(character)[:1])
         there = source.kind == NPY
         shape: tuple[int, ...] = np.load(source.path, mmap_mode="r", allow_pickle=False).shape if there else ()
     except Exception:   # NumPy evaluates the file's head as Python; who reads the images says what is wrong
         return None
     return (shape[3], shape[2]) if len(shape) == 5 and shape[2] in (1, 3) and shape[3] == shape[4] else None
+
+
+def adopt_sizes(options: Namespace, found: tuple[int, int] | None, by_hand: Collection[str]) -> None:
+    """Where nothing given by hand says how large images are, they are as large as they were found."""
+    for name, value in zip(("imgsz", "imgc"), found or ()):
+        if name not in by_hand:
+            setattr(options, name, value)
 
 
 def _read_and_write(source, imgsz, imgc):
@@ -272,6 +282,7 @@ def make_random(root: Path, seed: int) -> None:
 def build(options: Namespace) -> None:
     """Find the folders or archives and write omniglot.npy from them; without them, check the one that is there."""
     source = search(options.data_path, (FOLDERS, ARCHIVES)) or find(options.data_path)
+    adopt_sizes(options, sizes_in(source), options.given)
     if source.kind == CLASSES:
         made = own_classes.read_recipe(source.path)
         build_classes(source.path, dataclasses.replace(made, imgsz=options.imgsz, imgc=options.imgc))
@@ -296,6 +307,8 @@ def take_classes(root: Path, options: Namespace) -> None:
         raise InputError(f"--classes: there is data in {source.path} already; expected a --data_path without")
     train, test = (os.path.abspath(folder) if folder else ""  # noqa: PTH100
                    for folder in (options.classes, options.test_classes))
+    there = [folder for folder in (train, test) if folder and is_folder(folder)]
+    adopt_sizes(options, sizes_of(own_classes.first_pictures(there)), options.given)
     build_classes(root / own_classes.FILE_NAME,
                   own_classes.Recipe(train, test, options.val_fraction, options.imgsz, options.imgc, kind_of(options)))
 

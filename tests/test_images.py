@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from mindspore_maml.cli.errors import InputError
-from mindspore_maml.data.images import is_picture, read_image, read_images, read_picture
+from mindspore_maml.data.images import is_picture, read_image, read_images, read_picture, sizes_of
 
 SUFFIXES = ("jpg", "png", "webp", "bmp", "tiff", "gif")
 ORIENTATION, TURNED_RIGHT = 274, 6   # of EXIF: to be turned by 90 degrees clockwise
@@ -181,3 +181,14 @@ def test_files_without_a_suffix_and_others_are_told_by_what_they_are(tmp_path):
     (tmp_path / "notes").write_text("no image")
     (tmp_path / "it.heic").write_bytes(b"\0\0\0 ftypheic")
     assert [is_picture(tmp_path / name) for name in ("it", "it.jfif", "notes", "it.heic")] == [True, True, False, False]
+
+
+def test_squares_of_one_size_say_how_large_a_network_is_to_see_them(tmp_path):
+    sizes = {"grey": ((40, 40), "L"), "red": ((40, 40), "RGB"), "wide": ((40, 30), "L"), "large": ((105, 105), "L"),
+             "other": ((32, 32), "L")}
+    for name, (size, mode) in sizes.items():
+        Image.new(mode, size, "red" if mode == "RGB" else 7).save(tmp_path / f"{name}.png")
+    expected = {"grey": (40, 1), "red": (40, 3), "grey red": (40, 3), "wide": None, "large": None, "grey other": None,
+                "grey missing": (40, 1), "": None}
+    for names, found in expected.items():
+        assert sizes_of(tmp_path / f"{name}.png" for name in names.split()) == found

@@ -284,6 +284,19 @@ def test_what_is_left_out_is_named_and_a_systems_own_files_are_not(folder, capsy
         in capsys.readouterr().out
 
 
+def test_small_squares_of_one_size_stay_as_they_are_where_no_flag_says_otherwise(tmp_path, monkeypatch, capsys):
+    for number, name in enumerate("abcd"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for place in range(2):
+            image = Image.new("RGB", (40, 40), (200, 30 * number, 10))
+            image.paste((10, 10, 200), (place, 4, 20, 20))
+            image.save(tmp_path / "mine" / name / f"{place}.png")
+    for flags, sizes in ((("--classes", tmp_path / "mine"), "40 x 40 x 3"), ((), "40 x 40 x 3"),
+                         (("--imgsz", 20), "20 x 20 x 3"), (("--imgsz", 28, "--imgc", 1), "28 x 28 x 1")):
+        preprocess(monkeypatch, "--data_path", tmp_path / "data", *flags)
+        assert f"2 images each, {sizes}" in capsys.readouterr().out
+
+
 def test_names_that_read_alike_are_one_class(tmp_path):
     for number, form in enumerate(("NFC", "NFD")):
         folder = tmp_path / unicodedata.normalize(form, "caf\u00e9")

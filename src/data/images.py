@@ -1,7 +1,8 @@
 """Pictures as anyone has them, made the small images a network takes: drawings fitted, photographs as they are."""
+import contextlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ DRAWINGS, PHOTOGRAPHS = "drawings", "photographs"   # what pictures show, and so
 # No others: Pillow starts Ghostscript for some. AVIF: where Pillow was built with it
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", *(("AVIF",) if features.check("avif") else ()))
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", "")
+LARGEST_MADE = 96   # pixels a side of pictures that were made as large as a network is to see them
+COLOUR = 16         # levels of 255 that channels differ by in colours
 MIDDLE_GREY = 127.5
 WHITE = 192   # drawings lighter than this, on nothing at all, are put on black paper
 ENOUGH = 4   # times the wanted side: what is larger is made smaller first, by whole numbers, which is quick
@@ -168,6 +171,18 @@ def to_square(picture: Image.Image, imgsz: int, imgc: int) -> np.ndarray:
     canvas.paste(picture.resize(size, Image.Resampling.BICUBIC, reducing_gap=3),
                  ((imgsz - size[0]) // 2, (imgsz - size[1]) // 2))
     return np.asarray(canvas).reshape(imgsz, imgsz, imgc).transpose(2, 0, 1)
+
+
+def sizes_of(paths: Iterable[Path]) -> tuple[int, int] | None:
+    """Pixels a side and channels of pictures that are all squares of one size, at most `LARGEST_MADE`; else None."""
+    sizes, in_colour = set(), False
+    for path in paths:
+        with contextlib.suppress(InputError):   # who reads them all says of this one what is wrong
+            picture = read_picture(path)
+            sizes.add(picture.size)
+            in_colour = in_colour or (picture.mode == "RGB" and int(np.ptp(np.asarray(picture), axis=2).max()) > COLOUR)
+    width, height = sizes.pop() if len(sizes) == 1 else (0, 1)
+    return (width, 3 if in_colour else 1) if width == height <= LARGEST_MADE else None
 
 
 def _edge(pixels):

@@ -1,11 +1,12 @@
 """One's own images: a folder a class, read into classes.npz, which remembers the folders and follows their changes."""
 import collections
 import hashlib
+import itertools
 import json
 import math
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -149,6 +150,12 @@ def class_pictures(folder: str | Path, flag: str = "--classes") -> dict[str, lis
     for one in class_folders(folder, flag):
         found.setdefault(unicodedata.normalize("NFC", one.name), []).extend(pictures_in(one))
     return dict(sorted(found.items()))
+
+
+def first_pictures(folders: Iterable[str]) -> Iterator[Path]:
+    """A picture of each class, without a word on what else there is."""
+    for one in (one for folder in folders for one in own_folders(Path(folder))):
+        yield from itertools.islice(filter(is_picture, sorted(one.iterdir())), 1)
 
 
 def _divide(recipe):

@@ -13,7 +13,7 @@ from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL, options_of
 from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
-from mindspore_maml.data_preprocess import load_alphabets, load_images, sizes_in
+from mindspore_maml.data_preprocess import adopt_sizes, load_alphabets, load_images, sizes_in
 from mindspore_maml.devices.device import tasks_at_once
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.network import Network
@@ -55,10 +55,8 @@ def load_alphabets_beside(images: tuple[Classes, Classes], options: Namespace) -
 
 
 def take_sizes(options: Namespace) -> None:
-    """Where neither flag nor preset says how large images are, they are as large as those of a prepared data set."""
-    found = sizes_in(find(options.data_path))
-    if found and not {"imgsz", "imgc"} & given_by_hand(options):
-        options.imgsz, options.imgc = found
+    """Where neither flag nor preset says how large images are, they are as large as those of the data set."""
+    adopt_sizes(options, sizes_in(find(options.data_path)), given_by_hand(options))
 
 
 def load_to_test(options: Namespace) -> Classes:
