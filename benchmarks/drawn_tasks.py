@@ -13,7 +13,7 @@ from mindspore_maml.cli.command_line import options_of_call
 from mindspore_maml.cli.options import EVAL
 from mindspore_maml.crossentropy import log_probabilities
 from mindspore_maml.data.drawings import NoInkError, fit_drawing
-from mindspore_maml.data.views import ASKED, LEARNED, views_alike
+from mindspore_maml.data.views import ASKED, LEARNED, views_alike, views_by_default
 from mindspore_maml.data_preprocess import characters_in, unpacked
 from mindspore_maml.devices import device
 from mindspore_maml.meta import Meta, changing
@@ -40,23 +40,17 @@ def trained(ckpt: Path, n_way: int, k_spt: int, **inner: float) -> tuple[Meta, N
     return load_trained(options)[0], options
 
 
-def logits(network: tuple[Meta, Namespace], support: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """Logits [task, image, class] of query images.
+def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int,
+            **inner: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities [task, image, class] and features [task, image, feature], means over so many views.
 
     Parameters
     ----------
     support : ndarray of uint8, [task, class, example, height, width]
     query : ndarray of uint8, [task, image, height, width]
         Any number of tasks, judged several at a time; the last ones are filled up.
-    """
-    return _by_views(network, network[0], support, query, 1)
-
-
-def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int,
-            **inner: float) -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities [task, image, class] and features [task, image, feature], means over so many views.
-
-    `support` and `query` are as `logits` takes them, `inner` as `trained` does.
+    inner
+        As `trained` takes it.
     """
     ways, shots = support.shape[1:3]
     network = trained(ckpt, ways, shots, **inner)
@@ -99,9 +93,13 @@ def draw(examples: np.ndarray, others: np.ndarray, n_way: int, k_spt: int, k_qry
 
 
 def accuracy(network: tuple[Meta, Namespace], support: np.ndarray, query: np.ndarray) -> tuple[float, float]:
-    """The mean accuracy, in per cent, of tasks of `draw`, and half the width of its 95 % interval."""
+    """The mean accuracy, in per cent, of tasks of `draw`, and half the width of its 95 % interval.
+
+    Answers are by as many views as the classifier takes by default.
+    """
     tasks, ways, per_class = query.shape[:3]
-    best = logits(network, support, query.reshape(tasks, ways * per_class, *query.shape[3:])).argmax(axis=2)
+    asked, views = query.reshape(tasks, ways * per_class, *query.shape[3:]), views_by_default(ways * support.shape[2])
+    best = log_probabilities(_by_views(network, network[0], support, asked, views), views).argmax(axis=2)
     mean, interval = mean_and_interval((best == np.repeat(np.arange(ways), per_class)).mean(axis=1))
     return 100 * mean, 100 * interval
 

@@ -8,7 +8,6 @@ STRENGTH = 1.0          # of both, as `augment` takes it
 MOST, ROOM = 4, 64      # views by default, as long as they and the examples are no more than these images
 
 
-
 def views_of(images: np.ndarray, count: int, strength: float, rng: np.random.Generator, paper: float = 0.0,
              elastic: float = 0.0) -> np.ndarray:
     """Every image as it is, and `count` - 1 changed copies of it.
