@@ -185,9 +185,10 @@ def children(pid):
             for number in (task / "children").read_text().split()]
 
 
-@pytest.mark.parametrize(("threads", "tasks", "images", "expected"), [
-    (1, 8, 25, 2), (1, 8, 2, 8), (1, 7, 75, 7), (1, 1, 75, 1), (4, 32, 25, 8), (4, 32, 75, 8), (4, 6, 75, 6),
-])
-def test_parts_are_small_but_leave_no_thread_idle(threads, tasks, images, expected, monkeypatch):
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("tasks", [1, 6, 7, 8, 32])
+def test_parts_divide_the_tasks_and_leave_no_thread_idle(threads, tasks, monkeypatch):
     monkeypatch.setattr(device._running, "threads", threads)
-    assert device.tasks_at_once(tasks, images) == expected
+    sizes = [device.tasks_at_once(tasks, images) for images in (2, 25, 75, 500)]
+    assert all(tasks % size == 0 and size >= min(2 * threads, tasks) for size in sizes)
+    assert sizes == sorted(sizes, reverse=True)   # more images of a task, fewer tasks at a time
