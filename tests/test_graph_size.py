@@ -1,5 +1,4 @@
 """The compiled graphs do not grow with tasks or inner steps, and keep no more than the way back needs."""
-import mindspore as ms
 import numpy as np
 from graphs import operations
 from mindspore import Tensor
@@ -21,23 +20,6 @@ def sizes(task_num, steps):
     graphs = {"inner step": support.inner_step[True], "way back": support.inner_step_back,
               "query gradient": query.query_gradient, "prepare": query.learner.preparation}
     return {name: len(operations(graph)) for name, graph in graphs.items()}
-
-
-def test_an_inner_step_hands_on_no_first_activations():
-    """They are its largest tensors, and the way back makes them again."""
-    net = network(NETWORKS["strided"])
-    support = Meta(net, inner()).passes_for(2, WAYS)
-    images = Tensor(np.random.default_rng(0).random((2, WAYS, 1, SIZE, SIZE), dtype=np.float32))
-    x = ms.mutable(support.prepare(images))
-    weights = ms.mutable(support.copy_to_tasks(ms.mutable(tuple(net.parameters))))
-    _, trace = support.inner_step[True](weights, x, Tensor(np.tile(np.arange(WAYS, dtype=np.int32), (2, 1))))
-    rows, filters = x[0].shape[1], net.parameters[0].shape[0]
-    assert max(tensor.size for tensor in tensors_of(trace)) < 2 * rows * filters
-
-
-def tensors_of(nested):
-    """All tensors of tuples of tuples."""
-    return [nested] if isinstance(nested, Tensor) else [found for value in nested for found in tensors_of(value)]
 
 
 def test_graphs_do_not_grow_with_tasks_or_steps():

@@ -218,13 +218,13 @@ def test_a_rank_that_differs_is_refused_before_anything_is_written(flags, data_p
 
 
 def test_who_failed_is_named_and_not_whom_the_launcher_ended_for_it(capsys, tmp_path):
-    (tmp_path / "rank_0.log").write_text("error: rank 0: another of the 2 ranks is gone\n")
+    (tmp_path / "rank_0.log").write_text("error: --data_path gone: no such folder; expected one\n")
     watch = Watch.__new__(Watch)
     watch.logs, watch.interrupted, watch.codes, watch.forced = tmp_path, 0, {0: 2, 1: -signal.SIGKILL}, {1}
     assert (watch._conclude(), capsys.readouterr().err) == (2, "")   # rank 0's own line was shown already
     watch.forced = set()
     assert (watch._conclude(), capsys.readouterr().err[:36]) == (2, "error: rank 1 was killed by SIGKILL;")
-    (tmp_path / "rank_1.log").write_text("error: rank 1: another of the 2 ranks is gone\n")
+    (tmp_path / "rank_1.log").write_text("error: --data_path gone: no such folder; expected one\n")
     watch.codes, watch.forced = {0: 0, 1: -signal.SIGKILL}, {1}   # all was done, and it did not end in time
     assert (watch._conclude(), capsys.readouterr().err) == (0, "")
     watch.codes, watch.forced = {1: 2, 0: -signal.SIGSEGV}, set()   # which had said why it ends
