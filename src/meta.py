@@ -155,7 +155,7 @@ class Meta(nn.Cell):
 
     def __init__(self, net: Network, inner: InnerLoop, tasks_at_once: Callable[[int, int], int] | None = None):
         super().__init__()
-        self.net, self.inner = net, inner
+        self.net, self.inner, self.loss = net, inner, inner.loss_function()
         self.tasks_at_once = tasks_at_once or (lambda tasks, images: tasks)
         self.adapted = _adapted(net, inner.adapted)
         self.join_tasks, self.add_scaled = JoinTasks(), AddScaled()
@@ -325,7 +325,7 @@ class Meta(nn.Cell):
         """
         steps = self.inner.steps_test
         loss, accuracies, logits = next(self.evaluate_each_step(x_spt, y_spt, x_qry, y_qry, steps, first=steps))
-        return loss, accuracies, self.inner.loss_function().answers(logits)
+        return loss, accuracies, self.loss.answers(logits)
 
     def evaluate_each_step(self, x_spt: Array, y_spt: Array, x_qry: Array, y_qry: Array, steps: int,
                            first: int = 0) -> Iterator[tuple]:
@@ -424,7 +424,7 @@ class Meta(nn.Cell):
         if _type_of(x) != "float32" or x.ndim != 5 or tuple(x.shape[2:]) != self.net.image_shape:
             raise InputError(f"{which} images are {_type_of(x)} {tuple(x.shape)}; expected float32 "
                              f"[task, image, {shape}]")
-        kind = self.inner.loss_function().label_type
+        kind = self.loss.label_type
         if labels is not None and (_type_of(labels) != kind or tuple(labels.shape[:2]) != tuple(x.shape[:2])
                                    or labels.ndim != 2 + (kind == "float32")):
             raise InputError(f"{which} labels are {_type_of(labels)} {tuple(labels.shape)}; expected {kind} "
