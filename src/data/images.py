@@ -175,14 +175,15 @@ def to_square(picture: Image.Image, imgsz: int, imgc: int) -> np.ndarray:
 
 def sizes_of(paths: Iterable[Path]) -> tuple[int, int] | None:
     """Pixels a side and channels of pictures that are all squares of one size, at most `LARGEST_MADE`; else None."""
-    sizes, in_colour = set(), False
+    side, in_colour = 0, False
     for path in paths:
         with contextlib.suppress(InputError):   # who reads them all says of this one what is wrong
             picture = read_picture(path)
-            sizes.add(picture.size)
+            side = side or picture.width
+            if picture.size != (side, side) or side > LARGEST_MADE:
+                return None
             in_colour = in_colour or (picture.mode == "RGB" and int(np.ptp(np.asarray(picture), axis=2).max()) > COLOUR)
-    width, height = sizes.pop() if len(sizes) == 1 else (0, 1)
-    return (width, 3 if in_colour else 1) if width == height <= LARGEST_MADE else None
+    return (side, 3 if in_colour else 1) if side else None
 
 
 def _edge(pixels):
