@@ -1,5 +1,5 @@
 """The options of a benchmark and its batch: random images, for the time does not depend on what they show."""
-from argparse import Namespace
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ EXTRA = (
 )
 
 
-def read_options(description: str) -> Namespace:
+def read_options(description: str) -> Any:
     """The options of one benchmark; `--update_step` counts the inner steps, for evaluation too."""
     options = parse(BENCH, description, extra=EXTRA)
     refuse_unwritable(options.json, "--json")
@@ -24,7 +24,7 @@ def read_options(description: str) -> Namespace:
     return options
 
 
-def random_batch(options: Namespace) -> list[np.ndarray]:
+def random_batch(options: Any) -> list[np.ndarray]:
     """x_spt, y_spt, x_qry, y_qry as `OmniglotIter` yields them."""
     draws = np.random.default_rng(options.seed)
     batch = []
@@ -35,7 +35,7 @@ def random_batch(options: Namespace) -> list[np.ndarray]:
     return batch
 
 
-def result(options: Namespace, figures: dict) -> dict:
+def result(options: Any, figures: dict) -> dict:
     """What was measured beside what it was measured on."""
     names = ("preset", "order", "task_num", "n_way", "k_spt", "k_qry", "update_step", "warmup", "repeats")
     return {name: getattr(options, name) for name in names} | figures

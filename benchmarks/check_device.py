@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,14 +62,14 @@ def main() -> int:
     return 0
 
 
-def versions(options: Namespace, folder: Path) -> list[str]:
+def versions(options: Any, folder: Path) -> list[str]:
     """Software, and the machine."""
     here = machine("mindspore", "numpy")
     return [f"mindspore {here['mindspore']}, numpy {here['numpy']}, Python {here['python']}, {platform.platform()}",
             f"{here['processor']}, {here['cores']} cores"]
 
 
-def device(options: Namespace, folder: Path) -> list[str]:
+def device(options: Any, folder: Path) -> list[str]:
     """Driver, libraries and card."""
     if options.device_target == "CPU":
         return ["the CPU"]
@@ -82,7 +82,7 @@ def device(options: Namespace, folder: Path) -> list[str]:
             f"{missing.dotted(card.cuda)}, CUDA_HOME {os.environ.get('CUDA_HOME')}"]
 
 
-def operations(options: Namespace, folder: Path) -> list[str]:
+def operations(options: Any, folder: Path) -> list[str]:
     """Every operation alone against NumPy."""
     errors = json.loads(_run("operations", _where(options)))
     wrong = {name: error for name, error in errors.items() if not _is_close(error, ONE_LIMIT)}
@@ -94,7 +94,7 @@ def operations(options: Namespace, folder: Path) -> list[str]:
     return [f"{len(errors)}, each alone as NumPy has it: within {errors[worst]:.1e} ({worst})"]
 
 
-def gradients(options: Namespace, folder: Path) -> list[str]:
+def gradients(options: Any, folder: Path) -> list[str]:
     """Meta-gradients against the reference."""
     errors = json.loads(_run("reference_gradients", [*_where(options), "--networks", options.networks]))
     text = ", ".join(f"{order} order within {error:.1e}" for order, error in errors.items())
@@ -103,7 +103,7 @@ def gradients(options: Namespace, folder: Path) -> list[str]:
     return [f"{text} of the reference in double precision"]
 
 
-def training(options: Namespace, folder: Path) -> list[str]:
+def training(options: Any, folder: Path) -> list[str]:
     """The first steps of a training against the CPU's; time and memory."""
     draw_glyphs(folder / "data", seed=1, **ALPHABETS)
     return [line for preset in options.presets.split(",") for line in _train(preset, options, folder)]
@@ -158,7 +158,7 @@ def _is_close(error, limit=LIMIT):
     return isinstance(error, float) and error <= limit   # a text or no number is not
 
 
-PARTS: dict[str, Callable[[Namespace, Path], list[str]]] = {
+PARTS: dict[str, Callable[[Any, Path], list[str]]] = {
     part.__name__: part for part in (versions, device, operations, gradients, training)}
 
 

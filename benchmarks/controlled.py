@@ -23,6 +23,7 @@ from mindspore_maml.cli.atomic_files import make_folder, replacing, write_json
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.presets import as_yaml, read_preset
 from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data_preprocess import load_images
 from mindspore_maml.training import checkpoint
 
@@ -136,7 +137,7 @@ def turned(images: np.ndarray) -> np.ndarray:
 def train(change: Change, seed: int, folder: Path, data_path: str) -> float:
     """Train into `folder`; returns the processor time that took, in minutes."""
     preset = folder.with_suffix(".yaml")
-    write_text(preset, as_yaml(argparse.Namespace(**changed_preset(change))))
+    write_text(preset, as_yaml(Options(**changed_preset(change))))
     flags = {"preset": preset, "epoch": change.epochs, "ema_decay": 0.99, "seed": seed, "val_classes": HELD_OUT,
              "eval_every": change.epochs, "eval_batches": 1, "save_every": change.judged_at[0], "keep": 100,
              "log_every": 50} | change.flags

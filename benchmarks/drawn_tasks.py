@@ -1,5 +1,4 @@
 """Tasks of pictures that were read before, judged many at a time as `FewShotClassifier` judges one."""
-from argparse import Namespace
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ from PIL import Image
 from mindspore_maml.adapted import features_of, handing_on
 from mindspore_maml.cli.command_line import options_of_call
 from mindspore_maml.cli.options import EVAL
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.crossentropy import log_probabilities
 from mindspore_maml.data.drawings import NoInkError, fit_drawing
 from mindspore_maml.data.views import ASKED, LEARNED, views_alike, views_by_default
@@ -29,7 +29,7 @@ AT_ONCE, IMAGES = 16, 2500   # tasks judged at a time, and images of them all, a
 SIDE = 28      # pixels of the networks judged
 
 
-def trained(ckpt: Path, n_way: int, k_spt: int, **inner: float) -> tuple[Meta, Namespace]:
+def trained(ckpt: Path, n_way: int, k_spt: int, **inner: float) -> tuple[Meta, Options]:
     """A network for tasks of so many classes and examples, with the statistics of the support images.
 
     Its inner loop is the trained one but for what `inner` says.
@@ -92,7 +92,7 @@ def draw(examples: np.ndarray, others: np.ndarray, n_way: int, k_spt: int, k_qry
     return examples[classes, drawings[..., :k_spt]], others[classes, drawings[..., k_spt:]]
 
 
-def accuracy(network: tuple[Meta, Namespace], support: np.ndarray, query: np.ndarray) -> tuple[float, float]:
+def accuracy(network: tuple[Meta, Options], support: np.ndarray, query: np.ndarray) -> tuple[float, float]:
     """The mean accuracy, in per cent, of tasks of `draw`, and half the width of its 95 % interval.
 
     Answers are by as many views as the classifier takes by default.

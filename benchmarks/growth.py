@@ -1,7 +1,7 @@
 """How a meta-step's time grows with tasks and inner steps: tables, growth.json and docs/growth.png."""
-from argparse import Namespace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ OWN = (
 AT_MOST = 0.15   # how far the time a task may differ, from task_num tasks on
 
 
-def measure(options: Namespace) -> dict[str, dict]:
+def measure(options: Any) -> dict[str, dict]:
     """Median milliseconds of a step, by order and (tasks, inner steps); task_num and update_step are among them."""
     task_num, update_step = options.flags["task_num"], options.flags["update_step"]
     tasks, steps = sorted({task_num, *options.tasks}), sorted({update_step, *options.steps})

@@ -2,8 +2,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.runs import as_arguments
-from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.options import EVAL
 from mindspore_maml.devices import device
 from mindspore_maml.training import checkpoint, protocols
@@ -39,7 +38,7 @@ def judge_checkpoints(paths: Mapping[int, Path], flags: dict, batches: int,
             options = parse(EVAL, "", as_arguments(flags | {"ckpt": path}))
             device.set_up_for(options)
             meta, _ = load_trained(options)
-            protocols.apply(options)
+            options = protocols.applied(options)
             learned, test = load_split(options)
             episodes = make_episodes(learned[-held_out:] if held_out else test, options, batches)
         loaded = checkpoint.load(path)

@@ -9,7 +9,6 @@ import hashlib
 import itertools
 import json
 import tempfile
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import REQUIRED, Option
 from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.run_options import Options
 
 NETWORK = CHECKPOINTS / "background"
 FIGURES = "lake.json"
@@ -34,7 +34,7 @@ OPTIONS = (Option("data_path", REQUIRED, "folder with Omniglot"),
            Option("runs", REQUIRED, "Lake's runs: all_runs.zip, or a folder of them"))
 
 
-def measure(path: Path, options: Namespace) -> dict:
+def measure(path: Path, options: Options) -> dict:
     """The results of eval.py on the runs and on new tasks, by number of views and statistics."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     kept = path.parent / FIGURES

@@ -3,9 +3,9 @@
 The network of --preset is changed in one kind of layer at a time; its first convolution and normalisation, which are
 one fused layer, stay as they are.
 """
-from argparse import Namespace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.cases import EXTRA, random_batch, result
 from benchmarks.measure import measure, peak_memory
@@ -48,7 +48,7 @@ def _instead(layer, change):
     return {"layer": name, **PROPERTIES.get(name, {})}
 
 
-def measure_one(options: Namespace) -> None:
+def measure_one(options: Any) -> None:
     """Time the step of the changed network."""
     options.network = changed(options.network, options.change)
     workers, memory_before = device.set_up_for(options), peak_memory()
@@ -61,7 +61,7 @@ def measure_one(options: Namespace) -> None:
     write_json(options.json or "-", result(options, measure(step, options.warmup, options.repeats, memory_before)))
 
 
-def measure_all(options: Namespace) -> None:
+def measure_all(options: Any) -> None:
     """Time every change in turn, each in a process of its own, and print a table."""
     runs = {change: partial(run, Path(__file__).name, options.flags | {"change": change}) for change in CHANGES}
     figures = in_turn(runs, options.rounds)

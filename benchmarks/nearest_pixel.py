@@ -19,8 +19,7 @@ def nearest_labels(x_spt: np.ndarray, y_spt: np.ndarray, x_qry: np.ndarray) -> n
 
 def main() -> None:
     options = parse(EVAL, __doc__)
-    protocols.apply(options)
-    options.update_step_test = 0   # nothing is adapted
+    options = protocols.applied(options).but(update_step_test=0)   # nothing is adapted
     _, test_images = load_split(options)
     accuracies = [(nearest_labels(x_spt, y_spt, x_qry) == y_qry).mean(-1)
                   for x_spt, y_spt, x_qry, y_qry in make_episodes(test_images, options, options.test_batches)]

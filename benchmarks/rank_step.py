@@ -5,8 +5,8 @@ training: every batch is drawn, its gradient found and summed over the ranks, an
 """
 import statistics
 import time
-from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -50,7 +50,7 @@ class Echo(nn.Cell):
         return self.relu(value)
 
 
-def measure_steps(meta: Meta, runner: Shared, tasks: int, options: Namespace) -> dict:
+def measure_steps(meta: Meta, runner: Shared, tasks: int, options: Any) -> dict:
     """Take meta-steps with so many tasks in a batch.
 
     Returns

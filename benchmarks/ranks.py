@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -216,7 +215,7 @@ def main() -> None:
         write_json(options.json or FOLDER / "ranks.json", content)
 
 
-def measure(options: Namespace) -> dict:
+def measure(options: Any) -> dict:
     """Run all numbers of ranks in turn, several rounds: what disturbs the machine for a while then meets all."""
     flags = ONE_RANK | {name: getattr(options, name) for name in sorted(options.given)
                         if name not in {"json", *(option.name for option in OWN)}}

@@ -27,11 +27,13 @@ import yaml
 
 from benchmarks.cells import CELLS, OWN, Cell
 from benchmarks.pages import write_sections, write_text
-from benchmarks.runs import as_arguments, run_to_end
+from benchmarks.runs import run_to_end
 from mindspore_maml.cli.atomic_files import make_folder, write_json
+from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.presets import as_yaml
 from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.alphabets import OMNIGLOT
 from mindspore_maml.OmniglotIter import OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES
 from mindspore_maml.training import checkpoint, saving
@@ -114,7 +116,7 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
     loaded = checkpoint.load(best if best.exists() else last)
     if "n_way" in cell.judged:
         loaded = with_ways(loaded, loaded.options["network"],
-                           weight_shapes(argparse.Namespace(**loaded.options | cell.judged)))
+                           weight_shapes(Options(**loaded.options | cell.judged)))
     loaded = replace(loaded, options=loaded.options | cell.judged | {"preset": cell.flags["preset"]},
                      episodes=None)
     weights = {name: tensor for name, tensor in loaded.tensors.items()
@@ -158,7 +160,7 @@ def _put(loaded, tensors, folder):
         filled.mkdir()
         saving.write(filled / checkpoint.FILE_NAME.format(loaded.epoch), tensors, loaded.epoch, options,
                      loaded.episodes, loaded.run)
-        (filled / CONFIG).write_text(as_yaml(argparse.Namespace(**options)), encoding="utf-8")
+        (filled / CONFIG).write_text(as_yaml(Options(**options)), encoding="utf-8")
         (filled / METRICS).write_text(thinned((loaded.path.parent / METRICS), loaded.epoch), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)

@@ -6,7 +6,6 @@ import platform
 import statistics
 import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from benchmarks.cases import EXTRA
 from mindspore_maml.cli.atomic_files import refuse_unwritable
-from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import BENCH, Option, options_of
 
@@ -27,19 +26,12 @@ ROUNDS = Option("rounds", 3, "how often each point is measured, all points in tu
 PASSED_ON = [option.name for option in (*options_of(BENCH), *EXTRA) if option.name != "json"]
 
 
-def read_options(description: str, extra: Sequence[Option]) -> Namespace:
+def read_options(description: str, extra: Sequence[Option]) -> Any:
     """The options of a benchmark of several runs; `flags`: those of each run, `COMMON` and what was given by hand."""
     options = parse(BENCH, description, extra=extra)
     refuse_unwritable(options.json, "--json")
     options.flags = COMMON | {name: getattr(options, name) for name in PASSED_ON if name in options.given}
     return options
-
-
-def as_arguments(flags: dict) -> list[str]:
-    """A command line that gives these flags."""
-    switches = {True: "--", False: "--no_"}
-    return [text for name, value in flags.items()
-            for text in ([switches[value] + name] if isinstance(value, bool) else [f"--{name}", str(value)])]
 
 
 def run(program: str, flags: dict) -> dict:

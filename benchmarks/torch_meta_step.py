@@ -1,7 +1,7 @@
 """The peer: the same meta-gradient (or evaluation) in PyTorch, all tasks at once by torch.func's vmap."""
 
-from argparse import Namespace
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ def logits(specs: list[Spec], weights: dict, x: torch.Tensor, layers: dict[str, 
     return x
 
 
-def task_functions(options: Namespace, layers: dict[str, Callable] = LAYERS) -> tuple[Callable, Callable]:
+def task_functions(options: Any, layers: dict[str, Callable] = LAYERS) -> tuple[Callable, Callable]:
     """Two functions of one task: its loss, and its weights after the inner steps on support images."""
     specs = describe(options.network, options.imgc, options.imgsz, options.n_way)
 
@@ -76,7 +76,7 @@ def tensors_of(batch: Sequence[np.ndarray]) -> tuple[torch.Tensor, ...]:
     return x_spt, y_spt.long(), x_qry, y_qry.long()
 
 
-def build_step(options: Namespace) -> Callable[[], object]:
+def build_step(options: Any) -> Callable[[], object]:
     """A function without arguments that computes one meta-gradient, or evaluates."""
     torch.manual_seed(options.seed)
     theta = {f"{spec.name}.{kind}": torch.randn(shape).div(10).requires_grad_()

@@ -8,7 +8,6 @@ whose derivatives are exact. Where --ckpt names a checkpoint of a run, it goes o
 its episodes.
 """
 import time
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import TRAIN
 from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.devices import device
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.spec import Spec
@@ -53,7 +53,7 @@ EXACT = LAYERS | {"bn": composed_norm}
 class Peer:
     """The weights, and all tasks at once by torch.func's vmap."""
 
-    def __init__(self, options: Namespace, values: dict[str, np.ndarray]):
+    def __init__(self, options: Options, values: dict[str, np.ndarray]):
         self.options = options
         self.theta = {name: torch.tensor(value).requires_grad_() for name, value in values.items()}
         self.loss, self.adapt = task_functions(options, EXACT)
@@ -86,7 +86,7 @@ class Peer:
                 f"{passes.prefix}loss": float(torch.cat(losses).mean())}
 
 
-def adam_of(peer: Peer, options: Namespace, checkpoint: Checkpoint | None) -> torch.optim.Adam:
+def adam_of(peer: Peer, options: Options, checkpoint: Checkpoint | None) -> torch.optim.Adam:
     """PyTorch's Adam, where MindSpore's was in a checkpoint."""
     optimizer = torch.optim.Adam(list(peer.theta.values()), options.meta_lr)
     if checkpoint:
@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def train(peer: Peer, optimizer: torch.optim.Optimizer, episodes: OmniglotIter,
-          passes: ValidationPass | None, options: Namespace) -> None:
+          passes: ValidationPass | None, options: Options) -> None:
     """Train to the last epoch, and report on the way."""
     rates, done = learning_rates(options), episodes.state["drawn"]
     with reporting(Start(make_folder(options.output_dir, "--output_dir"), done, options)) as tell:

@@ -4,7 +4,6 @@ import io
 import json
 import math
 import zipfile
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from mindspore_maml.cli.errors import InputError, shown
 from mindspore_maml.cli.options import EVAL, options_of
 from mindspore_maml.cli.presets import check_values
 from mindspore_maml.cli.reading import open_regular, parse_json
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.views import LEARNED, views_alike
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.linear import Linear
@@ -99,14 +99,14 @@ class Adapted:
             temporary.write_bytes(content.getvalue())
 
 
-def features_of(options: Namespace) -> int:
+def features_of(options: Options) -> int:
     """How many numbers the last layer is given, which it can hand on beside the logits; 0 where it cannot."""
     last = describe(options.network, options.imgc, options.imgsz, options.n_way)[-1]
     plain = last.layer is Linear and "units" not in options.network[-1]
     return last.shape_in[0] if plain and last.shape_in[0] <= MOST_FEATURES else 0
 
 
-def handing_on(weights: Sequence[np.ndarray], options: Namespace) -> list:
+def handing_on(weights: Sequence[np.ndarray], options: Options) -> list:
     """Weights, each [task, in, out], whose head makes the features themselves, too, behind the classes' logits."""
     features, has_bias = features_of(options), options.network[-1].get("bias", True)
     if not features:
@@ -117,13 +117,13 @@ def handing_on(weights: Sequence[np.ndarray], options: Namespace) -> list:
     return [*weights[:-len(more)], *head]
 
 
-def model_of(options: Namespace) -> dict:
+def model_of(options: Options) -> dict:
     """The options that belong to the trained model, in values that JSON keeps."""
     return {option.name: getattr(options, option.name) for option in options_of(EVAL) if option.stored} | \
         {"network": options.network}
 
 
-def options_of_model(model: dict, origin: str) -> Namespace:
+def options_of_model(model: dict, origin: str) -> Options:
     """The options for one task of a model; `origin` names it where something is wrong with it.
 
     Raises

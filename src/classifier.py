@@ -4,7 +4,6 @@ import functools
 import inspect
 import json
 import os
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from mindspore_maml.cli.command_line import options_of_call
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.crossentropy import log_probabilities
 from mindspore_maml.data.images import Picture, read_images
 from mindspore_maml.data.own_classes import class_pictures, say_repeated
@@ -289,7 +289,7 @@ class FewShotClassifier:
         """The inner steps that `fit` took."""
         return self.adapted_.steps
 
-    def options(self) -> Namespace:
+    def options(self) -> Options:
         """The options of the model that a fitted classifier has adapted."""
         learned = self._learned()
         return options_of_model(learned.model, "the classifier's model")
@@ -345,7 +345,7 @@ class FewShotClassifier:
                          self.pictures)
 
 
-def learn_from_folder(options: Namespace, asked: Sequence[Path] = ()) -> FewShotClassifier:
+def learn_from_folder(options: Options, asked: Sequence[Path] = ()) -> FewShotClassifier:
     """A classifier adapted to the images in `options.support`, a folder a class, whose names are the labels.
 
     Pictures that occur twice are named, also those among the files `asked` about.
@@ -367,7 +367,7 @@ def learn_from_folder(options: Namespace, asked: Sequence[Path] = ()) -> FewShot
                                        [name for name, paths in files.items() for _ in paths])
 
 
-def classifier_for(options: Namespace) -> FewShotClassifier:
+def classifier_for(options: Options) -> FewShotClassifier:
     """A classifier of the checkpoint that a program's options name, to be fitted."""
     by_hand = {parameter: getattr(options, name) if name in options.given else None for parameter, name in
                (("steps", "update_step_test"), ("rate", "update_lr"), ("preset", "preset"), ("pictures", "images"),
@@ -380,7 +380,7 @@ _say_once = functools.cache(log.info)   # of a checkpoint, and not again for eve
 
 @functools.lru_cache(maxsize=KEPT)
 def _to_learn(path: Path, modified: int, n_way: int, images: int, rate: float | None, statistics: str,
-              preset: str | None, pictures: str | None) -> tuple[Meta, Namespace]:
+              preset: str | None, pictures: str | None) -> tuple[Meta, Options]:
     """A checkpoint's meta-learner for `n_way` classes, and its options. Kept with its graph for so many images."""
     device.set_up_unless_done()
     given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate,
@@ -399,7 +399,7 @@ def _to_answer(model: str, support: int, images: int) -> Meta:
     return make_meta(options)
 
 
-def image_values(pixels: np.ndarray, options: Namespace) -> np.ndarray:
+def image_values(pixels: np.ndarray, options: Options) -> np.ndarray:
     """Images of `read` as the network takes them, float32 [1, image, imgc, imgsz, imgsz]."""
     return to_values(pixels[None], options.ink, options.paper)
 

@@ -8,9 +8,10 @@ import json
 import math
 import os
 import sys
-from argparse import Namespace
 from collections.abc import Collection
 from pathlib import Path
+
+from mindspore_maml.cli.run_options import Options
 
 if __name__ == "__main__":   # as `python src/data_preprocess.py`: the package's folder is on the path, not its name
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -97,7 +98,7 @@ def sizes_in(source: Source) -> tuple[int, int] | None:
     return (shape[3], shape[2]) if len(shape) == 5 and shape[2] in (1, 3) and shape[3] == shape[4] else None
 
 
-def adopt_sizes(options: Namespace, found: tuple[int, int] | None, by_hand: Collection[str]) -> None:
+def adopt_sizes(options: Options, found: tuple[int, int] | None, by_hand: Collection[str]) -> None:
     """Where nothing given by hand says how large images are, they are as large as they were found."""
     for name, value in zip(("imgsz", "imgc"), found or ()):
         if name not in by_hand:
@@ -279,7 +280,7 @@ def make_random(root: Path, seed: int) -> None:
     print(f"{path}: {images.shape} random bytes, which nothing can be learned from", flush=True)
 
 
-def build(options: Namespace) -> None:
+def build(options: Options) -> None:
     """Find the folders or archives and write omniglot.npy from them; without them, check the one that is there."""
     source = search(options.data_path, (FOLDERS, ARCHIVES)) or find(options.data_path)
     adopt_sizes(options, sizes_in(source), options.given)
@@ -300,7 +301,7 @@ def build(options: Namespace) -> None:
     print(summary(source, images), flush=True)
 
 
-def take_classes(root: Path, options: Namespace) -> None:
+def take_classes(root: Path, options: Options) -> None:
     """Read one's own images, as --classes says."""
     source = search(root)
     if source and source.kind != CLASSES:
@@ -313,7 +314,7 @@ def take_classes(root: Path, options: Namespace) -> None:
                   own_classes.Recipe(train, test, options.val_fraction, options.imgsz, options.imgc, kind_of(options)))
 
 
-def kind_of(options: Namespace) -> str:
+def kind_of(options: Options) -> str:
     """What one's own pictures are read as: as --images says; without it those in colour as photographs."""
     return options.images if "images" in options.given or options.imgc == 1 else PHOTOGRAPHS
 

@@ -21,8 +21,7 @@ def test_what_a_protocol_sets(protocol, n_way, k_spt, expected):
 
 def test_flags_by_hand_win():
     options = parse(EVAL, "", ["--data_path", "x", "--protocol", "paper", "--no_rotate", "--k_spt", "3"])
-    protocols.apply(options)
+    options = protocols.applied(options)
     assert (options.k_qry, options.rotate) == (3, False)
-    untouched = parse(EVAL, "", ["--data_path", "x", "--k_qry", "4"])
-    protocols.apply(untouched)
+    untouched = protocols.applied(parse(EVAL, "", ["--data_path", "x", "--k_qry", "4"]))
     assert (untouched.k_qry, untouched.rotate) == (4, False)

@@ -11,8 +11,7 @@ import pytest
 
 from benchmarks import pages, results
 from benchmarks.cells import CELLS, OWN, Cell
-from benchmarks.runs import as_arguments
-from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL, TRAIN
 from mindspore_maml.training import checkpoint

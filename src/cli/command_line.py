@@ -1,18 +1,26 @@
 """The command line of every program: defaults, then the preset, then the flags given by hand."""
 import argparse
-from argparse import Namespace
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import BY_NAME, OPERANDS, REQUIRED, RUNNING, TRAIN, Option, options_of
 from mindspore_maml.cli.presets import PRESET_FOLDER, read_preset
+from mindspore_maml.cli.run_options import Options
 
 PLAIN = "maml"   # the preset that is the options' own defaults and a network they fit
 
 
+@overload
+def parse(program: str, description: str, arguments: Sequence[str] | None = ...) -> Options: ...
+
+
+@overload   # no type knows the extra ones
+def parse(program: str, description: str, arguments: Sequence[str] | None = ..., *, extra: Sequence[Option]) -> Any: ...
+
+
 def parse(program: str, description: str, arguments: Sequence[str] | None = None,
-          extra: Sequence[Option] = ()) -> Namespace:
+          extra: Sequence[Option] = ()) -> Any:
     """The options of one run: defaults, then the preset, then what the command line says.
 
     Parameters
@@ -28,7 +36,7 @@ def parse(program: str, description: str, arguments: Sequence[str] | None = None
 
     Returns
     -------
-    argparse.Namespace
+    Options
         Every option by name; `given`, the names given by hand; where the program learns, `network` too; where it
         takes `OPERANDS`, these as `operands`, a list of str.
 
@@ -47,10 +55,10 @@ def parse(program: str, description: str, arguments: Sequence[str] | None = None
     missing = [name for name, value in values.items() if value is REQUIRED]
     if missing:
         raise InputError(f"--{missing[0]} is missing; expected {by_name[missing[0]].help}")
-    return argparse.Namespace(**values, **operands, given=frozenset(given))
+    return Options(**values, **operands, given=frozenset(given))
 
 
-def options_of_call(program: str, given: dict) -> Namespace:
+def options_of_call(program: str, given: dict) -> Options:
     """The options of a call from Python: defaults, then the preset, then those `given` by name.
 
     Raises
@@ -59,7 +67,19 @@ def options_of_call(program: str, given: dict) -> Namespace:
         As `parse` does, but not where a required one is missing.
     """
     given = {name: BY_NAME[name].convert(value, name) for name, value in given.items()}
-    return argparse.Namespace(**starting_values(program, options_of(program), given) | given, given=frozenset(given))
+    return Options(**starting_values(program, options_of(program), given) | given, given=frozenset(given))
+
+
+def as_arguments(flags: dict[str, Any]) -> list[str]:
+    """The command line that gives these flags, as `parse` takes it."""
+    arguments = []
+    for name, value in flags.items():
+        if isinstance(value, bool):
+            arguments.append(f"--{name}" if value else f"--no_{name}")
+        else:
+            text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            arguments += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+    return arguments
 
 
 def _checked_operand(program, text):

@@ -1,6 +1,5 @@
 """Presets: the options and the network of a YAML file, in `config/` or of the user's own, checked against `OPTIONS`."""
 import importlib.resources
-from argparse import Namespace
 from pathlib import Path
 
 import yaml
@@ -8,6 +7,7 @@ import yaml
 from mindspore_maml.cli.errors import InputError, shown
 from mindspore_maml.cli.options import BY_NAME, LARGEST
 from mindspore_maml.cli.reading import is_file, parse_yaml, read_text
+from mindspore_maml.cli.run_options import Options
 
 PRESET_FOLDER = Path(str(importlib.resources.files("mindspore_maml") / "config"))
 PRESET_ONLY = ("description", "network")   # what a preset holds beside options
@@ -107,7 +107,7 @@ def _is_plain(value):
     return value is None or isinstance(value, str)
 
 
-def as_yaml(options: Namespace) -> str:
+def as_yaml(options: Options) -> str:
     """All options of a run as a preset that would give them again, were it not for where it ran."""
     content = {name: value for name, value in vars(options).items() if name not in NEVER_KEPT}
     layers = content.pop("network")

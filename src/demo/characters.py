@@ -1,12 +1,12 @@
 """Characters that training never saw, for trying without drawing: of the data set's test part, or built-in glyphs."""
 import functools
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
 
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.class_images import Classes, counts_of, in_a_row
 from mindspore_maml.data.glyphs import DRAWERS, drawings_of
 from mindspore_maml.data.images import DRAWINGS
@@ -52,7 +52,7 @@ class Characters:
         return drawn
 
 
-def characters_for(data_path: str, trained: Namespace) -> Characters:
+def characters_for(data_path: str, trained: Options) -> Characters:
     """The characters to test on of the data under `data_path`, divided as for the `trained` model; glyphs without.
 
     Raises

@@ -2,13 +2,13 @@
 import contextlib
 import math
 import os
-from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 
 import mindspore as ms
 
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.devices import cluster, missing, scheduler
 
 ACCELERATORS = ("Ascend", "GPU")
@@ -17,7 +17,7 @@ TASKS_EACH = 2   # with fewer tasks for each, starting kernels is nearly all tha
 _running = SimpleNamespace(threads=0, target=None)   # what `set_up` set; MindSpore does not tell
 
 
-def set_up_for(options: Namespace) -> int:
+def set_up_for(options: Options) -> int:
     """Make MindSpore run as a program's options say.
 
     Returns

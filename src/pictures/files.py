@@ -1,11 +1,11 @@
 """Where a program's results go: files whose names and folders are checked before the work, written all or none."""
 import contextlib
-from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mindspore_maml.cli.atomic_files import as_csv, as_json, refuse_unwritable, result_file, write_json
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.run_options import Options
 
 FORMATS = (".png", ".jpg", ".pdf", ".svg")
 
@@ -32,7 +32,7 @@ def drawing(path: str | Path, flag: str) -> Iterator[Path]:
         yield temporary
 
 
-def refuse_unwritable_results(options: Namespace, *pictures: str) -> None:
+def refuse_unwritable_results(options: Options, *pictures: str) -> None:
     """Refuse what `write_results` could not write, before the work; `pictures` are the names of such options."""
     for flag in ("json", "csv"):
         refuse_unwritable(getattr(options, flag), f"--{flag}")
@@ -41,13 +41,13 @@ def refuse_unwritable_results(options: Namespace, *pictures: str) -> None:
             checked_path(getattr(options, flag), f"--{flag}")
 
 
-def write_results(options: Namespace, results: dict, rows: Iterable[Sequence],
+def write_results(options: Options, results: dict, rows: Iterable[Sequence],
                   *pictures: tuple[str, Callable[[Path], object]]) -> None:
     """Write what the options ask for: all of it, or nothing where something goes wrong.
 
     Parameters
     ----------
-    options : argparse.Namespace
+    options : Options
         `json`, `csv` and the pictures' own: files, empty where there is to be none.
     results : dict
         What --json holds.

@@ -7,7 +7,6 @@ if __name__ == "__main__":
     from mindspore_maml.cli.program import run_module
     run_module("mindspore_maml.pictures.task")
 
-from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from matplotlib.patches import Rectangle
 from mindspore_maml.cli.atomic_files import make_folder
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.options import EVAL, Option
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.class_images import Classes, ClassImages
 from mindspore_maml.devices import device
 from mindspore_maml.meta import Meta
@@ -82,7 +82,7 @@ def _draw_set(axes, left, marks, images, labels, predictions):
         axes.add_patch(Rectangle((x + 0.05, y + 0.05), 0.9, 0.9, fill=False, edgecolor=colour, linewidth=line))
 
 
-def judge_task(meta: Meta, images: Classes, options: Namespace) -> tuple[tuple, tuple, Sequence[str]]:
+def judge_task(meta: Meta, images: Classes, options: Options) -> tuple[tuple, tuple, Sequence[str]]:
     """One task of `images`, judged by the adapted network; `options.task_num` must be 1.
 
     Returns
@@ -106,14 +106,13 @@ def judge_task(meta: Meta, images: Classes, options: Namespace) -> tuple[tuple, 
 def main() -> int:
     options = parse(EVAL, __doc__, extra=[Option("pictures", ".", "folder for the two pictures")])
     device.set_up(options.device_target, options.device_id, options.mode)
-    options.task_num = 1
+    options = options.but(task_num=1)
     meta, checkpoint = load_trained(options)
-    protocols.apply(options)
     refuse_other_run(checkpoint)   # the curve comes from the same folder
     folder = make_folder(options.pictures, "--pictures")
     draw_learning_curve(read_metrics(checkpoint.path.parent / FILE_NAME), options.n_way,
                         folder / "learning_curve.png")
-    support, query, names = judge_task(meta, load_to_test(options), options)
+    support, query, names = judge_task(meta, load_to_test(options), protocols.applied(options))
     draw_task(support, query, folder / "test_task.png", names)
     return 0
 

@@ -7,7 +7,6 @@ import functools
 import importlib.util
 import socket
 import sys
-from argparse import Namespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from mindspore_maml.classifier import classifier_for
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import DEMO
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.cli.signals import INTERRUPTED, StoppedError, end_at_once
 from mindspore_maml.demo.characters import characters_for, glyphs
 from mindspore_maml.demo.limits import MOST_EXAMPLES
@@ -58,7 +58,7 @@ def listening(host: str, port: int) -> socket.socket:
         raise InputError(f"--host {host} --port {port}: cannot serve there ({reason})") from error
 
 
-def serve(options: Namespace, server: socket.socket) -> None:
+def serve(options: Options, server: socket.socket) -> None:
     """Serve the page at a socket until a signal ends the program."""
     from mindspore_maml.demo.app import make_app  # noqa: PLC0415 - refused with a line where packages are missing
     from mindspore_maml.demo.own_address import names_of  # noqa: PLC0415

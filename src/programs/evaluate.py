@@ -6,7 +6,6 @@ from the checkpoint; flags given by hand win.
 import contextlib
 import functools
 import sys
-from argparse import Namespace
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -15,6 +14,7 @@ from tqdm import tqdm
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.cli.screen import bare, has_bar
 from mindspore_maml.data.lake_runs import Runs, read_runs
 from mindspore_maml.data.views import labels_of_views, views_by_default, views_of
@@ -58,15 +58,14 @@ def main() -> int:
     return 0
 
 
-def evaluate(options: Namespace, workers: int = 1) -> tuple[dict, Answers]:
+def evaluate(options: Options, workers: int = 1) -> tuple[dict, Answers]:
     """Fine-tune on every test task, in `workers` processes, and print the accuracies; returns results and answers."""
     if options.views != 1 and options.per_step:
         raise InputError(f"--per_step with --views {options.views}; expected one of the two")
     if options.runs:
         return evaluate_runs(options, workers)
     meta, checkpoint = load_trained(options)
-    options.views = options.views or views_by_default(options.n_way * options.k_spt)
-    protocols.apply(options)
+    options = protocols.applied(options.but(views=options.views or views_by_default(options.n_way * options.k_spt)))
     runner = share_out(meta, workers)
     test_images, alphabets, characters = load_with_alphabets(options)
     check_same_on_all_ranks(options, test_images, meta)
@@ -83,13 +82,12 @@ def evaluate(options: Namespace, workers: int = 1) -> tuple[dict, Answers]:
     return results | origin_of(checkpoint), Answers(test_images, *names, classes, *answered)
 
 
-def evaluate_runs(options: Namespace, workers: int) -> tuple[dict, Answers]:
+def evaluate_runs(options: Options, workers: int) -> tuple[dict, Answers]:
     """Answer the questions of Lake's runs, and print each run's error and their mean; returns results and answers."""
     runs = read_runs(options.runs)
-    options.n_way, options.k_spt, options.task_num = runs.n_way, 1, 1
-    options.given |= {"n_way", "k_spt", "task_num"}
+    options = options.but(n_way=runs.n_way, k_spt=1, task_num=1, views=options.views or views_by_default(runs.n_way),
+                          given=options.given | {"n_way", "k_spt", "task_num"})
     meta, checkpoint = load_trained(options)
-    options.views = options.views or views_by_default(runs.n_way)
     batches = batches_of(runs, options)
     losses, accuracies, answered = judged(share_out(meta, workers), batches, options, lambda accuracy: 1 - accuracy)
     results = summarize_runs(runs.names, accuracies[:, -1, 0], losses[:, -1], options)
@@ -102,7 +100,7 @@ def evaluate_runs(options: Namespace, workers: int) -> tuple[dict, Answers]:
     return results | origin_of(checkpoint), answers
 
 
-def batches_of(runs: Runs, options: Namespace) -> list[Batch]:
+def batches_of(runs: Runs, options: Options) -> list[Batch]:
     """Each run as a batch of one task, as `OmniglotIter` yields them."""
     x_spt, x_qry = (to_values(images, options.ink, options.paper)
                     for images in runs.images(options.imgsz, options.imgc))
@@ -110,7 +108,7 @@ def batches_of(runs: Runs, options: Namespace) -> list[Batch]:
     return [(x_spt[i:i + 1], y_spt, x_qry[i:i + 1], runs.answers[i:i + 1]) for i in range(len(runs.names))]
 
 
-def judged(runner: Shared, batches: Iterable[Batch], options: Namespace,
+def judged(runner: Shared, batches: Iterable[Batch], options: Options,
            shown: Callable[[float], float]) -> tuple[np.ndarray, np.ndarray, tuple]:
     """Losses [batch, step], accuracies [batch, step, task], and what was answered; prints a line for each batch.
 
@@ -130,7 +128,7 @@ def judged(runner: Shared, batches: Iterable[Batch], options: Namespace,
     return np.stack(losses), np.stack(accuracies), tuple(map(np.concatenate, zip(*answered)))
 
 
-def seen_anew(batch: Batch, number: int, options: Namespace) -> Batch:
+def seen_anew(batch: Batch, number: int, options: Options) -> Batch:
     """A batch with the views of its images, drawn from the seed and the batch's number alone."""
     rng = np.random.default_rng([options.seed, number, VIEWS])
     x_spt, y_spt, x_qry, y_qry = batch

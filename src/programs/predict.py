@@ -6,7 +6,6 @@ belongs to the trained model comes from the checkpoint; flags given by hand win.
 import contextlib
 import sys
 import unicodedata
-from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mindspore_maml.cli.errors import InputError, one_line
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import PREDICT
 from mindspore_maml.cli.reading import is_folder
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.folders import own_folders
 from mindspore_maml.data.images import is_picture
 from mindspore_maml.data.own_classes import pictures_in
@@ -92,7 +92,7 @@ def true_class(file: Path, classes: Iterable[str]) -> str:
     return name if name in set(classes) else ""
 
 
-def answers_to(model: FewShotClassifier, pixels: np.ndarray, options: Namespace) -> tuple[np.ndarray, np.ndarray]:
+def answers_to(model: FewShotClassifier, pixels: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities [image, class], and whether each image shows a class: all do where nobody asks, or has measured."""
     if options.unknown == "on" and model.adapted_.limits:
         return model.answers(pixels)

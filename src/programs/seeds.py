@@ -6,14 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 
 from mindspore_maml.cli.atomic_files import make_folder, write_json
+from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.cli.errors import InputError, one_line
 from mindspore_maml.cli.reading import LARGEST_JSON, parse_json, read_text
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.cli.signals import INTERRUPTED, SIGNALS, Interruption
 from mindspore_maml.devices import cluster
 from mindspore_maml.training.checkpoint import BEST_NAME, find, load, numbered
@@ -28,7 +29,7 @@ OWN = ("seeds", "ranks")   # of the options of a training, those that are for th
 OF_ONE = ("seed", "ckpt", "overwrite", "profile")
 
 
-def train_seeds(options: Namespace) -> int:
+def train_seeds(options: Options) -> int:
     """Train and evaluate each of `options.seeds`, as far as that is not done; returns the exit status."""
     refuse_what_is_of_one(options)
     output = make_folder(options.output_dir, "--output_dir")
@@ -44,7 +45,7 @@ def train_seeds(options: Namespace) -> int:
     return 0
 
 
-def refuse_what_is_of_one(options: Namespace) -> None:
+def refuse_what_is_of_one(options: Options) -> None:
     """Refuse options that say something of a single training, and ranks that somebody else has started."""
     for name in OF_ONE:
         if name in options.given:
@@ -55,7 +56,7 @@ def refuse_what_is_of_one(options: Namespace) -> None:
         raise InputError(f"--seeds with NODES={os.environ['NODES']}; expected one machine")
 
 
-def train_and_evaluate(seed: int, folder: Path, options: Namespace, stop: Interruption) -> int:
+def train_and_evaluate(seed: int, folder: Path, options: Options, stop: Interruption) -> int:
     """What is left to do for one seed; returns the exit status."""
     given = {name: getattr(options, name) for name in sorted(options.given)}
     if not has_ended(folder, options):
@@ -77,20 +78,20 @@ def epochs_in(folder: Path) -> list[int]:
     return sorted(numbered(folder)) if folder.is_dir() else []
 
 
-def has_ended(folder: Path, options: Namespace) -> bool:
+def has_ended(folder: Path, options: Options) -> bool:
     """Whether a training has come to its last epoch, or --patience has ended it."""
     epochs = epochs_in(folder)
     done = epochs[-1] if epochs else 0
     return done >= options.epoch or bool(done and 0 < options.patience <= best_and_since(folder, done)[1])
 
 
-def judged_in(folder: Path, options: Namespace) -> Path:
+def judged_in(folder: Path, options: Options) -> Path:
     """The checkpoint to evaluate: the best on characters held out, where there are such; else the last."""
     best = folder / BEST_NAME
     return best if options.val_classes and best.is_file() else find(folder)
 
 
-def results_in(folder: Path, options: Namespace) -> dict | None:
+def results_in(folder: Path, options: Options) -> dict | None:
     """What the evaluation of a seed found; None where it is still to be done, or was of another checkpoint."""
     path = folder / RESULTS
     if not path.is_file():
@@ -100,7 +101,7 @@ def results_in(folder: Path, options: Namespace) -> dict | None:
     return results if of_it and len(results["batches"]) == options.test_batches else None
 
 
-def run(program: str, flags: dict, options: Namespace, stop: Interruption) -> int:
+def run(program: str, flags: dict, options: Options, stop: Interruption) -> int:
     """Run a program to its end in a process, or on ranks, of its own; the first signal is handed on to it."""
     arguments = as_arguments(flags)
     start = ["mindspore_maml.commands", program] if options.ranks == 1 else \
@@ -129,17 +130,6 @@ def _status_of(child):
         return child.wait(0.2)
     except subprocess.TimeoutExpired:
         return None
-
-
-def as_arguments(flags: dict) -> list[str]:
-    """A command line that gives these flags."""
-    arguments = []
-    for name, value in flags.items():
-        if isinstance(value, bool):
-            arguments.append(f"--{name}" if value else f"--no_{name}")
-        else:
-            arguments += [f"--{name}={','.join(map(str, value)) if isinstance(value, list) else value}"]
-    return arguments
 
 
 def summarize_seeds(results: dict) -> dict:

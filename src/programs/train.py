@@ -5,7 +5,6 @@ options too: the run goes on behind that epoch, up to --epoch, in its own folder
 wrote it where no flag is given, and its result is that of a run never interrupted. One that holds weights only starts
 at epoch 1. Ctrl-C finishes the epoch at hand and saves it first.
 """
-from argparse import Namespace
 from dataclasses import replace
 
 from mindspore import nn
@@ -14,6 +13,7 @@ from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import TRAIN
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.devices import cluster, device
 from mindspore_maml.devices.shares import share_out
 from mindspore_maml.meta import Meta
@@ -90,14 +90,14 @@ def begin_with(pretrained: Checkpoint, meta: Meta) -> None:
     print(f"checkpoint {pretrained}\nits weights, but for the head's, are what the training starts with", flush=True)
 
 
-def go_on_in_its_folder(options: Namespace, checkpoint: Checkpoint) -> None:
+def go_on_in_its_folder(options: Options, checkpoint: Checkpoint) -> None:
     """Where --output_dir is not given, a run that goes on does so where it was."""
     if "output_dir" not in given_by_hand(options):
         options.output_dir = str(home_of(checkpoint) or options.output_dir)
 
 
 def start_from(checkpoint: Checkpoint, meta: Meta, optimizer: nn.Cell, average: WeightAverage,
-               episodes: OmniglotIter, options: Namespace) -> int:
+               episodes: OmniglotIter, options: Options) -> int:
     """Put weights, their average, optimizer and episodes where `checkpoint` left them; returns the epochs done."""
     checkpoint.put_into(meta)
     average.resume({weight.name: checkpoint.fitting(weight.name, weight, LARGEST_STATE) for weight in average.state()

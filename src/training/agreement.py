@@ -1,7 +1,7 @@
 """What ranks must have in common, for their weights to stay equal without being sent: options, images, weights."""
 import hashlib
-from argparse import Namespace
 
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.class_images import Classes, in_a_row
 from mindspore_maml.devices import cluster, ranks
 from mindspore_maml.meta import Meta
@@ -10,12 +10,12 @@ OF_A_RANK = {"data_path", "classes", "ckpt", "pretrained", "output_dir", "json",
              "workers", "preset", "given", "operands"}
 
 
-def check_same_on_all_ranks(options: Namespace, images: Classes, meta: Meta) -> None:
+def check_same_on_all_ranks(options: Options, images: Classes, meta: Meta) -> None:
     """Refuse to go on where ranks differ in what a result depends on; nothing to do for a process that runs alone.
 
     Parameters
     ----------
-    options : argparse.Namespace
+    options : Options
         Those that may differ from machine to machine (`OF_A_RANK`) are left out.
     images : ndarray of uint8, or ClassImages
         The characters that episodes are drawn from.

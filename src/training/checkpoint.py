@@ -1,7 +1,6 @@
 """Checkpoints: weights, optimizer state, epoch, episodes and options in MindSpore's own format, read and checked."""
 import importlib.resources
 import re
-from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from mindspore_maml.cli.errors import InputError, one_line, shown
 from mindspore_maml.cli.options import BY_NAME, MOST_NUMBERS, SEED_HIGH
 from mindspore_maml.cli.presets import check_values, read_preset
 from mindspore_maml.cli.reading import is_file, is_folder, parse_json, parse_yaml, read_text
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.training import checkpoint_file
 from mindspore_maml.training.run_id import is_run_id
 
@@ -128,7 +128,7 @@ class Checkpoint:
                              f"{f' of at most {largest:g}' if largest == LARGEST else ''}")
         return value.astype(wanted, copy=False)
 
-    def adopt_options(self, options: Namespace, names: Iterable[str]) -> None:
+    def adopt_options(self, options: Options, names: Iterable[str]) -> None:
         """Set those of the options `names` that were given neither by hand nor by a preset named by hand.
 
         Raises
@@ -152,7 +152,7 @@ class Checkpoint:
                              f"(see --n_way and the preset's network)")
 
 
-def given_by_hand(options: Namespace) -> set[str]:
+def given_by_hand(options: Options) -> set[str]:
     """The names of the options that were given by hand, or by a preset named by hand."""
     by_hand = set(options.given)
     if "preset" in by_hand:

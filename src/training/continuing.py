@@ -1,9 +1,8 @@
 """A run that goes on from a checkpoint: which options it takes over, and which it cannot change."""
-from argparse import Namespace
-
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import BY_NAME, TRAIN, options_of
 from mindspore_maml.cli.presets import check_values
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.training.checkpoint import Checkpoint, given_by_hand
 
 # What belongs to one call of the program: a run that goes on does not take it from its checkpoint.
@@ -11,7 +10,7 @@ OF_THIS_CALL = ("device_target", "device_id", "mode", "workers", "data_path", "c
                 "output_dir", "overwrite", "log_file", "profile", "seeds", "ranks")
 
 
-def adopt_options(options: Namespace, checkpoint: Checkpoint) -> None:
+def adopt_options(options: Options, checkpoint: Checkpoint) -> None:
     """Complete the options of a training by those of the run that wrote `checkpoint`.
 
     An option newer than that run has its own default, as it had no effect there: not what the default preset says.
@@ -31,7 +30,7 @@ def adopt_options(options: Namespace, checkpoint: Checkpoint) -> None:
     checkpoint.adopt_options(options, [*defaults, "network"])
 
 
-def refuse_changes(options: Namespace, checkpoint: Checkpoint) -> None:
+def refuse_changes(options: Options, checkpoint: Checkpoint) -> None:
     """Refuse options given by hand that differ from what the run of `checkpoint` was started with for good.
 
     Raises
@@ -51,7 +50,7 @@ def refuse_changes(options: Namespace, checkpoint: Checkpoint) -> None:
                              f"on cannot change; expected the same, or a new run (without --ckpt)")
 
 
-def changed_options(options: Namespace, checkpoint: Checkpoint) -> dict:
+def changed_options(options: Options, checkpoint: Checkpoint) -> dict:
     """The options that differ from those in `checkpoint`: by name, the value before and the value now."""
     now = {name: value for name, value in vars(options).items() if name not in (*OF_THIS_CALL, "given")}
     now["workers"] = options.workers   # with another number results differ in the last digits

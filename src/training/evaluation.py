@@ -1,11 +1,11 @@
 """Evaluation: tasks adapted and judged on their query images, the mean accuracy, and its interval."""
 import math
-from argparse import Namespace
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.meta import Meta
 from mindspore_maml.OmniglotIter import Batch
@@ -36,7 +36,7 @@ def bracketed(accuracy: float) -> str:
     return str(np.array([accuracy], np.float32))
 
 
-def summarize(accuracies: np.ndarray, losses: Sequence[float] | np.ndarray, options: Namespace) -> dict:
+def summarize(accuracies: np.ndarray, losses: Sequence[float] | np.ndarray, options: Options) -> dict:
     """The results of an evaluation, in values that JSON keeps.
 
     Parameters
@@ -45,7 +45,7 @@ def summarize(accuracies: np.ndarray, losses: Sequence[float] | np.ndarray, opti
         The accuracy of every task.
     losses : sequence of float
         The mean query loss of every batch.
-    options : argparse.Namespace
+    options : Options
         Ways, shots, query images, protocol, steps and seed.
     """
     mean, interval = mean_and_interval(accuracies)
@@ -74,14 +74,14 @@ def views_in_words(results: dict) -> str:
     return f", {results['views']} views of strength {results['view_strength']:g}" if results["views"] > 1 else ""
 
 
-def summarize_runs(names: Sequence[str], accuracies: np.ndarray, losses: np.ndarray, options: Namespace) -> dict:
+def summarize_runs(names: Sequence[str], accuracies: np.ndarray, losses: np.ndarray, options: Options) -> dict:
     """The results of Lake's runs, in values that JSON keeps; errors are 1 - accuracy.
 
     Parameters
     ----------
     names : sequence of str
     accuracies, losses : ndarray, [run]
-    options : argparse.Namespace
+    options : Options
     """
     mean, interval = mean_and_interval(accuracies)
     return {"error": 1 - mean, "interval_95": interval, "loss": float(np.mean(losses)), "n_way": options.n_way,

@@ -1,5 +1,4 @@
 """The parts of a run put together as its options say: characters, episodes, meta-learner."""
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from mindspore_maml.algorithms.learned_steps import LearnedSteps
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL, options_of
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
 from mindspore_maml.data_preprocess import adopt_sizes, load_alphabets, load_images, sizes_in
@@ -26,7 +26,7 @@ from mindspore_maml.training.run_folder import run_of
 from mindspore_maml.training.sizes import refuse_impossible
 
 
-def load_split(options: Namespace) -> tuple[Classes, Classes]:
+def load_split(options: Options) -> tuple[Classes, Classes]:
     """The characters to train on and those to test on, uint8 [class, drawing, imgc, imgsz, imgsz] or ClassImages each.
 
     Where `options.k_qry` is a default, it shrinks to what each class has.
@@ -43,7 +43,7 @@ def load_split(options: Namespace) -> tuple[Classes, Classes]:
     return split_classes(images, options.n_train_classes, options.split, options.split_seed)
 
 
-def load_alphabets_beside(images: tuple[Classes, Classes], options: Namespace) -> tuple:
+def load_alphabets_beside(images: tuple[Classes, Classes], options: Options) -> tuple:
     """The alphabets, int [class] each, of the characters to train on and of those to test on, as `load_split` has them.
 
     Both are None where `options.within_alphabet` is 0: then nobody needs to know.
@@ -54,12 +54,12 @@ def load_alphabets_beside(images: tuple[Classes, Classes], options: Namespace) -
     return split_classes(alphabets, options.n_train_classes, options.split, options.split_seed)
 
 
-def take_sizes(options: Namespace) -> None:
+def take_sizes(options: Options) -> None:
     """Where neither flag nor preset says how large images are, they are as large as those of the data set."""
     adopt_sizes(options, sizes_in(find(options.data_path)), given_by_hand(options))
 
 
-def load_to_test(options: Namespace) -> Classes:
+def load_to_test(options: Options) -> Classes:
     """The classes to test on: those in the folder `options.classes`, or the data set's characters to test on.
 
     With `options.val_classes` they are the last so many of the characters to train on.
@@ -67,7 +67,7 @@ def load_to_test(options: Namespace) -> Classes:
     return load_with_alphabets(options)[0]
 
 
-def load_with_alphabets(options: Namespace) -> tuple[Classes, np.ndarray | None, int]:
+def load_with_alphabets(options: Options) -> tuple[Classes, np.ndarray | None, int]:
     """What `load_to_test` returns, beside it what `load_alphabets_beside` does, and how many classes there are in all.
     """
     if options.classes:
@@ -83,7 +83,7 @@ def load_with_alphabets(options: Namespace) -> tuple[Classes, np.ndarray | None,
     return load_for_training(options)[1]
 
 
-def names_of(images: Classes, characters: int, options: Namespace) -> tuple[list[str], list[str]]:
+def names_of(images: Classes, characters: int, options: Options) -> tuple[list[str], list[str]]:
     """The names of the classes to test on, as `load_to_test` has them, and those of their alphabets.
 
     Characters are named as Omniglot's folders are; by their numbers, and without alphabets, where nobody knows these.
@@ -93,7 +93,7 @@ def names_of(images: Classes, characters: int, options: Namespace) -> tuple[list
     images : ndarray or ClassImages
     characters : int
         As `load_with_alphabets` returns them.
-    options : argparse.Namespace
+    options : Options
     """
     if isinstance(images, ClassImages):
         return list(images.names), []
@@ -113,7 +113,7 @@ def _to_test(values, options):
     return train[len(train) - options.val_classes:] if options.val_classes else test
 
 
-def fit_to(images: Classes, options: Namespace) -> Classes:
+def fit_to(images: Classes, options: Options) -> Classes:
     """Leave out, and name, classes without a query image beside `options.k_spt` support images; shrink `options.k_qry`.
 
     The number of query images stays where it was given by hand, or by a protocol: then it is the data that do not fit.
@@ -136,7 +136,7 @@ def fit_to(images: Classes, options: Namespace) -> Classes:
     return images
 
 
-def hold_out(images: Classes, options: Namespace) -> tuple[Classes, Classes]:
+def hold_out(images: Classes, options: Options) -> tuple[Classes, Classes]:
     """The characters to train on without the last `options.val_classes`, and those, held out.
 
     Raises
@@ -151,7 +151,7 @@ def hold_out(images: Classes, options: Namespace) -> tuple[Classes, Classes]:
     return images[:left], images[left:]
 
 
-def load_for_training(options: Namespace) -> tuple[tuple, tuple]:
+def load_for_training(options: Options) -> tuple[tuple, tuple]:
     """The characters to train on and those that are to be judged, each with its alphabets; how many there are in all.
 
     Those are held out of the characters to train on where `options.val_classes` says so, else they are the test ones.
@@ -167,7 +167,7 @@ def load_for_training(options: Namespace) -> tuple[tuple, tuple]:
     return (train_images, parts[0]), (held_out, parts[1], characters)
 
 
-def make_episodes(images: Classes, options: Namespace, batches: int,
+def make_episodes(images: Classes, options: Options, batches: int,
                   kind: type[OmniglotIter] = OmniglotIter, alphabets: np.ndarray | None = None) -> OmniglotIter:
     """Episodes of `images`, of these `alphabets`, `batches` batches of a `kind`; only a training's are augmented."""
     of_some = {name: getattr(options, name) for name in ("augment", "elastic", "within_alphabet", "same_drawer")
@@ -177,7 +177,7 @@ def make_episodes(images: Classes, options: Namespace, batches: int,
                 ink=options.ink, paper=options.paper, alphabets=alphabets, **of_some)
 
 
-def training_episodes(images: Classes, options: Namespace, alphabets: np.ndarray | None = None) -> OmniglotIter:
+def training_episodes(images: Classes, options: Options, alphabets: np.ndarray | None = None) -> OmniglotIter:
     """What a training sees, from its first epoch to its last: tasks, or single images where it is no training on tasks.
 
     Raises
@@ -192,7 +192,7 @@ def training_episodes(images: Classes, options: Namespace, alphabets: np.ndarray
     return make_episodes(images, options, options.epoch, ImageIter)
 
 
-def make_meta(options: Namespace, classes: int = 0) -> Meta:
+def make_meta(options: Options, classes: int = 0) -> Meta:
     """A meta-learner with fresh weights; a classifier is to be trained on so many `classes`.
 
     Raises
@@ -212,14 +212,14 @@ def make_meta(options: Namespace, classes: int = 0) -> Meta:
     return algorithm(net, inner_loop(options), tasks_at_once)
 
 
-def weight_shapes(options: Namespace) -> dict[str, tuple]:
+def weight_shapes(options: Options) -> dict[str, tuple]:
     """The shapes of the network's parameters by their names in a checkpoint, found without making any."""
     return {f"{WEIGHT_PREFIX}{spec.name}.{name}": shape
             for spec in describe(options.network, options.imgc, options.imgsz, options.n_way)
             for name, shape in spec.parameters.items()}
 
 
-def inner_loop(options: Namespace) -> InnerLoop:
+def inner_loop(options: Options) -> InnerLoop:
     """The inner loop that a program's options describe; what belongs to training alone may be missing."""
     of_training = ("order", "first_order_epochs", "multi_step_epochs", "meta_loss")
     training = {name: getattr(options, name) for name in of_training if hasattr(options, name)}
@@ -228,7 +228,7 @@ def inner_loop(options: Namespace) -> InnerLoop:
                      statistics=options.statistics, **training)
 
 
-def load_trained(options: Namespace, say: Callable[[str], None] = log.info) -> tuple[Meta, Checkpoint]:
+def load_trained(options: Options, say: Callable[[str], None] = log.info) -> tuple[Meta, Checkpoint]:
     """A meta-learner with the weights of `options.ckpt`, for tasks of `options.n_way` classes.
 
     Completes `options` by what the checkpoint knows of the trained model, and says which one that is.

@@ -2,7 +2,6 @@
 import contextlib
 import sys
 import time
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from mindspore import nn
 
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.cli.signals import INTERRUPTED, Interruption
 from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.devices.profiling import profile_step
@@ -43,7 +43,7 @@ class Training:
         Batches of tasks, from where the training starts.
     validation : ValidationPass or None
         What is measured every `--eval_every` epochs.
-    options : argparse.Namespace
+    options : Options
         All options of the run.
     folder : RunFolder or None
         Where it writes; None for one that writes nothing.
@@ -52,7 +52,7 @@ class Training:
     """
 
     def __init__(self, meta: Meta, runner: Shared, optimizer: nn.Cell, average: WeightAverage,
-                 episodes: OmniglotIter, validation: ValidationPass | None, options: Namespace,
+                 episodes: OmniglotIter, validation: ValidationPass | None, options: Options,
                  folder: Any = None, picture: Any = None):
         self.meta, self.runner, self.optimizer, self.average = meta, runner, optimizer, average
         self.episodes, self.validation, self.options = episodes, validation, options
@@ -194,7 +194,7 @@ class Training:
             print(f"{kernel:20} {calls:6} calls {milliseconds:10.3f} ms {100 * share:5.1f} %")
 
 
-def is_reported(epoch: int, options: Namespace) -> bool:
+def is_reported(epoch: int, options: Options) -> bool:
     """Whether an epoch has its turn to be reported; the last one always has."""
     return (epoch - 1) % options.log_every == 0 or epoch == options.epoch
 

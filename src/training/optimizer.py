@@ -1,8 +1,7 @@
 """The outer optimizer: Adam on the meta-gradient, with decoupled weight decay where a preset asks for it."""
-from argparse import Namespace
-
 from mindspore import Parameter, nn, ops
 
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.training.checkpoint import WEIGHT_PREFIX
 from mindspore_maml.training.schedule import learning_rates
 
@@ -54,14 +53,14 @@ def clipped(gradients: tuple, clip_norm: float) -> tuple:
     return ops.clip_by_global_norm(gradients, clip_norm) if clip_norm else gradients
 
 
-def outer_optimizer(parameters: list[Parameter], options: Namespace) -> nn.Cell:
+def outer_optimizer(parameters: list[Parameter], options: Options) -> nn.Cell:
     """The optimizer of a run: call it with the tuple of meta-gradients.
 
     Parameters
     ----------
     parameters : list of Parameter
         In the order of the meta-gradients.
-    options : argparse.Namespace
+    options : Options
         `optimizer`, `weight_decay`, and what `learning_rates` reads. The decay is for the network's weights: learned
         inner rates and shifts are no weights, and zero is no good value for them.
     """

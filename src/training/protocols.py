@@ -3,8 +3,9 @@
 Batch normalisation sees all query images of a task together, so their number matters; and characters turned by
 different angles are easier to tell apart. So the same network does better in the papers' protocol (docs/accuracy.md).
 """
-from argparse import Namespace
 from typing import Any
+
+from mindspore_maml.cli.run_options import Options
 
 STRICT, PAPER, DRAWERS = "strict", "paper", "drawers"
 QUERY_IMAGES = 15          # of each class
@@ -38,7 +39,7 @@ def settings(protocol: str, n_way: int, k_spt: int) -> dict[str, Any]:
     return {"k_qry": k_spt, "rotate": True} if protocol == PAPER else {}
 
 
-def apply(options: Namespace) -> None:
-    """Set what `options.protocol` says and no flag was given for."""
+def applied(options: Options) -> Options:
+    """The options with what `options.protocol` says, where no flag says otherwise."""
     chosen = settings(options.protocol, options.n_way, options.k_spt)
-    vars(options).update({name: value for name, value in chosen.items() if name not in options.given})
+    return options.but(**{name: value for name, value in chosen.items() if name not in options.given})

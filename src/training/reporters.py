@@ -5,7 +5,6 @@ import json
 import os
 import sys
 import time
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from mindspore_maml.cli.errors import InputError, one_line
 from mindspore_maml.cli.own_code import find_class
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.cli.screen import bare, has_bar
 from mindspore_maml.training.run_log import FILE_NAME, PASSES, log_lines
 
@@ -26,7 +26,7 @@ class Start:
 
     folder: Path
     done: int
-    options: Namespace
+    options: Options
 
 
 class Reporter:
@@ -68,7 +68,7 @@ def reporting(start: Start) -> Iterator[Tell]:
         yield tell
 
 
-def kinds_for(options: Namespace) -> list[type[Reporter]]:
+def kinds_for(options: Options) -> list[type[Reporter]]:
     """The reporters that a training's options ask for; the one that keeps the records comes first.
 
     Raises

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import textwrap
-from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from mindspore_maml.cli.locks import HeldError, locked
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.presets import as_yaml
 from mindspore_maml.cli.reading import parse_yaml, read_text
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.training.checkpoint import BEST_NAME, Checkpoint, load, numbered
 from mindspore_maml.training.continuing import changed_options
 from mindspore_maml.training.run_id import is_run_id, new_run_id
@@ -48,7 +48,7 @@ class RunFolder:
     run: str
     history: list = field(default_factory=list)
 
-    def write_config(self, options: Namespace) -> str:
+    def write_config(self, options: Options) -> str:
         """Keep the options of the run, its id and its history beside its checkpoints; returns the options' text."""
         text = as_yaml(options)
         of_the_run = yaml.safe_dump({"run": self.run, "history": self.history}, sort_keys=False, width=200)
@@ -58,12 +58,12 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def claim(options: Namespace, checkpoint: Checkpoint | None = None, done: int = 0) -> Iterator[RunFolder]:
+def claim(options: Options, checkpoint: Checkpoint | None = None, done: int = 0) -> Iterator[RunFolder]:
     """The folder `--output_dir`, for this process alone to write to, as long as the context lasts.
 
     Parameters
     ----------
-    options : argparse.Namespace
+    options : Options
         `output_dir`, `overwrite`, and all that is to be recorded.
     checkpoint : Checkpoint, optional
         What the training starts from.

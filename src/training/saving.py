@@ -1,6 +1,5 @@
 """Checkpoints on their way to the disk: written whole, refused after divergence, the old ones removed."""
 import json
-from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from mindspore import Parameter, nn
 
 from mindspore_maml.cli.atomic_files import replacing
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.training import checkpoint_file
 from mindspore_maml.training.checkpoint import FILE_NAME, LARGEST, LARGEST_STATE, numbered, optimizer_state
 
@@ -17,7 +17,7 @@ class DivergedError(InputError):
     """The training has gone wrong for good: nothing of it is worth keeping."""
 
 
-def save(folder: Path, epoch: int, *, net: nn.Cell, optimizer: nn.Cell, options: Namespace,
+def save(folder: Path, epoch: int, *, net: nn.Cell, optimizer: nn.Cell, options: Options,
          episodes: dict, run: str | None, more: Iterable[Parameter] = (), name: str = FILE_NAME) -> Path:
     """Write `maml-<epoch>_1.ckpt`, or another `name`, whole or not at all.
 
@@ -31,7 +31,7 @@ def save(folder: Path, epoch: int, *, net: nn.Cell, optimizer: nn.Cell, options:
         Its parameters are the weights.
     optimizer : Cell
         Its state is kept for a run that goes on from here.
-    options : argparse.Namespace
+    options : Options
         All options of the run.
     episodes : dict
         `OmniglotIter.state` after `epoch` batches.

@@ -1,15 +1,15 @@
 """The outer learning rate of every epoch: constant, in steps, or along half a cosine."""
-from argparse import Namespace
-
 import numpy as np
 
+from mindspore_maml.cli.run_options import Options
 
-def learning_rates(options: Namespace) -> np.ndarray:
+
+def learning_rates(options: Options) -> np.ndarray:
     """The outer learning rate of each epoch of a run.
 
     Parameters
     ----------
-    options : argparse.Namespace
+    options : Options
         `meta_lr`, `epoch`, `lr_scheduler`, `lr_milestones`, `lr_scheduler_gamma`.
 
     Returns

@@ -1,8 +1,8 @@
 """What a run needs at least of memory, known from its options alone, so that what cannot be is refused at once."""
 import math
-from argparse import Namespace
 
 from mindspore_maml.cli.memory import refuse_beyond_memory
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.devices import device
 from mindspore_maml.layers.description import describe
 from mindspore_maml.training.checkpoint_file import refuse_too_large
@@ -11,7 +11,7 @@ FLOAT = 4   # bytes
 OUTER = 4   # sets of weights: themselves, the meta-gradient, and Adam's two moments
 
 
-def refuse_impossible(options: Namespace) -> None:
+def refuse_impossible(options: Options) -> None:
     """Refuse sizes that this machine cannot hold.
 
     Raises

@@ -1,10 +1,10 @@
 """The validation pass: how well the network does during its training, on characters it does not train on."""
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.class_images import Classes, counts_of
 from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.meta import Meta
@@ -37,7 +37,7 @@ class ValidationPass:
         `TEST`, or `VALIDATION`: then the best epoch counts.
     images : ndarray of uint8, [class, drawing, imgc, imgsz, imgsz], or ClassImages
         The characters.
-    options : argparse.Namespace
+    options : Options
         Those of the training.
     alphabets : ndarray of int, [class], optional
         Each character's, for --within_alphabet.
@@ -50,14 +50,14 @@ class ValidationPass:
         Passes since then.
     """
 
-    def __init__(self, prefix: str, images: Classes, options: argparse.Namespace,
+    def __init__(self, prefix: str, images: Classes, options: Options,
                  alphabets: np.ndarray | None = None):
         as_evaluated = {"augment": 0.0, "elastic": 0.0}
         as_evaluated |= protocols.settings(protocols.STRICT, options.n_way, options.k_spt)
         left = int(counts_of(images).min()) - options.k_spt
         as_evaluated["k_qry"] = min(as_evaluated["k_qry"], left)   # all there are, if fewer
         self.prefix, self.options, self.best, self.since_best = prefix, options, 0.0, 0
-        self.episodes = make_episodes(images, argparse.Namespace(**vars(options) | as_evaluated), options.eval_batches,
+        self.episodes = make_episodes(images, Options(**vars(options) | as_evaluated), options.eval_batches,
                                       alphabets=alphabets)
 
     def is_due(self, epoch: int) -> bool:
