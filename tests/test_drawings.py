@@ -53,6 +53,17 @@ def test_a_negative_of_few_pixels_is_what_the_positive_is():
     assert likeness(found, CLEAN[NUMBERS[0]]) > 0.75
 
 
+def test_a_narrow_drawing_cut_to_its_ink_is_the_one_on_a_sheet():
+    """Its strokes are a third of the picture's width, which of a square picture would be a shadow."""
+    sheet = Image.new("L", (600, 600), 255)
+    draw = ImageDraw.Draw(sheet)
+    draw.line((280, 200, 280, 400), fill=0, width=20)
+    draw.line((270, 390, 330, 390), fill=0, width=20)
+    whole = fit_drawing(sheet, SMALL)
+    cut = fit_drawing(sheet.crop((270, 200, 331, 401)), SMALL)
+    assert likeness(cut, whole) > 0.95
+
+
 def test_what_a_thick_pen_filled_stays_a_blot():
     rows, columns = np.mgrid[:105, :105] - 52
     filled = ((rows / 30) ** 2 + ((columns - 30) / 12) ** 2 < 1) | ((np.abs(rows) < 4) & (np.abs(columns) < 40))

@@ -17,7 +17,7 @@ TINY = 40        # pixels of the longer side of what nobody photographs
 EVEN = 0.25      # of all pixels, and
 MOSTLY = 0.6     # of those within eight levels of it, have the level of even paper; and so have
 EVEN_EDGE, CLEAR_EDGE = 0.4, 0.8   # of the pixels at the picture's edge; where less than the second have it, no blot is
-SHADOW = 0.28    # of the shorter side deep: that would be a shadow
+SHADOW = 0.28    # of the longer side deep: that would be a shadow
 FLOOR = 64.0     # of 255, added before logarithms: what is as dark is not told from black
 SMOOTH = 0.7     # pixels: against noise
 WIDEST = 0.35    # of the shorter side: no blot of ink is wider
@@ -112,7 +112,7 @@ def _even_paper(grey):
         return None
     if max(even.shape) > TINY and at_edge < CLEAR_EDGE:
         reach = 2 * ndimage.distance_transform_edt(~even[::2, ::2]).max()            # from the paper into what is not
-        return even if reach < SHADOW * min(even.shape) else None
+        return even if reach < SHADOW * max(even.shape) else None
     return even
 
 
