@@ -19,7 +19,7 @@ if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
     echo "without the page of demo.py in a browser: no chromium and chromedriver (on Debian: apt-get install chromium" \
         "chromium-driver)"
 fi
-processes=$(nproc)
-"$PYTHON" -m pytest -n "$((processes < 4 ? processes : 4))" --dist loadfile --no-loadscope-reorder --timeout 900 \
+cores=$(nproc)   # one process more: some wait for others to end
+"$PYTHON" -m pytest -n "$((cores < 4 ? cores + 1 : 4))" --dist loadfile --no-loadscope-reorder --timeout 900 \
     "$@" || status=1
 exit "$status"
