@@ -13,6 +13,7 @@ from mindspore_maml.training import protocols
     ("strict", 20, 5, {"k_qry": 5, "rotate": False}),
     ("paper", 5, 1, {"k_qry": 1, "rotate": True}),
     ("paper", 20, 5, {"k_qry": 5, "rotate": True}),
+    ("drawers", 20, 1, {"k_qry": 1, "rotate": False, "within_alphabet": 1.0, "same_drawer": True}),
     ("none", 5, 1, {}),
 ])
 def test_what_a_protocol_sets(protocol, n_way, k_spt, expected):
