@@ -5,6 +5,7 @@ import pytest
 from mindspore_maml.data.augmentation import (
     BEND,
     SCALE,
+    SHEAR,
     SHIFT,
     TURN,
     augment,
@@ -95,3 +96,23 @@ def test_episodes_are_the_same_but_for_the_change_and_go_on_anywhere():
     going_on.state = {"seed": 1, "drawn": 10}
     for batch, again in zip(changed[10:], going_on, strict=True):
         assert all(np.array_equal(one, other) for one, other in zip(batch, again, strict=True))
+
+
+def test_an_affine_map_is_a_turn_of_a_shear_of_a_stretch_in_pixels_of_its_size():
+    draws = 0.5 * np.random.default_rng(4).standard_normal((6, 3))
+    for map_, (turn, down, across, shear, *shift) in zip(
+            random_affine(3, (28, 14), 0.5, np.random.default_rng(4)), draws.T):
+        cos, sin = np.cos(TURN * turn), np.sin(TURN * turn)
+        stretch = np.diag(np.exp([SCALE * down, SCALE * across]))
+        expected = np.array([[cos, sin], [-sin, cos]]) @ [[1, 0], [SHEAR * shear / stretch[0, 0], 1]] @ stretch
+        np.testing.assert_allclose(map_[:, :2], expected, rtol=1e-5)
+        np.testing.assert_allclose(map_[:, 2], SHIFT * np.array(shift) * [1, 0.5], rtol=1e-5)
+
+
+def test_far_outside_is_paper_and_all_is_of_32_bits():
+    places = np.array([[[-30.0, 40.0, 4.0, 4.0], [3.0, 3.0, -30.0, 40.0]]], np.float32)   # above, below, left, right
+    full = np.full((1, 1, 2, 2), 255, np.uint8)
+    seen = sample(full, places)
+    assert seen.max() < 1 and seen.dtype == np.float32   # the last thousandth of the frame's pixel
+    assert random_affine(2, (9, 8), 1.0, np.random.default_rng(1)).dtype == np.float32
+    assert random_bends(2, (9, 8), 1.0, np.random.default_rng(1)).dtype == np.float32

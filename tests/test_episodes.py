@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mindspore_maml.cli.errors import InputError
-from mindspore_maml.OmniglotIter import OmniglotIter, split_classes
+from mindspore_maml.OmniglotIter import ImageIter, OmniglotIter, split_classes, to_values
 
 N_WAY, K_SPT, K_QRY, TASKS = 5, 2, 3, 16
 CLASSES, DRAWINGS = 12, 6
@@ -161,3 +161,31 @@ def test_too_few_classes_or_drawings_are_refused_with_the_numbers():
 def test_ink_must_differ_from_paper():
     with pytest.raises(InputError, match="--ink 1 and --paper 1 are the same"):
         episodes(ink=1, paper=1)
+
+
+# ---- single images, for a classifier
+
+@pytest.mark.parametrize("rotate", [False, True])
+def test_single_images_are_of_every_class_and_turn_that_their_label_says(rotate):
+    batches = list(ImageIter(marked_images(), n_way=N_WAY, k_spt=K_SPT, k_qry=K_QRY, task_num=TASKS, batches=6, seed=1,
+                             rotate=rotate))
+    seen = set()
+    for x_spt, y_spt, x_qry, y_qry in batches:
+        assert x_spt.shape == (TASKS, 0, 1, 4, 4) and y_spt.shape == (TASKS, 0)
+        assert x_qry.shape == (TASKS, N_WAY * K_QRY, 1, 4, 4) and (x_qry.dtype, y_qry.dtype) == (np.float32, np.int32)
+        classes, drawings, turns = marks(x_qry)
+        assert np.array_equal(y_qry, 4 * classes + turns if rotate else classes)
+        assert rotate or not turns.any()
+        seen |= set(zip(y_qry.ravel().tolist(), drawings.ravel().tolist()))
+    labels = CLASSES * (4 if rotate else 1)
+    assert {label for label, _ in seen} == set(range(labels))
+    assert {drawing for _, drawing in seen} == set(range(DRAWINGS))
+    assert not same(batches, batches[::-1])
+
+
+def test_values_are_of_32_bits_between_paper_and_ink():
+    pixels = np.array([0, 51, 255], np.uint8)
+    for ink, paper, expected in ((1, 0, [0, 0.2, 1]), (2, 0, [0, 0.4, 2]), (0, 1, [1, 0.8, 0]), (3, 1, [1, 1.4, 3])):
+        values = to_values(pixels, ink, paper)
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values, expected, rtol=1e-6)

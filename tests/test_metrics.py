@@ -19,7 +19,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import TRAIN
 from mindspore_maml.training.evaluation import bracketed, mean_and_interval
 from mindspore_maml.training.reporters import Reporter, Start, kinds_for, remaining_line, reporting
-from mindspore_maml.training.run_log import begin_metrics, log_lines, read_metrics, read_run
+from mindspore_maml.training.run_log import Figure, begin_metrics, log_lines, read_metrics, read_run, step_lines
 
 
 def record(step, loss=1.5):
@@ -222,3 +222,16 @@ def test_mean_and_interval():
 def test_accuracies_print_as_arrays_of_one():
     assert bracketed(0.9608333) == "[0.9608333]"
     assert bracketed(1.0) == "[1.]"
+
+
+def test_values_by_inner_step_are_whole_however_many_there_are():
+    numbers = [number / 8192 for number in range(1500)]   # NumPy would leave most of them out, and break the line
+    (line,) = step_lines("Training", {"accuracies": numbers})
+    assert line == f"Training Accuracies: [{' '.join(f'{number:.3f}' for number in numbers)}]"
+
+
+@pytest.mark.parametrize(("figure", "words"), [
+    (Figure(float, 0, 1), "a number from 0 to 1"), (Figure(int, 1, 10**6), "a whole number from 1 to 1e+06"),
+    (Figure(float, -1e38, 2, by_step=True), "a list of up to 1001, each a number from -1e+38 to 2")])
+def test_what_a_figure_must_be_in_words(figure, words):
+    assert str(figure) == words

@@ -4,12 +4,13 @@ import os
 import pytest
 import yaml
 
-from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.command_line import as_arguments, options_of_call, parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL, OPTIONS, TRAIN, options_of
 from mindspore_maml.cli.presets import PRESET_FOLDER, as_yaml, read_preset
 from mindspore_maml.cli.program import run_program
 from mindspore_maml.cli.reading import read_text
+from mindspore_maml.cli.run_options import Options, kind_of
 
 DATA = ["--data_path", "data"]
 
@@ -174,3 +175,33 @@ def test_bad_input_ends_with_one_line_and_status_2(capsys):
         run_program(fails)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "error: --flag is 1; expected 2\n"
+
+
+# ---- options from Python, and back
+
+def test_a_command_line_of_flags_gives_them_again():
+    flags = {"preset": "maml-20way", "rotate": False, "per_step": True, "lr_milestones": [3, 4], "meta_lr": 0.5,
+             "output_dir": "-a folder", "epoch": 7}
+    arguments = as_arguments(flags)
+    assert arguments == ["--preset", "maml-20way", "--no_rotate", "--per_step", "--lr_milestones", "3,4", "--meta_lr",
+                         "0.5", "--output_dir=-a folder", "--epoch", "7"]
+    options = parse(TRAIN, "", ["--data_path", "x", *arguments])
+    assert {name: getattr(options, name) for name in flags} == flags
+    assert options.given == {"data_path", *flags}
+
+
+def test_a_call_from_python_has_defaults_the_preset_and_what_was_given():
+    options = options_of_call(EVAL, {"preset": "maml-20way", "k_spt": "3"})
+    assert (options.n_way, options.k_spt, options.k_qry, options.given) == (20, 3, 15, {"preset", "k_spt"})
+    assert options.network == read_preset("maml-20way")["network"]
+    with pytest.raises(InputError, match="^k_spt is 0; expected a whole number from 1 to 1000$"):
+        options_of_call(EVAL, {"k_spt": 0})
+
+
+def test_options_have_types_and_are_changed_in_a_copy():
+    assert [kind_of(name) for name in ("n_way", "meta_lr", "rotate", "ckpt", "seeds", "query", "unheard_of")] == \
+        [int, float, bool, str, list, tuple, str]
+    options = Options(n_way=5, k_spt=1)
+    changed = options.but(k_spt=3)
+    assert (repr(options), repr(changed)) == ("Options(n_way=5, k_spt=1)", "Options(n_way=5, k_spt=3)")
+    assert set(Options.__annotations__) - {option.name for option in OPTIONS} == {"network", "operands", "given"}

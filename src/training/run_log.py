@@ -68,7 +68,8 @@ def step_lines(name: str, record: dict, prefix: str = "") -> tuple[str, ...]:
 
 
 def _row(values):
-    return np.array2string(np.asarray(values), precision=3, floatmode="fixed", max_line_width=10**6, threshold=10**6)
+    return np.array2string(np.asarray(values), precision=3, floatmode="fixed", suppress_small=True,   # and no exponents
+                           max_line_width=10**6, threshold=10**6)
 
 
 def read_metrics(path: str | Path, with_key: str = "") -> list[dict]:
