@@ -9,12 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from PIL import Image
 
-from benchmarks import nearest_pixel, page, runs
-from benchmarks.growth import by_steps, by_tasks
+from benchmarks import page, runs
 from benchmarks.ranks import Model, fitted, many_table, measured_table, medians, stops_paying
-from benchmarks.runs import as_arguments, in_turn
+from benchmarks.runs import in_turn
+from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.presets import read_preset
 
@@ -33,53 +32,6 @@ def test_meta_step_prints_one_json_line(order, preset):
     assert figures["rss_mb"] > figures["growth_mb"] > 0
     assert (figures["order"], figures["preset"], figures["task_num"]) == (order, preset, 2)
     assert figures["k_spt"] == read_preset(preset).get("k_spt", 1)
-
-
-def test_growth_measures_tabulates_and_draws(tmp_path):
-    command = [sys.executable, "-m", "benchmarks", "growth", *SMALL, "--task_num", "1", "--tasks", "2",
-               "--steps", "1", "--order", "second", "--rounds", "1", "--json", tmp_path / "growth.json",
-               "--picture", tmp_path / "growth.png"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    content = json.loads((tmp_path / "growth.json").read_text())
-    assert content["machine"]["cores"] > 0
-    assert {"python", "mindspore", "numpy"} < set(content["machine"])
-    assert (content["flags"]["n_way"], content["flags"]["repeats"], content["rounds"]) == (3, 2, 1)
-    tasks, steps = (content["orders"]["second"][name] for name in ("tasks", "steps"))
-    assert (tasks["task_num"], steps["update_step"]) == ([1, 2], [1, 2])
-    assert min(tasks["ms_a_step"] + steps["ms_a_step"]) > 0
-    assert tasks["ms_a_step"][0] == steps["ms_a_step"][1]   # one point of both tables, measured once
-    rows = [line.split(" | ")[:3] for line in done.stdout.splitlines() if line.startswith("| second")]
-    assert rows == [["| second", *row] for row in (["1", "2"], ["2", "2"], ["1", "1"], ["1", "2"])]
-    assert f"differ by {tasks['spread']:.1%}" in done.stdout
-    with Image.open(tmp_path / "growth.png") as picture:
-        assert picture.width >= 800
-
-
-def test_nearest_pixel_measures_what_its_line_says(data_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["nearest_pixel.py", "--data_path", str(data_path), "--test_batches", "1",
-                                     "--protocol", "paper"])
-    nearest_pixel.main()
-    assert capsys.readouterr().out.endswith("1 query images a class, classes rotated, 0 inner steps, protocol paper\n")
-
-
-def test_growth_needs_two_numbers_of_steps_for_a_line():
-    command = [sys.executable, "-m", "benchmarks", "growth", "--steps", "5", "--update_step", "5"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "--steps" in done.stderr
-
-
-def test_the_time_a_task_is_compared_from_task_num_on():
-    curve = by_tasks({8: 400.0, 32: 320.0, 64: 704.0}, 32)
-    assert curve["ms_a_task"] == [50, 10, 11]
-    assert curve["spread"] == 0.1
-
-
-def test_line_through_the_times():
-    exact = by_steps({1: 30.0, 2: 50.0, 5: 110.0})
-    assert (exact["fixed_ms"], exact["ms_an_inner_step"], exact["largest_deviation"]) == (10, 20, 0)
-    bent = by_steps({1: 10.0, 2: 40.0, 3: 10.0})   # the line is level, at 20
-    assert (bent["line_ms"], bent["largest_deviation"]) == ([20, 20, 20], 1)
 
 
 def test_points_take_turns_and_medians_are_over_the_rounds():
