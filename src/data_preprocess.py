@@ -11,8 +11,6 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from mindspore_maml.cli.run_options import Options
-
 if __name__ == "__main__":   # as `python src/data_preprocess.py`: the package's folder is on the path, not its name
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
     from mindspore_maml.cli.program import run_module
@@ -29,6 +27,7 @@ from mindspore_maml.cli.memory import refuse_beyond_memory
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import DATA
 from mindspore_maml.cli.reading import is_file, is_folder, parse_json, read_text
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data import own_classes
 from mindspore_maml.data.alphabets import NOTES, Alphabets, alphabets_in
 from mindspore_maml.data.archives import OFFICIAL, download, unpack
