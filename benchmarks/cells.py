@@ -15,7 +15,6 @@ TWENTY_WAYS = {"preset": "pooling-20way", "epoch": 24000} | VALIDATION | {"eval_
 TRAINED_ON = {"preset": "pooling-20way", "epoch": 20000, "seed": 2, "meta_lr": 0.002, "update_lr": 0.8,
               "update_step_test": 2, "val_classes": 0, "eval_every": 0, "save_every": 250}
 SHORT = TWENTY_WAYS | {"epoch": 4000, "save_every": 50}   # a quarter of an hour, for benchmarks/progress.py
-SHUFFLED = TWENTY_WAYS | {"epoch": 12000, "split": "shuffled"}   # the papers' split
 FOUR_TASKS = {"preset": "pooling-20way-4tasks", "epoch": 6000} | VALIDATION
 SUPPORT = FOUR_TASKS | {"statistics": "support"}   # what predict.py asks for
 FIVE_WAYS = {"n_way": 5, "update_lr": 0.2}
@@ -31,9 +30,12 @@ CLASSIFIER = {"algorithm": "classifier", "epoch": 10000, "task_num": 1, "k_qry":
               "eval_every": 1000, "eval_batches": 100, "save_every": 250}
 CHALLENGE = {"epoch": 8000, "meta_lr": 0.002, "augment": 1.2, "elastic": 0.5, "statistics": "support",
              "within_alphabet": 0.5, "eval_every": 2000, "eval_batches": 50, "save_every": 250}
-# The same for the tables' shuffled split, where tasks are of any characters and by the query images' statistics
-MIXED = {"preset": "pooling-wide", "split": "shuffled", "val_classes": 86}
-OF_MIXED = {"epoch": 6000, "meta_lr": 0.002, "eval_every": 2000, "eval_batches": 50, "save_every": 250}
+# The papers' split likewise, where tasks are of any characters and by the query images' statistics, in a wider network
+PAPERS_SPLIT = {"preset": "pooling-wider", "split": "shuffled", "val_classes": 86}
+SHUFFLED = PAPERS_SPLIT | {"epoch": 12000, "meta_lr": 0.002, "eval_every": 2000, "eval_batches": 50, "save_every": 250}
+# The network for own drawings, on the data of benchmarks/drawn_set.py; by the support's statistics, and never turned
+DRAWINGS = {"preset": "pooling-20way", "n_train_classes": 1200, "val_classes": 86, "statistics": "support",
+            "rotate": False, "epoch": 4000, "meta_lr": 0.002, "eval_every": 1000, "eval_batches": 50, "save_every": 250}
 STRIDED = {"preset": "maml", "epoch": 12000} | VALIDATION | {
     "n_way": 20, "task_num": 4, "k_qry": 3, "update_lr": 8.0, "update_step_test": 1, "lr_scheduler": "cosine",
     "augment": 1.0, "ema_decay": 0.998}
@@ -61,7 +63,7 @@ class Cell:
     after : str
         The cell whose published network its training starts from; empty: from fresh weights.
     pretrained : str
-        The cell whose run its training takes the body of the network from; empty: none.
+        The cell whose published network, or else run, its training takes the body of the network from; empty: none.
     judged : dict
         Options that the published network has in place of those it was trained with.
     """
@@ -100,11 +102,15 @@ CELLS = {cell.name: cell for cell in (
     Cell("5way-1shot-seed1", SEED.format(1), FOUR_TASKS, judged=FOUR_TASKS_AT_FIVE_WAYS),
     Cell("5way-1shot-seed2", SEED.format(2), FOUR_TASKS | {"seed": 2}, judged=FOUR_TASKS_AT_FIVE_WAYS),
     Cell("5way-1shot-seed3", SEED.format(3), FOUR_TASKS | {"seed": 3}, judged=FOUR_TASKS_AT_FIVE_WAYS),
-    Cell("5way-1shot-shuffled", "5-way 1-shot, 12,000 epochs, shuffled split", SHUFFLED, judged=FIVE_WAYS),
-    Cell("5way-5shot-shuffled", "5-way 5-shot, 12,000 epochs, shuffled split", SHUFFLED,
-         training="5way-1shot-shuffled", judged=FIVE_WAYS | FIVE_SHOTS | {"update_lr": 0.1}),
-    Cell("20way-1shot-shuffled", "20-way 1-shot, 12,000 epochs, shuffled split", SHUFFLED,
-         training="5way-1shot-shuffled", judged=TWENTY_WAYS_ONE_SHOT),
+    Cell("shuffled-classifier", "shuffled split, its classifier", PAPERS_SPLIT | CLASSIFIER | {"epoch": 4000}),
+    Cell("20way-1shot-shuffled", "20-way 1-shot, shuffled split", SHUFFLED, training="shuffled",
+         pretrained="shuffled-classifier", judged=TWENTY_WAYS_ONE_SHOT),
+    Cell("5way-1shot-shuffled", "5-way 1-shot, shuffled split", SHUFFLED, training="shuffled",
+         pretrained="shuffled-classifier", judged=FIVE_WAYS),
+    Cell("5way-5shot-shuffled", "5-way 5-shot, shuffled split", SHUFFLED, training="shuffled",
+         pretrained="shuffled-classifier", judged=FIVE_WAYS | FIVE_SHOTS | {"update_lr": 0.1}),
+    Cell("20way-5shot-shuffled", "20-way 5-shot, shuffled split", SHUFFLED, training="shuffled",
+         pretrained="shuffled-classifier", judged=FIVE_SHOTS | {"update_lr": 0.2}),
     Cell("5way-1shot-support", "5-way 1-shot, `pooling-20way-4tasks`", SUPPORT, training="20way-1shot-support",
          judged=FOUR_TASKS_AT_FIVE_WAYS),
     Cell("20way-1shot-support", "20-way 1-shot, `pooling-20way-4tasks`", SUPPORT),
@@ -123,9 +129,7 @@ CELLS = {cell.name: cell for cell in (
     Cell("background-classifier", "Lake's challenge, its classifier", BACKGROUND | CLASSIFIER),
     Cell("background", "20-way 1-shot, Lake's challenge", BACKGROUND | CHALLENGE, (DRAWERS,),
          pretrained="background-classifier"),
-    Cell("mixed-classifier", "shuffled split, its classifier", MIXED | CLASSIFIER | {"epoch": 4000}),
-    Cell("20way-1shot-mixed", "20-way 1-shot, from a classifier, shuffled split", MIXED | OF_MIXED,
-         pretrained="mixed-classifier", judged=TWENTY_WAYS_ONE_SHOT),
+    Cell("drawings", "own drawings, 20-way 1-shot", DRAWINGS, (STRICT,), pretrained=FIRST, judged=TWENTY_WAYS_ONE_SHOT),
     Cell("modelzoo", "preset `modelzoo`", SOURCE | {"preset": "modelzoo", "epoch": 20000, "eval_every": 1000}, (OWN,),
          "94.9 % (its README)"),
     Cell("notebook", "preset `notebook`", SOURCE | {"preset": "notebook", "epoch": 3000}, (OWN,)),

@@ -1,5 +1,5 @@
 """Tasks of pictures that were read before, judged many at a time as `FewShotClassifier` judges one."""
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -114,6 +114,13 @@ def _fitted(picture):
         return fit_drawing(picture, SIDE)
     except NoInkError:
         return np.zeros((SIDE, SIDE), np.uint8)
+
+
+def all_drawings(data_path: str) -> Iterator[np.ndarray]:
+    """Each character's drawings as Omniglot has them, bool [drawing, 105, 105], in sorted order, from its folders."""
+    source = unpacked(search(data_path, (FOLDERS, ARCHIVES)) or find(data_path))
+    for character in characters_in(source):
+        yield np.stack([~np.asarray(Image.open(path).convert("1")) for path in sorted(character.glob("*.png"))])
 
 
 def drawings_of(data_path: str, part: slice, classes: int, drawings: int, seed: int = 1) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Drawings as a phone sees them: put on a sheet, drawn with another pen, lit, shaded, ruled, tilted, noisy."""
+"""Drawings as a phone sees them: put on a sheet, drawn with another pen, lit, shaded, ruled, tilted, noisy; bitmaps."""
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,21 @@ def photograph(drawing: np.ndarray, scene: Scene, rng: np.random.Generator) -> I
         picture = ndimage.gaussian_filter(picture, (scene.blur, scene.blur, 0))
     picture += rng.normal(0, scene.noise or 1e-9, picture.shape)
     return Image.fromarray(np.rint(picture.clip(0, 255)).astype(np.uint8))
+
+
+def bitmap(drawing: np.ndarray, rng: np.random.Generator) -> Image.Image:
+    """A drawing [height, width], bool, by some pen, often cut near the ink, and often of few pixels; of mode L."""
+    pen = float(rng.choice([0, rng.uniform(3, PEN + 2.5), rng.uniform(PEN + 2.5, 15)]))
+    pixels = np.rint(255 - 255 * _with_pen(drawing, pen, 1.0)).astype(np.uint8)
+    if rng.random() < 0.7:
+        margin = int(rng.integers(0, 14))
+        rows, columns = (np.flatnonzero((pixels < 128).any(axis=axis)) for axis in (1, 0))
+        pixels = np.pad(pixels[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1], margin, constant_values=255)
+    picture = Image.fromarray(pixels)
+    if rng.random() < 0.5:
+        scale = int(rng.integers(10, 48)) / max(picture.size)
+        picture = picture.resize([max(4, round(scale * length)) for length in picture.size], Image.Resampling.BOX)
+    return picture
 
 
 def _with_pen(drawing, pen, fineness):

@@ -87,9 +87,11 @@ def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
 
 
 def body_for(cell: Cell, options: argparse.Namespace) -> Path:
-    """The last checkpoint of the run that a cell's training takes the network's body from, or the one published."""
-    found = [newest(folder / cell.pretrained) for folder in (options.runs, CHECKPOINTS)]
-    path, done = max(found, key=lambda path_and_epoch: path_and_epoch[1])
+    """The published network that a cell's training takes the body from, or the last checkpoint of that run."""
+    published, _ = newest(CHECKPOINTS / cell.pretrained)
+    if published:
+        return published
+    path, done = newest(options.runs / cell.pretrained)
     if done < CELLS[cell.pretrained].flags["epoch"]:
         raise InputError(f"run {cell.name}: the run {cell.pretrained} is at epoch {done}; expected it finished")
     return path
@@ -252,11 +254,14 @@ def results_table(cells: Iterable[Cell]) -> str:
 
 def main_table() -> str:
     """A row for each of the four cells that MAML's papers report, beside what these say (docs/accuracy.md)."""
-    lines = ["| task | strict | papers' protocol | MAML | MAML++ | Meta-Curvature |", "| --- " * 6 + "|"]
+    lines = ["| task | strict | papers' protocol | and their split | MAML | MAML++ | Meta-Curvature |",
+             "| --- " * 7 + "|"]
     for name, published in PAPERS.items():
-        results = _results(CHECKPOINTS / name)
+        shuffled = f"{name}-shuffled"
+        results, on_theirs = _results(CHECKPOINTS / name), _results(CHECKPOINTS / shuffled)
         lines.append(f"| [{CELLS[name].title}](checkpoints/{name}/{CARD}) | {percent(results[STRICT])} | "
-                     f"{percent(results[PAPER])} | {' | '.join(published)} |")
+                     f"{percent(results[PAPER])} | [{percent(on_theirs[PAPER])}](checkpoints/{shuffled}/{CARD}) | "
+                     f"{' | '.join(published)} |")
     return "\n".join(lines)
 
 
