@@ -259,9 +259,9 @@ def main_table() -> str:
     for name, published in PAPERS.items():
         shuffled = f"{name}-shuffled"
         results, on_theirs = _results(CHECKPOINTS / name), _results(CHECKPOINTS / shuffled)
+        theirs = f"[{percent(on_theirs[PAPER])}](checkpoints/{shuffled}/{CARD})" if on_theirs else ""
         lines.append(f"| [{CELLS[name].title}](checkpoints/{name}/{CARD}) | {percent(results[STRICT])} | "
-                     f"{percent(results[PAPER])} | [{percent(on_theirs[PAPER])}](checkpoints/{shuffled}/{CARD}) | "
-                     f"{' | '.join(published)} |")
+                     f"{percent(results[PAPER])} | {theirs} | {' | '.join(published)} |")
     return "\n".join(lines)
 
 
