@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from benchmarks.drawn_tasks import SIDE, all_drawings, in_processes
 from benchmarks.photographs import bitmap
@@ -43,8 +42,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="folder for omniglot.npy")
     options = parser.parse_args()
     folder = make_folder(options.out, "--out")
-    characters = list(enumerate(all_drawings(options.data_path)))
-    fitted = np.stack(in_processes(fitted_twice, tqdm(characters, unit="character", disable=None)))[:, :, None]
+    fitted = np.stack(in_processes(fitted_twice, enumerate(all_drawings(options.data_path))))[:, :, None]
     as_they_are = load_images(options.data_path, SIDE, 1)   # [character, 20, 1, 28, 28], ink 255
     write(Path(folder) / FILE_NAME, 255 - np.concatenate([fitted, as_they_are], axis=1))
 

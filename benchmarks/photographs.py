@@ -94,8 +94,7 @@ def bitmap(drawing: np.ndarray, rng: np.random.Generator) -> Image.Image:
     pixels = np.rint(255 - 255 * _with_pen(drawing, pen, 1.0)).astype(np.uint8)
     if rng.random() < 0.7:
         margin = int(rng.integers(0, 14))
-        rows, columns = (np.flatnonzero((pixels < 128).any(axis=axis)) for axis in (1, 0))
-        pixels = np.pad(pixels[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1], margin, constant_values=255)
+        pixels = np.pad(_cut(pixels, pixels < 128), margin, constant_values=255)
     picture = Image.fromarray(pixels)
     if rng.random() < 0.5:
         scale = int(rng.integers(10, 48)) / max(picture.size)
@@ -115,10 +114,15 @@ def _with_pen(drawing, pen, fineness):
     return np.clip(wider + 0.5 - away, 0, 1)
 
 
+def _cut(pixels, inked):
+    """The part of `pixels` [height, width] from the first row and column that are `inked` to the last."""
+    rows, columns = (np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0))
+    return pixels[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+
+
 def _on_sheet(ink, scene, rng):
     if scene.cut:
-        rows, columns = (np.flatnonzero((ink > 0.5).any(axis=axis)) for axis in (1, 0))
-        return ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+        return _cut(ink, ink > 0.5)
     side = round(scene.sheet * len(ink))
     sheet = np.zeros((side, side), np.float32)
     top, left = rng.integers(0, side - len(ink), 2, endpoint=True)
