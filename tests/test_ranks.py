@@ -231,6 +231,18 @@ def test_who_failed_is_named_and_not_whom_the_launcher_ended_for_it(capsys, tmp_
     assert (watch._conclude(), capsys.readouterr().err) == (2, "")
 
 
+def test_a_rank_that_crashes_when_all_is_done_has_not_failed(tmp_path):
+    """MindSpore's own end of a process may; a rank that crashes before it is done has failed."""
+    crash = "import os, signal\nfrom mindspore_maml.cli.program import run_program\n" \
+            "def crash(): os.kill(os.getpid(), signal.SIGSEGV)\n"
+    (tmp_path / "done.py").write_text(f"import atexit\n{crash}atexit.register(crash)\nrun_program(lambda: print('me'))")
+    (tmp_path / "not_done.py").write_text(f"{crash}run_program(crash)")
+    status, printed = run([sys.executable, LAUNCH, 2, tmp_path / "done.py"], tmp_path)
+    assert (status, printed.splitlines()[1:]) == (0, ["me"])
+    status, printed = run([sys.executable, LAUNCH, 2, tmp_path / "not_done.py"], tmp_path)
+    assert (status, "was killed by SIGSEGV" in printed) == (2, True), printed
+
+
 def test_a_rank_that_never_comes_is_not_waited_for_long(flags, data_path, tmp_path):
     began = time.monotonic()
     status, printed = run(launched(TRAIN_ON_RANKS, 1, 5, data_path, *flags), tmp_path, NODES="2", MEET_SECONDS="5")

@@ -20,6 +20,7 @@ from mindspore_maml.cli.screen import screens
 from mindspore_maml.cli.signals import StoppedError, StopsByException, discard_output, end_while_importing
 
 BAD_INPUT, UNFORESEEN, READER_GONE = 2, 1, 128 + 13   # the last one is a shell's for a broken pipe
+ALL_DONE = "all is done"   # what a rank's log holds from where it has nothing left to do; its launcher reads it
 
 
 def show_any_text() -> None:
@@ -58,6 +59,8 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
             discard_output()
         if stop.received:
             _leave(stop.received)
+        if not status and "MAML_LAUNCHER" in os.environ:
+            _say(ALL_DONE, 0)
         sys.exit(status)
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from mindspore_maml.cli.atomic_files import make_folder, own_folder
 from mindspore_maml.cli.errors import InputError
-from mindspore_maml.cli.program import run_program
+from mindspore_maml.cli.program import ALL_DONE, run_program
 from mindspore_maml.cli.reading import is_file
 from mindspore_maml.cli.screen import split_log_file
 from mindspore_maml.cli.signals import INTERRUPTED, answered
@@ -36,7 +36,8 @@ TO_NOTICE = 50    # seconds that the others have to end by themselves; MindSpore
 FEW = 64          # ranks that may ask the first machine once a second
 TO_CLOSE = 5      # seconds to end where nothing is left to do
 BECOME_REAPER = 36   # prctl's PR_SET_CHILD_SUBREAPER: msrun's processes become ours when msrun ends
-NOISE = re.compile(rb"\[(INFO|WARNING|ERROR|CRITICAL)\] |-{20}|- C\+\+ Call Stack|mindspore/ccsrc/")   # native logs
+NOISE = re.compile(rb"\[(INFO|WARNING|ERROR|CRITICAL)\] |-{20}|- C\+\+ Call Stack|mindspore/ccsrc/"   # native logs
+                   rb"|" + ALL_DONE.encode() + rb"\n")
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,11 @@ class Watch:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 rank = self.running.pop(ended[0], None)
                 if rank is not None:
-                    self.codes[rank] = os.waitstatus_to_exitcode(ended[1])
+                    self.codes[rank] = self._code_of(rank, os.waitstatus_to_exitcode(ended[1]))
+
+    def _code_of(self, rank, code):
+        """A rank's exit code; 0 where it had done all and MindSpore crashed while the process ended."""
+        return 0 if code < 0 and ALL_DONE in self._lines_of(rank) else code
 
     def _show(self):
         """What rank 0 has printed since, whole lines of it."""
@@ -250,9 +255,12 @@ class Watch:
 
     def _complaint_of(self, rank):
         """The last line in which a rank says what went wrong; empty where there is none."""
+        return next((line.removeprefix("error: ") for line in reversed(self._lines_of(rank))
+                     if line.startswith("error: ")), "")
+
+    def _lines_of(self, rank):
         log = self._log_of(rank)
-        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-        return next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), "")
+        return log.read_text(errors="replace").splitlines() if log.exists() else []
 
 
 def _kill(process):
