@@ -122,6 +122,18 @@ def test_maml_starts_from_its_body_and_a_fresh_head(flags, tmp_path, monkeypatch
     assert not any(name.startswith("classes.") for name in after.tensors)
 
 
+def test_a_layer_put_before_the_head_starts_fresh(flags, tmp_path, monkeypatch):
+    """Whose number in the list is that of the trained network's head."""
+    shorter = trained(monkeypatch, tmp_path / "shorter", *flags, "--epoch", 1)
+    longer = tmp_path / "longer.yaml"
+    longer.write_text(PRESET.replace("  - {layer: linear", "  - {layer: group_norm, gamma: true}\n  - {layer: linear"))
+    more = trained(monkeypatch, tmp_path / "longer", *flags, "--preset", longer, "--epoch", 1, "--meta_lr", 0,
+                   "--pretrained", tmp_path / "shorter")
+    assert np.array_equal(more.tensors["net.0.weight"], shorter.tensors["net.0.weight"])
+    assert np.array_equal(more.tensors["net.6.gamma"], np.ones_like(more.tensors["net.6.beta"]))
+    assert "net.7.weight" in more.tensors
+
+
 @pytest.mark.parametrize(("more", "message"), [
     (("--algorithm", "classifier", "--per_step"), "--per_step with --algorithm classifier"),
     (("--pretrained", "nowhere"), "--pretrained nowhere: no such file"),

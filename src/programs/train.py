@@ -80,11 +80,14 @@ def main() -> int:
 
 
 def begin_with(pretrained: Checkpoint, meta: Meta) -> None:
-    """Put a trained network's weights in place of the fresh ones of `meta`, but for the head's."""
-    head = f"net.{meta.net.specs[-1].name}."
+    """Put a trained network's weights in place of the fresh ones of `meta`, but for the head's.
+
+    Where `meta` has layers between that body and its head, these stay fresh.
+    """
     own = {parameter.name: parameter.asnumpy() for parameter in meta.get_parameters()}
+    heads = tuple(f"net.{len(network) - 1}." for network in (meta.net.specs, pretrained.options.get("network", ())))
     body = {name: value for name, value in pretrained.tensors.items() if name.startswith("net.") and
-            not name.startswith(head)}
+            not name.startswith(heads)}
     kept = {name: value for name, value in own.items() if name not in body}
     replace(pretrained, tensors=body | kept).put_into(meta)
     print(f"checkpoint {pretrained}\nits weights, but for the head's, are what the training starts with", flush=True)
