@@ -20,8 +20,7 @@ def read_options(description: str) -> Any:
     """The options of one benchmark; `--update_step` counts the inner steps, for evaluation too."""
     options = parse(BENCH, description, extra=EXTRA)
     refuse_unwritable(options.json, "--json")
-    options.update_step_test = options.update_step
-    return options
+    return options.but(update_step_test=options.update_step)
 
 
 def random_batch(options: Any) -> list[np.ndarray]:

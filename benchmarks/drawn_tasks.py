@@ -37,7 +37,8 @@ def trained(ckpt: Path, n_way: int, k_spt: int, **inner: float) -> tuple[Meta, O
     device.set_up_unless_done()
     given = {"ckpt": str(ckpt), "n_way": n_way, "k_spt": k_spt, "statistics": "support"}
     options = options_of_call(EVAL, given | inner)
-    return load_trained(options)[0], options
+    meta, _, options = load_trained(options)
+    return meta, options
 
 
 def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int,

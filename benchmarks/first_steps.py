@@ -1,6 +1,7 @@
 """The first steps of a training: losses and meta-gradients, to compare devices by, then the time of a step."""
 import statistics
 import time
+from typing import Any
 
 import mindspore as ms
 import numpy as np
@@ -26,9 +27,9 @@ EXTRA = (
 
 def main() -> None:
     """Write `weights` and `gradient` [step, number], `loss` [step], `first_s`, `median_ms` and `peak_mb`."""
-    options = parse(TRAIN, __doc__, extra=EXTRA)
+    options: Any = parse(TRAIN, __doc__, extra=EXTRA)
     workers = device.set_up_for(options)
-    images, _ = load_split(options)
+    images, _, options = load_split(options)
     meta = make_meta(options)
     runner = share_out(meta, workers)
     optimizer = outer_optimizer(meta.trainable_params(), options)

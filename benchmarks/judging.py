@@ -37,9 +37,8 @@ def judge_checkpoints(paths: Mapping[int, Path], flags: dict, batches: int,
         if meta is None:   # it compiles for the first, and takes the weights of the others
             options = parse(EVAL, "", as_arguments(flags | {"ckpt": path}))
             device.set_up_for(options)
-            meta, _ = load_trained(options)
-            options = protocols.applied(options)
-            learned, test = load_split(options)
+            meta, _, options = load_trained(options)
+            learned, test, options = load_split(protocols.applied(options))
             episodes = make_episodes(learned[-held_out:] if held_out else test, options, batches)
         loaded = checkpoint.load(path)
         with_ways(loaded, loaded.options["network"], weight_shapes(options)).put_into(meta)

@@ -50,7 +50,7 @@ def _instead(layer, change):
 
 def measure_one(options: Any) -> None:
     """Time the step of the changed network."""
-    options.network = changed(options.network, options.change)
+    options = options.but(network=changed(options.network, options.change))
     workers, memory_before = device.set_up_for(options), peak_memory()
     batch, meta = random_batch(options), share_out(make_meta(options), workers)
 
@@ -76,7 +76,7 @@ def measure_all(options: Any) -> None:
 def main() -> None:
     options = read_options(__doc__, [*EXTRA, ROUNDS, CHANGE])
     given = {name: getattr(options, name) for name in PASSED_ON if name in options.given}
-    options.flags = {"preset": "pooling"} | given   # with the batch and the inner steps of that preset
+    options = options.but(flags={"preset": "pooling"} | given)   # with the batch and the inner steps of that preset
     if options.change:
         measure_one(options)
     else:

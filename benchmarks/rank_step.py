@@ -119,8 +119,8 @@ def _median_ms(seconds):
 
 def main() -> None:
     options = parse(BENCH, __doc__, extra=OPTIONS)
+    options = options.but(task_num=min(options.tasks))
     Ranks.sum_of_all = SUM   # type: ignore[method-assign, assignment]
-    options.task_num = min(options.tasks)
     workers = device.set_up_for(options)
     meta = make_meta(options)
     runner = share_out(meta, workers)

@@ -30,8 +30,7 @@ def read_options(description: str, extra: Sequence[Option]) -> Any:
     """The options of a benchmark of several runs; `flags`: those of each run, `COMMON` and what was given by hand."""
     options = parse(BENCH, description, extra=extra)
     refuse_unwritable(options.json, "--json")
-    options.flags = COMMON | {name: getattr(options, name) for name in PASSED_ON if name in options.given}
-    return options
+    return options.but(flags=COMMON | {name: getattr(options, name) for name in PASSED_ON if name in options.given})
 
 
 def run(program: str, flags: dict) -> dict:

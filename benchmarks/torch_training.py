@@ -28,7 +28,7 @@ from mindspore_maml.layers.spec import Spec
 from mindspore_maml.OmniglotIter import Batch, OmniglotIter
 from mindspore_maml.training import saving
 from mindspore_maml.training.checkpoint import FILE_NAME, WEIGHT_PREFIX, Checkpoint, load
-from mindspore_maml.training.continuing import adopt_options
+from mindspore_maml.training.continuing import completed
 from mindspore_maml.training.evaluation import mean_and_interval
 from mindspore_maml.training.from_options import hold_out, load_split, make_episodes, make_meta
 from mindspore_maml.training.loop import is_reported
@@ -103,11 +103,11 @@ def main() -> None:
     device.set_up_for(options)
     checkpoint = load(options.ckpt) if options.ckpt else None
     if checkpoint:
-        adopt_options(options, checkpoint)
+        options = completed(options, checkpoint)
     if (options.algorithm, options.order, options.optimizer) != ("maml", "second", "Adam"):
         raise InputError(f"--algorithm {options.algorithm} --order {options.order} --optimizer {options.optimizer}: "
                          f"expected maml of second order with Adam, which is all this peer has")
-    train_images, test_images = load_split(options)
+    train_images, test_images, options = load_split(options)
     train_images, val_images = hold_out(train_images, options)
     episodes = make_episodes(train_images, options, options.epoch)
     held_out = (VALIDATION, val_images) if options.val_classes else (TEST, test_images)

@@ -132,9 +132,7 @@ def options_of_model(model: dict, origin: str) -> Options:
         On an unknown option, or a value outside its range.
     """
     values = check_values(model, origin)
-    options = options_of_call(EVAL, {"task_num": 1, "k_qry": 1})
-    vars(options).update(values)
-    return options
+    return options_of_call(EVAL, {"task_num": 1, "k_qry": 1}).but(**values)
 
 
 def read(path: str | Path) -> Adapted:

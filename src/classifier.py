@@ -386,7 +386,7 @@ def _to_learn(path: Path, modified: int, n_way: int, images: int, rate: float | 
     given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate,
              "statistics": statistics, "images": pictures}
     options = options_of_call(EVAL, {name: value for name, value in given.items() if value is not None})
-    meta, _ = load_trained(options, _say_once)
+    meta, _, options = load_trained(options, _say_once)
     return meta, options
 
 
@@ -395,8 +395,7 @@ def _to_answer(model: str, support: int, images: int) -> Meta:
     """A model's network, whose weights are to be passed in. Kept with its graph for so many images."""
     device.set_up_unless_done()
     options = options_of_model(json.loads(model), "the classifier's model")
-    options.n_way += features_of(options)
-    return make_meta(options)
+    return make_meta(options.but(n_way=options.n_way + features_of(options)))
 
 
 def image_values(pixels: np.ndarray, options: Options) -> np.ndarray:

@@ -97,11 +97,10 @@ def sizes_in(source: Source) -> tuple[int, int] | None:
     return (shape[3], shape[2]) if len(shape) == 5 and shape[2] in (1, 3) and shape[3] == shape[4] else None
 
 
-def adopt_sizes(options: Options, found: tuple[int, int] | None, by_hand: Collection[str]) -> None:
-    """Where nothing given by hand says how large images are, they are as large as they were found."""
-    for name, value in zip(("imgsz", "imgc"), found or ()):
-        if name not in by_hand:
-            setattr(options, name, value)
+def with_sizes(options: Options, found: tuple[int, int] | None, by_hand: Collection[str]) -> Options:
+    """The options, in which images are as large as they were found where nothing given by hand says how large."""
+    sizes = zip(("imgsz", "imgc"), found or ())
+    return options.but(**{name: value for name, value in sizes if name not in by_hand})
 
 
 def _read_and_write(source, imgsz, imgc):
@@ -282,7 +281,7 @@ def make_random(root: Path, seed: int) -> None:
 def build(options: Options) -> None:
     """Find the folders or archives and write omniglot.npy from them; without them, check the one that is there."""
     source = search(options.data_path, (FOLDERS, ARCHIVES)) or find(options.data_path)
-    adopt_sizes(options, sizes_in(source), options.given)
+    options = with_sizes(options, sizes_in(source), options.given)
     if source.kind == CLASSES:
         made = own_classes.read_recipe(source.path)
         build_classes(source.path, dataclasses.replace(made, imgsz=options.imgsz, imgc=options.imgc))
@@ -308,7 +307,7 @@ def take_classes(root: Path, options: Options) -> None:
     train, test = (os.path.abspath(folder) if folder else ""  # noqa: PTH100
                    for folder in (options.classes, options.test_classes))
     there = [folder for folder in (train, test) if folder and is_folder(folder)]
-    adopt_sizes(options, sizes_of(own_classes.first_pictures(there)), options.given)
+    options = with_sizes(options, sizes_of(own_classes.first_pictures(there)), options.given)
     build_classes(root / own_classes.FILE_NAME,
                   own_classes.Recipe(train, test, options.val_fraction, options.imgsz, options.imgc, kind_of(options)))
 

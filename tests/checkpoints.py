@@ -14,8 +14,7 @@ STORED = {"n_way": 3, "update_lr": 0.3, "k_qry": 2, "network": NETWORKS["strided
 
 def training_options(**changes):
     options = parse(TRAIN, "", ["--preset", "maml", "--data_path", "x", "--imgsz", "12", "--epoch", "9"])
-    vars(options).update(STORED | changes)
-    return options
+    return options.but(**STORED | changes)
 
 
 def fresh(seed=1, **changes):

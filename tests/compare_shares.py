@@ -35,9 +35,7 @@ COMMON = ("--preset", "maml", "--task_num", "5", "--n_way", "3", "--k_qry", "2",
 
 
 def options_of(data_path, flags):
-    options = parse(TRAIN, "", ["--data_path", data_path, *COMMON, *flags])
-    options.network = NETWORKS["strided"]
-    return options
+    return parse(TRAIN, "", ["--data_path", data_path, *COMMON, *flags]).but(network=NETWORKS["strided"])
 
 
 def compare(case, shared, meta, batch):

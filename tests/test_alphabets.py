@@ -11,7 +11,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL, TRAIN
 from mindspore_maml.data.alphabets import OMNIGLOT, alphabets_in
 from mindspore_maml.data_preprocess import load_alphabets
-from mindspore_maml.training.from_options import load_for_training, load_split, load_with_alphabets, names_of
+from mindspore_maml.training.from_options import load_for_training, load_split, load_to_test, names_of
 
 ALPHABETS = np.array([0] * 5 + [1] * 2 + [2] * 5)
 
@@ -51,7 +51,7 @@ def small(tmp_path, monkeypatch):
 
 def test_background_split_trains_on_the_background_alphabets(small):
     options = options_for(TRAIN, small, "--split", "background")
-    train, test = load_split(options)
+    train, test, options = load_split(options)
     assert (len(train), len(test), options.n_train_classes) == (4, 2, 4)
     with pytest.raises(InputError, match="--n_train_classes 3 with --split background, which has 4"):
         load_split(options_for(TRAIN, small, "--split", "background", "--n_train_classes", 3))
@@ -60,23 +60,23 @@ def test_background_split_trains_on_the_background_alphabets(small):
 def test_alphabets_stay_beside_their_characters(small):
     options = options_for(TRAIN, small, "--split", "background", "--within_alphabet", 0.5, "--val_classes", 2,
                           "--eval_every", 1)
-    (train, alphabets), (held_out, others, total) = load_for_training(options)
+    (train, alphabets), (held_out, others, total), _ = load_for_training(options)
     assert (alphabets.tolist(), others.tolist(), len(train), len(held_out)) == ([0, 0], [1, 1], 2, 2)
     shuffled = options_for(EVAL, small, "--split", "shuffled", "--within_alphabet", 1, "--n_train_classes", 2)
-    images, alphabets, total = load_with_alphabets(shuffled)
+    images, alphabets, total, shuffled = load_to_test(shuffled)
     levels = 255 - images[:, 0, 0, 0, 0].astype(int)   # 10 for each character before
     assert alphabets.tolist() == (levels // 20).tolist()
     every = [(f"{name}/character0{number}", name) for name in ("Alpha", "Beta", "Aleph") for number in (1, 2)]
     assert list(zip(*names_of(images, total, shuffled))) == [every[number] for number in levels // 10]
     sorted_ones = options_for(EVAL, small, "--n_train_classes", 4, "--val_classes", 2)
-    held_out, _, total = load_with_alphabets(sorted_ones)
+    held_out, _, total, sorted_ones = load_to_test(sorted_ones)
     assert names_of(held_out, total, sorted_ones)[0] == [name for name, _ in every[2:4]]
     (small / "omniglot.json").unlink()
     assert names_of(held_out, total, sorted_ones) == (["character 2", "character 3"], [])
 
 
 def test_evaluation_can_be_on_characters_held_out_of_training(small):
-    held_out, *_ = load_with_alphabets(options_for(EVAL, small, "--split", "background", "--val_classes", 2))
+    held_out, *_ = load_to_test(options_for(EVAL, small, "--split", "background", "--val_classes", 2))
     assert (255 - held_out[:, 0, 0, 0, 0].astype(int)).tolist() == [20, 30]
 
 

@@ -3,7 +3,6 @@
 `python -m pytest -s tests/test_any_input.py --hypothesis-profile=long` tries some 10,000 inputs, new ones each time,
 and says how many there were; INPUTS in the environment is another number.
 """
-import argparse
 import contextlib
 import functools
 import io
@@ -31,6 +30,7 @@ from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import BENCH, DATA, DEMO, EVAL, EXPORT, OPTIONS, PLOT, PREDICT, TRAIN, options_of
 from mindspore_maml.cli.presets import PRESET_FOLDER, check_values, read_preset
+from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data import own_classes
 from mindspore_maml.data.archives import unpack
 from mindspore_maml.data.images import read_images
@@ -197,9 +197,9 @@ def test_sizes_that_cannot_be_are_refused_by_what_they_take():
     options = parse(TRAIN, "", ["--data_path=x"])
     for layer, words in (({"filters": 10**9}, "weights, for each of 8 tasks, would take"),
                          ({"filters": 64, "kernel": 1, "padding": 10**5}, "what the network makes of")):
-        options.network = [{"layer": "conv2d", **layer}, {"layer": "reduce_mean"}, {"layer": "linear"}]
+        network = [{"layer": "conv2d", **layer}, {"layer": "reduce_mean"}, {"layer": "linear"}]
         with pytest.raises(InputError, match=words):
-            refuse_impossible(options)
+            refuse_impossible(options.but(network=network))
     for preset in PRESET_FOLDER.glob("*.yaml"):
         refuse_impossible(parse(TRAIN, "", ["--data_path=x", "--preset", str(preset)]))
 
@@ -250,8 +250,7 @@ def test_presets(folder, text):
     values = answer(read_preset, str(path))
     if values is not None and "network" in values:
         options = parse(TRAIN, "", ["--data_path", "x", "--task_num", "1", "--imgsz", "28"])
-        vars(options).update(values)
-        answer(refuse_impossible, options)
+        answer(refuse_impossible, options.but(**values))
 
 
 @cases("values")
@@ -279,8 +278,7 @@ def write_checkpoint(path, notes):
 
 def adopt(path):
     checkpoint = load(path)
-    options = argparse.Namespace(given=frozenset(), network=[])
-    checkpoint.adopt_options(options, [*NAMES, "network"])
+    checkpoint.completed(Options(given=frozenset(), network=[]), [*NAMES, "network"])
     return checkpoint
 
 

@@ -9,7 +9,7 @@ from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL, TRAIN
 from mindspore_maml.training import checkpoint, checkpoint_file, saving
-from mindspore_maml.training.continuing import adopt_options
+from mindspore_maml.training.continuing import completed
 from mindspore_maml.training.from_options import make_meta
 from mindspore_maml.training.optimizer import clipped
 
@@ -182,7 +182,7 @@ def test_flags_by_hand_win_over_a_preset_by_hand_over_the_checkpoint(tmp_path):
     preset = tmp_path / "mine.yaml"
     preset.write_text("update_lr: 0.7\nupdate_step_test: 4\n", encoding="utf-8")
     options = parse(EVAL, "", ["--data_path", "x", "--n_way", "2", "--preset", str(preset), "--update_step_test", "6"])
-    checkpoint.load(path).adopt_options(options, ["n_way", "update_lr", "update_step_test", "imgsz", "network"])
+    options = checkpoint.load(path).completed(options, ["n_way", "update_lr", "update_step_test", "imgsz", "network"])
     assert (options.n_way, options.update_lr, options.update_step_test, options.imgsz) == (2, 0.7, 6, 12)
     assert options.network == STORED["network"]
     assert options.k_qry == 15   # not asked for: the program's own default
@@ -196,7 +196,7 @@ def test_an_option_newer_than_a_run_has_no_effect_on_it(tmp_path):
         del loaded.options[name]
     options = parse(TRAIN, "", ["--data_path", "x", "--ema_decay", "0.9"])
     assert options.augment > 0
-    adopt_options(options, loaded)
+    options = completed(options, loaded)
     assert (options.augment, options.ema_decay) == (0, 0.9)
 
 
@@ -205,4 +205,4 @@ def test_stored_value_out_of_range_is_refused(tmp_path):
     loaded = checkpoint.load(path)
     loaded.options["n_way"] = 1
     with pytest.raises(InputError, match="n_way is 1; expected a whole number from 2"):
-        loaded.adopt_options(parse(EVAL, "", ["--data_path", "x"]), ["n_way"])
+        loaded.completed(parse(EVAL, "", ["--data_path", "x"]), ["n_way"])

@@ -50,5 +50,4 @@ def test_a_layer_inside_another_is_no_last_layer_whatever_its_index():
 
 def test_ways_come_from_the_checkpoint_unless_a_flag_says_else(checkpoint):
     options = parse(EVAL, "", ["--data_path", ".", "--ckpt", str(checkpoint[0])])
-    load_trained(options)
-    assert options.n_way == TRAINED
+    assert load_trained(options)[2].n_way == TRAINED

@@ -37,7 +37,8 @@ def disturbed_meta(data_path):
     """Options and meta-learner of the preset with fewer filters, biases and betas away from zero."""
     options = parse(TRAIN, "", ["--data_path", str(data_path), "--preset", "modelzoo", "--task_num", str(TASKS),
                                "--k_qry", "2"])
-    options.network = [layer | ({"filters": FILTERS} if "filters" in layer else {}) for layer in options.network]
+    options = options.but(network=[layer | ({"filters": FILTERS} if "filters" in layer else {})
+                                   for layer in options.network])
     meta = make_meta(options)
     draws = np.random.default_rng(2)
     for parameter in meta.get_parameters():

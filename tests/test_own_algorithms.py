@@ -98,11 +98,9 @@ def test_even_losses_are_their_mean():
 def test_they_are_named_like_layers():
     flags = ["--data_path", "x", "--algorithm", "film:Context", "--adapt", "context"]
     options = parse(TRAIN, "", flags)
-    options.network = CONTEXT
-    assert make_meta(options).adapted.count(True) == 1
-    options.network = NETWORKS["strided"]
+    assert make_meta(options.but(network=CONTEXT)).adapted.count(True) == 1
     with pytest.raises(InputError, match=r"--adapt context: the network has no such parameters; expected .*: weight"):
-        make_meta(options)
+        make_meta(options.but(network=NETWORKS["strided"]))
     with pytest.raises(InputError, match=r"--algorithm film:FiLM: film has another kind of FiLM; expected a subclass"):
         find_algorithm("film:FiLM")
     with pytest.raises(InputError, match="--algorithm nowhere:At: module 'nowhere' cannot be imported"):

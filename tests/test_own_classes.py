@@ -241,7 +241,7 @@ def test_parts_of_classes_keep_their_images():
 
 def test_query_images_shrink_to_what_there_is_and_a_line_says_so(data, capsys):
     options = parse(TRAIN, "", ["--data_path", str(data), "--n_way", "2"])
-    train, test = load_split(options)
+    train, test, options = load_split(options)
     printed = capsys.readouterr().out
     assert "left out, for --k_spt 1 and a query image need 2 images: one" in printed
     assert "k_qry 3 -> 1: the smallest class has 2 images, 1 of which are support images" in printed

@@ -68,7 +68,7 @@ def test_a_folder_with_a_run_is_refused_and_names_the_choices(options, tmp_path)
 
 
 def test_overwrite_moves_the_old_run_aside_whole(options, tmp_path):
-    options.overwrite = True
+    options = options.but(overwrite=True)
     for number in (1, 2):
         (of_a_run(tmp_path / "out") / "mine.txt").write_text("kept")
         before = contents(tmp_path / "out")
@@ -106,8 +106,7 @@ def test_a_lock_dies_with_its_process(tmp_path):
 
 def test_going_on_keeps_the_id_and_writes_a_history(options, tmp_path):
     checkpoint = load(of_a_run(tmp_path / "out") / "maml-3_1.ckpt")
-    options.meta_lr = 0.5
-    with claim(options, checkpoint, 3) as folder:
+    with claim(options.but(meta_lr=0.5), checkpoint, 3) as folder:
         assert folder.run == RUN
     assert [record["step"] for record in read_metrics(tmp_path / "out" / FILE_NAME)] == [1, 3]
     history = yaml.safe_load((tmp_path / "out" / CONFIG).read_text())["history"]
@@ -129,8 +128,8 @@ def test_a_checkpoint_of_another_run_does_not_go_on_there(options, tmp_path):
     checkpoint = load(of_a_run(tmp_path / "other", OTHER))
     with pytest.raises(InputError, match=f"holds run {RUN} already, and .*run {OTHER}, preset maml.* does not belong"):
         claim(options, checkpoint, 3).__enter__()
-    options.output_dir = str(tmp_path / "branch")   # another folder is a run of its own, which says where it is from
-    with claim(options, checkpoint, 3) as folder:
+    branch = options.but(output_dir=str(tmp_path / "branch"))   # a run of its own, which says where it is from
+    with claim(branch, checkpoint, 3) as folder:
         assert folder.run not in (RUN, OTHER)
         assert (folder.history[0]["from_run"], folder.history[0]["from_epoch"]) == (OTHER, 3)
 

@@ -3,7 +3,7 @@ from typing import Any, get_origin
 
 
 class Options:
-    """The options of a run, as attributes; of these a program has those that it takes.
+    """The options of a run, as attributes that stay as they are; of these a program has those that it takes.
 
     Defaults, help and valid ranges are in `options.OPTIONS`, which has the types from here. Beside them: `network`, the
     layers of a preset; `operands`, what a program is given without a flag; `given`, the names of the options that were
@@ -104,6 +104,9 @@ class Options:
 
     def __init__(self, **values: Any):
         vars(self).update(values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"options stay as they are; expected options.but({name}=...)")
 
     def __repr__(self) -> str:
         return f"Options({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"

@@ -9,6 +9,7 @@ if __name__ == "__main__":
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -104,15 +105,16 @@ def judge_task(meta: Meta, images: Classes, options: Options) -> tuple[tuple, tu
 
 
 def main() -> int:
-    options = parse(EVAL, __doc__, extra=[Option("pictures", ".", "folder for the two pictures")])
+    options: Any = parse(EVAL, __doc__, extra=[Option("pictures", ".", "folder for the two pictures")])
     device.set_up(options.device_target, options.device_id, options.mode)
     options = options.but(task_num=1)
-    meta, checkpoint = load_trained(options)
+    meta, checkpoint, options = load_trained(options)
     refuse_other_run(checkpoint)   # the curve comes from the same folder
     folder = make_folder(options.pictures, "--pictures")
     draw_learning_curve(read_metrics(checkpoint.path.parent / FILE_NAME), options.n_way,
                         folder / "learning_curve.png")
-    support, query, names = judge_task(meta, load_to_test(options), protocols.applied(options))
+    images, *_, options = load_to_test(protocols.applied(options))
+    support, query, names = judge_task(meta, images, options)
     draw_task(support, query, folder / "test_task.png", names)
     return 0
 

@@ -38,7 +38,7 @@ from mindspore_maml.training.evaluation import (
     summarize_runs,
     summary_line,
 )
-from mindspore_maml.training.from_options import load_trained, load_with_alphabets, make_episodes, names_of
+from mindspore_maml.training.from_options import load_to_test, load_trained, make_episodes, names_of
 from mindspore_maml.training.run_log import step_lines
 
 VIEWS = 1   # beside the seed and the batch's number, so that the views' draws are none of the episodes'
@@ -64,10 +64,10 @@ def evaluate(options: Options, workers: int = 1) -> tuple[dict, Answers]:
         raise InputError(f"--per_step with --views {options.views}; expected one of the two")
     if options.runs:
         return evaluate_runs(options, workers)
-    meta, checkpoint = load_trained(options)
+    meta, checkpoint, options = load_trained(options)
     options = protocols.applied(options.but(views=options.views or views_by_default(options.n_way * options.k_spt)))
     runner = share_out(meta, workers)
-    test_images, alphabets, characters = load_with_alphabets(options)
+    test_images, alphabets, characters, options = load_to_test(options)
     check_same_on_all_ranks(options, test_images, meta)
     episodes = make_episodes(test_images, options, options.test_batches, alphabets=alphabets)
     losses, accuracies, answered = judged(runner, episodes, options, lambda accuracy: accuracy)
@@ -87,7 +87,7 @@ def evaluate_runs(options: Options, workers: int) -> tuple[dict, Answers]:
     runs = read_runs(options.runs)
     options = options.but(n_way=runs.n_way, k_spt=1, task_num=1, views=options.views or views_by_default(runs.n_way),
                           given=options.given | {"n_way", "k_spt", "task_num"})
-    meta, checkpoint = load_trained(options)
+    meta, checkpoint, options = load_trained(options)
     batches = batches_of(runs, options)
     losses, accuracies, answered = judged(share_out(meta, workers), batches, options, lambda accuracy: 1 - accuracy)
     results = summarize_runs(runs.names, accuracies[:, -1, 0], losses[:, -1], options)

@@ -22,14 +22,14 @@ from mindspore_maml.pictures.curves import RunPicture
 from mindspore_maml.programs.seeds import train_seeds
 from mindspore_maml.training.agreement import check_same_on_all_ranks
 from mindspore_maml.training.checkpoint import LARGEST_STATE, Checkpoint, given_by_hand, load
-from mindspore_maml.training.continuing import adopt_options
+from mindspore_maml.training.continuing import completed
 from mindspore_maml.training.following import FollowingTraining
 from mindspore_maml.training.from_options import (
     load_for_training,
     make_meta,
-    take_sizes,
     training_episodes,
     weight_shapes,
+    with_sizes_of_data,
 )
 from mindspore_maml.training.loop import Training
 from mindspore_maml.training.optimizer import outer_optimizer
@@ -46,18 +46,14 @@ def main() -> int:
         return train_seeds(options)
     workers = device.set_up_for(options)
     checkpoint = load(options.ckpt) if options.ckpt else None
-    if checkpoint:
-        go_on_in_its_folder(options, checkpoint)
-        adopt_options(options, checkpoint)
-    else:
-        take_sizes(options)
+    options = completed(in_its_folder(options, checkpoint), checkpoint) if checkpoint else with_sizes_of_data(options)
     if options.val_classes and not options.eval_every:
         raise InputError(f"--val_classes {options.val_classes} without --eval_every; expected how often to measure")
     if options.patience and not options.val_classes:
         raise InputError(f"--patience {options.patience} without --val_classes; expected characters held out, for a "
                          f"training is never ended by what test characters show")
     kinds_for(options)   # what a reporter lacks is refused before the data are read
-    (train_images, alphabets), judged = load_for_training(options)
+    (train_images, alphabets), judged, options = load_for_training(options)
     episodes = training_episodes(train_images, options, alphabets)
     validation = None
     if options.eval_every:
@@ -93,10 +89,10 @@ def begin_with(pretrained: Checkpoint, meta: Meta) -> None:
     print(f"checkpoint {pretrained}\nits weights, but for the head's, are what the training starts with", flush=True)
 
 
-def go_on_in_its_folder(options: Options, checkpoint: Checkpoint) -> None:
+def in_its_folder(options: Options, checkpoint: Checkpoint) -> Options:
     """Where --output_dir is not given, a run that goes on does so where it was."""
-    if "output_dir" not in given_by_hand(options):
-        options.output_dir = str(home_of(checkpoint) or options.output_dir)
+    home = None if "output_dir" in given_by_hand(options) else home_of(checkpoint)
+    return options.but(output_dir=str(home)) if home else options
 
 
 def start_from(checkpoint: Checkpoint, meta: Meta, optimizer: nn.Cell, average: WeightAverage,

@@ -128,8 +128,8 @@ class Checkpoint:
                              f"{f' of at most {largest:g}' if largest == LARGEST else ''}")
         return value.astype(wanted, copy=False)
 
-    def adopt_options(self, options: Options, names: Iterable[str]) -> None:
-        """Set those of the options `names` that were given neither by hand nor by a preset named by hand.
+    def completed(self, options: Options, names: Iterable[str]) -> Options:
+        """The options with those of `names` as they were here that were given neither by hand nor by a preset so given.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class Checkpoint:
         """
         by_hand = given_by_hand(options)
         wanted = {name: self.options[name] for name in names if name in self.options and name not in by_hand}
-        vars(options).update(check_values(wanted, f"{self.flag} {self.path}"))
+        return options.but(**check_values(wanted, f"{self.flag} {self.path}"))
 
     def _fill(self, parameters, largest):
         """Give each of the parameters its value once all are checked."""

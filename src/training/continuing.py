@@ -10,8 +10,8 @@ OF_THIS_CALL = ("device_target", "device_id", "mode", "workers", "data_path", "c
                 "output_dir", "overwrite", "log_file", "profile", "seeds", "ranks")
 
 
-def adopt_options(options: Options, checkpoint: Checkpoint) -> None:
-    """Complete the options of a training by those of the run that wrote `checkpoint`.
+def completed(options: Options, checkpoint: Checkpoint) -> Options:
+    """The options of a training, completed by those of the run that wrote `checkpoint`.
 
     An option newer than that run has its own default, as it had no effect there: not what the default preset says.
 
@@ -26,8 +26,8 @@ def adopt_options(options: Options, checkpoint: Checkpoint) -> None:
                 if option.name not in OF_THIS_CALL}
     if checkpoint.options:   # another program's file has none
         by_hand = given_by_hand(options)
-        vars(options).update({name: value for name, value in defaults.items() if name not in by_hand})
-    checkpoint.adopt_options(options, [*defaults, "network"])
+        options = options.but(**{name: value for name, value in defaults.items() if name not in by_hand})
+    return checkpoint.completed(options, [*defaults, "network"])
 
 
 def refuse_changes(options: Options, checkpoint: Checkpoint) -> None:

@@ -1,5 +1,5 @@
 """The parts of a run put together as its options say: characters, episodes, meta-learner."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from mindspore_maml.cli.options import BY_NAME, EVAL, options_of
 from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
-from mindspore_maml.data_preprocess import adopt_sizes, load_alphabets, load_images, sizes_in
+from mindspore_maml.data_preprocess import load_alphabets, load_images, sizes_in, with_sizes
 from mindspore_maml.devices.device import tasks_at_once
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.network import Network
@@ -26,24 +26,24 @@ from mindspore_maml.training.run_folder import run_of
 from mindspore_maml.training.sizes import refuse_impossible
 
 
-def load_split(options: Options) -> tuple[Classes, Classes]:
+def load_split(options: Options) -> tuple[Classes, Classes, Options]:
     """The characters to train on and those to test on, uint8 [class, drawing, imgc, imgsz, imgsz] or ClassImages each.
 
-    Where `options.k_qry` is a default, it shrinks to what each class has.
+    Beside them the options as these data complete them: where `k_qry` is a default, it shrinks to what each class has.
     """
-    images = fit_to(load_images(options.data_path, options.imgsz, options.imgc), options)
+    images, options = fit_to(load_images(options.data_path, options.imgsz, options.imgc), options)
     if isinstance(images, ClassImages) and "images" not in options.given:
-        options.images = images.kind   # for one's own pictures to be read as those that it was trained on
+        options = options.but(images=images.kind)   # for one's own pictures to be read as those that it was trained on
     if options.split == "background":
         background = load_alphabets(options.data_path, len(images)).background_characters
         if options.n_train_classes not in (0, background):
             raise InputError(f"--n_train_classes {options.n_train_classes} with --split background, which has "
                              f"{background}; expected one of the two")
-        options.n_train_classes = background
-    return split_classes(images, options.n_train_classes, options.split, options.split_seed)
+        options = options.but(n_train_classes=background)
+    return *split_classes(images, options.n_train_classes, options.split, options.split_seed), options
 
 
-def load_alphabets_beside(images: tuple[Classes, Classes], options: Options) -> tuple:
+def load_alphabets_beside(images: Sequence[Classes], options: Options) -> tuple:
     """The alphabets, int [class] each, of the characters to train on and of those to test on, as `load_split` has them.
 
     Both are None where `options.within_alphabet` is 0: then nobody needs to know.
@@ -54,33 +54,38 @@ def load_alphabets_beside(images: tuple[Classes, Classes], options: Options) -> 
     return split_classes(alphabets, options.n_train_classes, options.split, options.split_seed)
 
 
-def take_sizes(options: Options) -> None:
+def with_sizes_of_data(options: Options) -> Options:
     """Where neither flag nor preset says how large images are, they are as large as those of the data set."""
-    adopt_sizes(options, sizes_in(find(options.data_path)), given_by_hand(options))
+    return with_sizes(options, sizes_in(find(options.data_path)), given_by_hand(options))
 
 
-def load_to_test(options: Options) -> Classes:
+def load_to_test(options: Options) -> tuple[Classes, np.ndarray | None, int, Options]:
     """The classes to test on: those in the folder `options.classes`, or the data set's characters to test on.
 
     With `options.val_classes` they are the last so many of the characters to train on.
-    """
-    return load_with_alphabets(options)[0]
 
-
-def load_with_alphabets(options: Options) -> tuple[Classes, np.ndarray | None, int]:
-    """What `load_to_test` returns, beside it what `load_alphabets_beside` does, and how many classes there are in all.
+    Returns
+    -------
+    images : ndarray or ClassImages
+    alphabets : ndarray or None
+        As `load_alphabets_beside` returns them.
+    characters : int
+        How many classes there are in all.
+    options : Options
+        As these data complete them.
     """
     if options.classes:
         for name in ("within_alphabet", "val_classes"):
             if getattr(options, name):
                 raise InputError(f"--{name} with --classes, which are no characters of Omniglot; expected one of the "
                                  f"two")
-        images = fit_to(read_to_test(options.classes, options.imgsz, options.imgc, options.images), options)
-        return images, None, len(images)
+        images, options = fit_to(read_to_test(options.classes, options.imgsz, options.imgc, options.images), options)
+        return images, None, len(images), options
     if not options.data_path:
         raise InputError(f"--data_path is missing; expected {BY_NAME['data_path'].help}; or --classes with a folder of "
                          f"your own images")
-    return load_for_training(options)[1]
+    _, judged, options = load_for_training(options)
+    return *judged, options
 
 
 def names_of(images: Classes, characters: int, options: Options) -> tuple[list[str], list[str]]:
@@ -92,7 +97,7 @@ def names_of(images: Classes, characters: int, options: Options) -> tuple[list[s
     ----------
     images : ndarray or ClassImages
     characters : int
-        As `load_with_alphabets` returns them.
+        As `load_to_test` returns them.
     options : Options
     """
     if isinstance(images, ClassImages):
@@ -113,8 +118,8 @@ def _to_test(values, options):
     return train[len(train) - options.val_classes:] if options.val_classes else test
 
 
-def fit_to(images: Classes, options: Options) -> Classes:
-    """Leave out, and name, classes without a query image beside `options.k_spt` support images; shrink `options.k_qry`.
+def fit_to(images: Classes, options: Options) -> tuple[Classes, Options]:
+    """Leave out, and name, classes without a query image beside `options.k_spt` support images; shrink `k_qry`.
 
     The number of query images stays where it was given by hand, or by a protocol: then it is the data that do not fit.
     """
@@ -132,8 +137,8 @@ def fit_to(images: Classes, options: Options) -> Classes:
     if not fixed and 0 < least - options.k_spt < options.k_qry:
         log.info(f"k_qry {options.k_qry} -> {least - options.k_spt}: the smallest class has {least} images, "
                  f"{options.k_spt} of which are support images")
-        options.k_qry = least - options.k_spt
-    return images
+        options = options.but(k_qry=least - options.k_spt)
+    return images, options
 
 
 def hold_out(images: Classes, options: Options) -> tuple[Classes, Classes]:
@@ -151,20 +156,21 @@ def hold_out(images: Classes, options: Options) -> tuple[Classes, Classes]:
     return images[:left], images[left:]
 
 
-def load_for_training(options: Options) -> tuple[tuple, tuple]:
+def load_for_training(options: Options) -> tuple[tuple, tuple, Options]:
     """The characters to train on and those that are to be judged, each with its alphabets; how many there are in all.
 
     Those are held out of the characters to train on where `options.val_classes` says so, else they are the test ones.
+    Beside them the options as these data complete them.
     """
-    images = load_split(options)
+    *images, options = load_split(options)
     characters = sum(map(len, images))
     alphabets = load_alphabets_beside(images, options)
     train_images, held_out = hold_out(images[0], options)
     if not options.val_classes:
-        return (images[0], alphabets[0]), (images[1], alphabets[1], characters)
+        return (images[0], alphabets[0]), (images[1], alphabets[1], characters), options
     count = len(train_images)
     parts = (None, None) if alphabets[0] is None else (alphabets[0][:count], alphabets[0][count:])
-    return (train_images, parts[0]), (held_out, parts[1], characters)
+    return (train_images, parts[0]), (held_out, parts[1], characters), options
 
 
 def make_episodes(images: Classes, options: Options, batches: int,
@@ -228,15 +234,15 @@ def inner_loop(options: Options) -> InnerLoop:
                      statistics=options.statistics, **training)
 
 
-def load_trained(options: Options, say: Callable[[str], None] = log.info) -> tuple[Meta, Checkpoint]:
-    """A meta-learner with the weights of `options.ckpt`, for tasks of `options.n_way` classes.
-
-    Completes `options` by what the checkpoint knows of the trained model, and says which one that is.
+def load_trained(options: Options, say: Callable[[str], None] = log.info) -> tuple[Meta, Checkpoint, Options]:
+    """A meta-learner with the weights of `options.ckpt`, for tasks of `options.n_way` classes; says which one that is.
 
     Returns
     -------
     meta : Meta
     checkpoint : Checkpoint
+    options : Options
+        Completed by what the checkpoint knows of the trained model.
 
     Raises
     ------
@@ -248,14 +254,15 @@ def load_trained(options: Options, say: Callable[[str], None] = log.info) -> tup
     checkpoint = load(options.ckpt)
     refuse_other_run(checkpoint, named_folder=Path(options.ckpt).is_dir())
     say(f"checkpoint {checkpoint}")
-    checkpoint.adopt_options(options, [option.name for option in options_of(EVAL) if option.stored] + ["network"])
+    options = checkpoint.completed(options, [option.name for option in options_of(EVAL) if option.stored] +
+                                   ["network"])
     refuse_alike(options.ink, options.paper)
     shapes = weight_shapes(options)
     checkpoint = with_ways(checkpoint, options.network, shapes)
     checkpoint.refuse_lacking(shapes)   # before a network is made that it may only claim to hold
     meta = make_meta(options)
     checkpoint.put_into(meta)
-    return meta, checkpoint
+    return meta, checkpoint, options
 
 
 def refuse_other_run(checkpoint: Checkpoint, named_folder: bool = True) -> None:
