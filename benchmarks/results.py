@@ -78,8 +78,7 @@ def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
     if done >= cell.flags["epoch"]:
         print(f"{cell.name} is finished: {own}")
         return
-    start = {"ckpt": newest(CHECKPOINTS / cell.after)[0]} if cell.after else {}
-    start |= {"pretrained": body_for(cell, options)} if cell.pretrained and not own else {}
+    start = {"pretrained": body_for(cell, options)} if cell.pretrained and not own else {}
     flags = {"ckpt": own} if own else cell.flags | start | {"overwrite": True}   # where one was killed before it saved
     command = [sys.executable, str(ROOT / "omniglot_train.py"), *as_arguments(flags), "--data_path", options.data_path,
                "--output_dir", str(folder), *more]
@@ -266,11 +265,9 @@ def main_table() -> str:
 
 
 def cost(cell: Cell) -> tuple[int, int, float]:
-    """The epochs, tasks and minutes of a published network's training and, if any, of the one that it started from."""
+    """The epochs, tasks and minutes of a published network's training, without the one that it takes its body from."""
     path, epoch = newest(CHECKPOINTS / cell.name)
-    own = trained_for(path), epoch * cell.setting("task_num"), minutes(path.parent, epoch)
-    before = cost(CELLS[cell.after]) if cell.after else (0, 0, 0)
-    return own[0] + before[0], own[1] + before[1], own[2] + before[2]
+    return trained_for(path), epoch * cell.setting("task_num"), minutes(path.parent, epoch)
 
 
 def over_seeds() -> str:
@@ -340,8 +337,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
     held_out = f" ({val_classes} of them held out to choose the epoch)" if val_classes else ""
     other_task = {"n_way", "k_spt"} & cell.judged.keys()
     trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if other_task else ""
-    start = f", from the network in checkpoints/{cell.after}" if cell.after else ""
-    start = f", from the body that the run {cell.pretrained} trained" if cell.pretrained else start
+    start = f", from the body that the run {cell.pretrained} trained" if cell.pretrained else ""
     train = cell.setting("n_train_classes") or \
         (OMNIGLOT.background_characters if cell.setting("split") == "background" else OMNIGLOT_TRAIN_CLASSES)
     return "\n".join([

@@ -173,13 +173,13 @@ def test_seeds_have_a_mean_and_a_spread(tmp_path, monkeypatch):
     assert paper == "| papers' protocol | 99.00 % | 99.00 % | 99.00 % | 0.00 |"
 
 
-def test_a_training_starts_from_the_published_network_that_it_comes_after(tmp_path, monkeypatch):
+def test_a_training_starts_from_a_published_body_and_goes_on_from_its_own_checkpoint(tmp_path, monkeypatch):
     cells = {"one": Cell("one", "", {"preset": "maml", "epoch": 9}),
-             "two": Cell("two", "", {"preset": "maml", "epoch": 5, "task_num": 2}, after="one")}
+             "two": Cell("two", "", {"preset": "maml", "epoch": 5, "task_num": 2}, pretrained="one")}
     commands = []
     monkeypatch.setattr(results, "CELLS", cells)
     monkeypatch.setattr(results, "CHECKPOINTS", tmp_path / "checkpoints")
-    monkeypatch.setattr(results, "trained_for", lambda path: 10 if path.parent.name == "one" else 5)
+    monkeypatch.setattr(results, "trained_for", lambda _path: 7)   # the best epoch is another
     monkeypatch.setattr(results, "minutes", lambda _folder, epoch: float(epoch))
     monkeypatch.setattr(os, "execve", lambda _program, command, _environment: commands.append(command))
     for name, epoch in (("one", 9), ("two", 5)):
@@ -189,10 +189,10 @@ def test_a_training_starts_from_the_published_network_that_it_comes_after(tmp_pa
     results.main()
     (tmp_path / "runs" / "two" / "maml-3_1.ckpt").touch()   # as if it had been stopped there
     results.main()
-    started, gone_on = (command[command.index("--ckpt") + 1] for command in commands)
-    assert started == str(tmp_path / "checkpoints" / "one" / "maml-9_1.ckpt")
-    assert gone_on == str(tmp_path / "runs" / "two" / "maml-3_1.ckpt")
-    assert results.cost(cells["two"]) == (15, 9 * 32 + 5 * 2, 14.0)
+    started, gone_on = commands
+    assert started[started.index("--pretrained") + 1] == str(tmp_path / "checkpoints" / "one" / "maml-9_1.ckpt")
+    assert gone_on[gone_on.index("--ckpt") + 1] == str(tmp_path / "runs" / "two" / "maml-3_1.ckpt")
+    assert results.cost(cells["two"]) == (7, 5 * 2, 5.0)
 
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch):
