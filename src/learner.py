@@ -57,7 +57,7 @@ class Learner(nn.Cell):
 
     def construct(self, weights: tuple, x: Prepared) -> Tensor:
         """Logits [task, image, class] of prepared images."""
-        return self._judged(self.chain.forward(self.masks.put_into(weights, x), self.masks.data(x)))
+        return self.judged(self.chain.forward(self.masks.put_into(weights, x), self.masks.data(x)))
 
     def gradient(self, weights: tuple, x: Prepared, labels: Tensor, scale: float) -> tuple[Tensor, tuple, tuple]:
         """The loss of every task, and the gradient of `scale` times that loss with respect to its weights.
@@ -82,9 +82,9 @@ class Learner(nn.Cell):
         """
         w = self.masks.put_into(weights, x)
         logits, forward_states = self.chain.forward_pass(w, self.masks.data(x))
-        logits = self._judged(logits)
+        logits = self.judged(logits)
         d_logits, probability = self.loss.gradient(logits, labels, scale)
-        _, gradients, backward_states = self.chain.backward(w, forward_states, self._of_all(d_logits))
+        _, gradients, backward_states = self.chain.backward(w, forward_states, self.of_all(d_logits))
         trace = forward_states, backward_states, probability
         return logits, self.masks.taken_from(gradients), trace
 
@@ -111,18 +111,18 @@ class Learner(nn.Cell):
         w = self.masks.put_into(weights, x)
         w_dot = self.masks.put_into(direction, x)   # a mask has no tangent: what stands in its place is not read
         logits_dot, tangent_states = self.chain.forward_tangent(w, forward_states, w_dot, ())
-        d_logits_dot = self._of_all(self.loss.gradient_tangent(probability, self._judged(logits_dot), scale))
+        d_logits_dot = self.of_all(self.loss.gradient_tangent(probability, self.judged(logits_dot), scale))
         products = self.chain.backward_tangent(w, forward_states, backward_states, w_dot, tangent_states,
                                                d_logits_dot)[1]
         return self.masks.taken_from(products)
 
-    def _judged(self, logits):
-        """[task, support + image, class] -> [task, image, class]."""
+    def judged(self, logits: Tensor) -> Tensor:
+        """Those of the images that are not in front: [task, support + image, class] -> [task, image, class]."""
         if not self.support:
             return logits
         tasks, images, classes = logits.shape
         return cut(logits, (0, self.support, 0), (tasks, images - self.support, classes))
 
-    def _of_all(self, d_logits):
-        """The transpose of `_judged`: support images have no gradient of their own."""
+    def of_all(self, d_logits: Tensor) -> Tensor:
+        """The transpose of `judged`: support images have no gradient of their own."""
         return join_rows((self.no_gradient, d_logits)) if self.support else d_logits

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from mindspore_maml.last_layers import LastLayers, stepping
 from mindspore_maml.layers.image_rows import Prepared
 from mindspore_maml.layers.network import Network, to_parameter, to_rows
 from mindspore_maml.learner import Learner
@@ -53,7 +54,7 @@ class SumOverTasks(nn.Cell):
 class InnerStep(nn.Cell):
     """One step of gradient descent on the support loss: w - a grad L(w)."""
 
-    def __init__(self, learner: Learner, rate: float, adapted: tuple, keeps_state: bool):
+    def __init__(self, learner: Learner | LastLayers, rate: float, adapted: tuple, keeps_state: bool):
         super().__init__()
         self.learner, self.rate, self.adapted, self.keeps_state = learner, rate, adapted, keeps_state
 
@@ -66,7 +67,7 @@ class InnerStep(nn.Cell):
 class InnerStepBack(nn.Cell):
     """The inner step's transposed Jacobian: l - a H(w) l."""
 
-    def __init__(self, learner: Learner, rate: float, adapted: tuple):
+    def __init__(self, learner: Learner | LastLayers, rate: float, adapted: tuple):
         super().__init__()
         self.learner, self.rate, self.adapted = learner, rate, adapted
 
@@ -169,7 +170,8 @@ class Passes:
         self.prepare = learner.prepare
         self.copy_to_tasks = CopyToTasks(task_num)
         self.sum_over_tasks = SumOverTasks(task_num, self.factor, [parameter.shape for parameter in net.parameters])
-        self.inner_step = {keeps: InnerStep(learner, inner.rate, adapted, keeps) for keeps in (False, True)}
-        self.inner_step_back = InnerStepBack(learner, inner.rate, adapted)
+        steps = stepping(learner, adapted)
+        self.inner_step = {keeps: InnerStep(steps, inner.rate, adapted, keeps) for keeps in (False, True)}
+        self.inner_step_back = InnerStepBack(steps, inner.rate, adapted)
         self.query_gradient = QueryGradient(learner)
         self.query_evaluation = QueryEvaluation(learner)

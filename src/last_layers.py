@@ -1,0 +1,59 @@
+"""The inner loop's gradients where it adapts the last layers alone, as ANIL does (Raghu et al., 2020)."""
+from mindspore import Tensor, nn
+
+from mindspore_maml.layers.chain import Chain
+from mindspore_maml.layers.dropout import MASK
+from mindspore_maml.layers.image_rows import Prepared
+from mindspore_maml.layers.primitives import zeros_like
+from mindspore_maml.learner import Learner
+
+
+def stepping(learner: Learner, adapted: tuple) -> "Learner | LastLayers":
+    """What takes the inner steps of a learner, of whose parameters these are `adapted`."""
+    of_layers = [number for number, layer in enumerate(learner.chain.layers) for kind in layer.kinds if kind != MASK]
+    first = of_layers[adapted.index(True)] if any(adapted) else 0
+    return LastLayers(learner, first) if first else learner
+
+
+class LastLayers(nn.Cell):
+    """The `gradient` and `curvature` of a learner whose layers before number `first` the inner loop does not adapt.
+
+    These do not move in an inner step. So they need no inner gradient and no tangent, and what reaches them of the
+    curvature flows back through them as any gradient does.
+
+    Parameters
+    ----------
+    learner : Learner
+    first : int
+        At least 1.
+    """
+
+    def __init__(self, learner: Learner, first: int):
+        super().__init__()
+        layers, self.learner = learner.chain.layers, learner
+        self.before, self.last = Chain(layers[:first]), Chain(layers[first:])
+        self.held = len(self.before.kinds)   # weights before the first adapted layer
+
+    def gradient(self, weights: tuple, x: Prepared, labels: Tensor, scale: float) -> tuple[Tensor, tuple, tuple]:
+        """As `Learner.gradient`; in place of the gradients of what is not adapted, anything."""
+        masks, loss = self.learner.masks, self.learner.loss
+        w = masks.put_into(weights, x)
+        features, before = self.before.forward_pass(w[:self.held], masks.data(x))   # [task, rows, channel]
+        logits, states = self.last.forward_pass(w[self.held:], features)
+        logits = self.learner.judged(logits)
+        d_logits, probability = loss.gradient(logits, labels, scale)
+        _, gradients, backward_states = self.last.backward(w[self.held:], states, self.learner.of_all(d_logits))
+        trace = before, features, states, backward_states, probability
+        return logits, masks.taken_from((*w[:self.held], *gradients)), trace
+
+    def curvature(self, weights: tuple, x: Prepared, trace: tuple, direction: tuple, scale: float) -> tuple:
+        """As `Learner.curvature`, along a direction in which only the last layers' weights move."""
+        before, features, states, backward_states, probability = trace
+        masks = self.learner.masks
+        w, w_dot = (masks.put_into(values, x)[self.held:] for values in (weights, direction))
+        logits_dot, tangent_states = self.last.forward_tangent(w, states, w_dot, zeros_like(features))
+        d_logits_dot = self.learner.loss.gradient_tangent(probability, self.learner.judged(logits_dot), scale)
+        d_features, products = self.last.backward_tangent(w, states, backward_states, w_dot, tangent_states,
+                                                          self.learner.of_all(d_logits_dot))
+        _, gradients, _ = self.before.backward(masks.put_into(weights, x)[:self.held], before, d_features)
+        return masks.taken_from((*gradients, *products))
