@@ -29,15 +29,20 @@ AT_ONCE, IMAGES = 16, 2500   # tasks judged at a time, and images of them all, a
 SIDE = 28      # pixels of the networks judged
 
 
-def trained(ckpt: Path, n_way: int, k_spt: int) -> tuple[Meta, Options]:
-    """A network for tasks of so many classes and examples, with the statistics of the support images."""
+def trained(ckpt: Path, n_way: int, k_spt: int, **inner: float) -> tuple[Meta, Options]:
+    """A network for tasks of so many classes and examples, with the statistics of the support images.
+
+    Its inner loop is the trained one but for what `inner` says.
+    """
     device.set_up_unless_done()
-    options = options_of_call(EVAL, {"ckpt": str(ckpt), "n_way": n_way, "k_spt": k_spt, "statistics": "support"})
+    given = {"ckpt": str(ckpt), "n_way": n_way, "k_spt": k_spt, "statistics": "support"}
+    options = options_of_call(EVAL, given | inner)
     meta, _, options = load_trained(options)
     return meta, options
 
 
-def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int) -> tuple[np.ndarray, np.ndarray]:
+def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int,
+            **inner: float) -> tuple[np.ndarray, np.ndarray]:
     """Log-probabilities [task, image, class] and features [task, image, feature], means over so many views.
 
     Parameters
@@ -45,9 +50,11 @@ def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int) -> t
     support : ndarray of uint8, [task, class, example, height, width]
     query : ndarray of uint8, [task, image, height, width]
         Any number of tasks, judged several at a time; the last ones are filled up.
+    inner
+        As `trained` takes it.
     """
     ways, shots = support.shape[1:3]
-    network = trained(ckpt, ways, shots)
+    network = trained(ckpt, ways, shots, **inner)
     found = _by_views(network, trained(ckpt, ways + features_of(network[1]), shots)[0], support, query, views)
     features = np.mean(np.split(found[..., ways:], views, axis=1), axis=0)
     return log_probabilities(found[..., :ways], views), features

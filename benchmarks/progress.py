@@ -11,11 +11,12 @@ import json
 import statistics
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from benchmarks.cells import CELLS, Cell
+from benchmarks.cells import CELLS
 from benchmarks.judging import judge_checkpoints
 from benchmarks.pages import write_sections
 from benchmarks.results import WORDS, percent
@@ -31,7 +32,11 @@ ROOT = FOLDER.parent
 RESULTS, PICTURE, PAGE = FOLDER / "progress.json", ROOT / "docs" / "progress.png", ROOT / "docs" / "accuracy.md"
 SECTION = "time to accuracy"
 RUN = "20way-1shot-short"   # whose checkpoints are judged
-CURVES = ("5way-1shot", "5way-5shot", "20way-1shot", "20way-5shot")   # as the networks of these cells
+CURVES: dict[str, dict[str, Any]] = {   # by cell, the tasks and the inner loop that the checkpoints are judged by
+    "5way-1shot": {"n_way": 5, "k_spt": 1, "update_lr": 0.2, "update_step_test": 2},
+    "5way-5shot": {"n_way": 5, "k_spt": 5, "update_lr": 0.1, "update_step_test": 5},
+    "20way-1shot": {"n_way": 20, "k_spt": 1, "update_lr": 0.4, "update_step_test": 4},
+    "20way-5shot": {"n_way": 20, "k_spt": 5, "update_lr": 0.2, "update_step_test": 5}}
 EPOCHS = (50, 100, 250, 500, 1000, 2000, 4000)
 GOALS = ((STRICT, 0.90), (STRICT, 0.95), (STRICT, 0.97), (PAPER, 0.987))
 TIMED = "5way-1shot"   # the cell whose goals these are, and that is judged by both protocols
@@ -41,19 +46,18 @@ OURS, PEER = "omniglot_train.py", "benchmarks/torch_training.py"
 TIMED_EPOCHS = {OURS: 60, PEER: 12}   # MindSpore tunes its threads in the first 15
 
 
-def judge(cell: Cell, protocol: str, options: argparse.Namespace, results: dict) -> None:
+def judge(name: str, protocol: str, options: argparse.Namespace, results: dict) -> None:
     """Add to `results` the accuracy of each checkpoint in the run's folder at `EPOCHS`, by epoch, and keep them."""
-    known = results.setdefault(cell.name, {}).setdefault(protocol, {})
+    known = results.setdefault(name, {}).setdefault(protocol, {})
     folder = options.runs / RUN
     paths = {epoch: folder / checkpoint.FILE_NAME.format(epoch) for epoch in EPOCHS if str(epoch) not in known}
     paths = {epoch: path for epoch, path in paths.items() if path.exists()}
-    n_way = cell.judged.get("n_way", cell.setting("n_way"))
-    flags = cell.judged | {"data_path": options.data_path, "protocol": protocol, "n_way": n_way,
-                           "task_num": TASKS[n_way]}
+    n_way = CURVES[name]["n_way"]
+    flags = CURVES[name] | {"data_path": options.data_path, "protocol": protocol, "task_num": TASKS[n_way]}
     for epoch, found in judge_checkpoints(paths, flags, BATCHES[n_way]):
         known[str(epoch)] = found
         write_json(RESULTS, results)
-        print(f"{cell.name}, {protocol}, epoch {epoch}: {percent(found)}", flush=True)
+        print(f"{name}, {protocol}, epoch {epoch}: {percent(found)}", flush=True)
 
 
 def step_ms(program: str, data_path: str) -> float:
@@ -125,7 +129,7 @@ def main() -> None:
     if options.action == "judge":
         for name in CURVES:
             for protocol in (STRICT, PAPER) if name == TIMED else (STRICT,):
-                judge(CELLS[name], protocol, options, results)
+                judge(name, protocol, options, results)
     elif options.action == "time":
         time_steps(results, options)
         write_json(RESULTS, results)

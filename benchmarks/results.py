@@ -78,21 +78,22 @@ def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
     if done >= cell.flags["epoch"]:
         print(f"{cell.name} is finished: {own}")
         return
-    start = {"pretrained": body_for(cell, options)} if cell.pretrained and not own else {}
+    start = {"ckpt": network_of(cell.after, options)} if cell.after and not own else {}
+    start |= {"pretrained": network_of(cell.pretrained, options)} if cell.pretrained and not own else {}
     flags = {"ckpt": own} if own else cell.flags | start | {"overwrite": True}   # where one was killed before it saved
     command = [sys.executable, str(ROOT / "omniglot_train.py"), *as_arguments(flags), "--data_path", options.data_path,
                "--output_dir", str(folder), *more]
     os.execve(sys.executable, command, os.environ | {"PYTHONPATH": str(ROOT)})   # signals reach the training itself
 
 
-def body_for(cell: Cell, options: argparse.Namespace) -> Path:
-    """The published network that a cell's training takes the body from, or the last checkpoint of that run."""
-    published, _ = newest(CHECKPOINTS / cell.pretrained)
+def network_of(name: str, options: argparse.Namespace) -> Path:
+    """The published network of a cell that another one's training starts from, or the last checkpoint of its run."""
+    published, _ = newest(CHECKPOINTS / name)
     if published:
         return published
-    path, done = newest(options.runs / cell.pretrained)
-    if done < CELLS[cell.pretrained].flags["epoch"]:
-        raise InputError(f"run {cell.name}: the run {cell.pretrained} is at epoch {done}; expected it finished")
+    path, done = newest(options.runs / name)
+    if done < CELLS[name].flags["epoch"]:
+        raise InputError(f"the run {name}, which this one starts from, is at epoch {done}; expected it finished")
     return path
 
 
@@ -122,7 +123,7 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
                      episodes=None)
     weights = {name: tensor for name, tensor in loaded.tensors.items()
                if name.startswith((checkpoint.WEIGHT_PREFIX, "rates", "shifts."))}
-    if other := _with_the_same_weights(cell, weights):
+    if other := _with_the_same_weights(cell, loaded, weights):
         _put_cell(cell, other, CHECKPOINTS / cell.name)
     else:
         _put(loaded, weights, CHECKPOINTS / cell.name)
@@ -130,12 +131,16 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
         shutil.rmtree(UNFINISHED / cell.run)
 
 
-def _with_the_same_weights(cell, weights):
-    """The published cell of the same training whose network has these very weights, if any; its folder holds them."""
+def _with_the_same_weights(cell, loaded, weights):
+    """The published cell of the same training whose network has these very weights, if any; its folder holds them.
+
+    Its head may have more classes, of which this cell keeps the first.
+    """
+    shapes = weight_shapes(Options(**loaded.options))
     for other in CELLS.values():
         path, _ = newest(CHECKPOINTS / other.name)
         if other is not cell and other.run == cell.run and path and path.parent.name == other.name:
-            held = checkpoint.load(path).tensors
+            held = with_ways(checkpoint.load(path), loaded.options["network"], shapes).tensors
             if held.keys() == weights.keys() and all(np.array_equal(held[name], weights[name]) for name in held):
                 return other
     return None
@@ -265,7 +270,7 @@ def main_table() -> str:
 
 
 def cost(cell: Cell) -> tuple[int, int, float]:
-    """The epochs, tasks and minutes of a published network's training, without the one that it takes its body from."""
+    """The epochs, tasks and minutes of a published network's training, without what it starts from."""
     path, epoch = newest(CHECKPOINTS / cell.name)
     return trained_for(path), epoch * cell.setting("task_num"), minutes(path.parent, epoch)
 

@@ -173,9 +173,10 @@ def test_seeds_have_a_mean_and_a_spread(tmp_path, monkeypatch):
     assert paper == "| papers' protocol | 99.00 % | 99.00 % | 99.00 % | 0.00 |"
 
 
-def test_a_training_starts_from_a_published_body_and_goes_on_from_its_own_checkpoint(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("kind", "flag"), [("after", "--ckpt"), ("pretrained", "--pretrained")])
+def test_a_training_starts_from_another_and_goes_on_from_its_own_checkpoint(kind, flag, tmp_path, monkeypatch):
     cells = {"one": Cell("one", "", {"preset": "maml", "epoch": 9}),
-             "two": Cell("two", "", {"preset": "maml", "epoch": 5, "task_num": 2}, pretrained="one")}
+             "two": Cell("two", "", {"preset": "maml", "epoch": 5, "task_num": 2}, **{kind: "one"})}
     commands = []
     monkeypatch.setattr(results, "CELLS", cells)
     monkeypatch.setattr(results, "CHECKPOINTS", tmp_path / "checkpoints")
@@ -190,7 +191,7 @@ def test_a_training_starts_from_a_published_body_and_goes_on_from_its_own_checkp
     (tmp_path / "runs" / "two" / "maml-3_1.ckpt").touch()   # as if it had been stopped there
     results.main()
     started, gone_on = commands
-    assert started[started.index("--pretrained") + 1] == str(tmp_path / "checkpoints" / "one" / "maml-9_1.ckpt")
+    assert started[started.index(flag) + 1] == str(tmp_path / "checkpoints" / "one" / "maml-9_1.ckpt")
     assert gone_on[gone_on.index("--ckpt") + 1] == str(tmp_path / "runs" / "two" / "maml-3_1.ckpt")
     assert results.cost(cells["two"]) == (7, 5 * 2, 5.0)
 

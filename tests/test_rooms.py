@@ -15,7 +15,7 @@ FLOORS = (
                  ["src/adapted.py"], ["src/unknown.py"]]},
     [["src/training/*.py"]],
     {"data": [["src/OmniglotIter.py", "src/data_preprocess.py"], ["src/Omniglot.py"], ["src/data/*.py"]],
-     "method": [["src/algorithms/*.py"], ["src/meta.py"], ["src/passes.py"], ["src/learner.py"],
+     "method": [["src/algorithms/*.py"], ["src/meta.py"], ["src/passes.py", "src/last_layers.py"], ["src/learner.py"],
                 ["src/layers/*.py", "src/crossentropy.py"], ["src/KaimingNormal.py"]],
      "devices": [["src/devices/*.py"]]},
     [["src/cli/*.py"]],
