@@ -5,7 +5,6 @@
 By default it tries all of `CASES`. It stands for itself because a process that has run a graph cannot share it out any
 more. The last line is "equal"; ranks then go on to what they have to refuse, the last of it for good.
 """
-import copy
 import sys
 
 import numpy as np
@@ -95,8 +94,7 @@ def refuse_what_differs(options, images, meta):
     """Ranks that differ in an option, an image or a weight; the last one ends the program."""
     last = cluster.rank_count() - 1
     mine = cluster.rank() == last   # it is the last one that differs
-    other_options, other_images = copy.copy(options), images.copy()
-    other_options.seed += mine
+    other_options, other_images = options.but(seed=options.seed + mine), images.copy()
     other_images[-1, -1] ^= mine
     with pytest.raises(InputError, match=f"^rank {last} has --seed 2, rank 0 has 1; expected the same$"):
         check_same_on_all_ranks(other_options, images, meta)
