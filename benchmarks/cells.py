@@ -42,13 +42,13 @@ BACKGROUND = RECIPE | {"split": "background", "val_classes": 95}
 CHALLENGE = THEN_MAML | {"epoch": 6000, "augment": 1.2, "elastic": 0.5, "statistics": "support",
                          "within_alphabet": 0.75}
 # Then by inner steps of the head alone, which are as good and take less time
-LONGER = CHALLENGE | {"epoch": 24000, "seed": 2, "adapt": "head"}
+LONGER = CHALLENGE | {"epoch": 10000, "seed": 2, "adapt": "head"}
 # The papers' split: the recipe without the normalisation of features, then with it on all characters, nothing chosen;
 # at last by inner steps of the head alone
 PAPERS_SPLIT = {"preset": "pooling-wider", "split": "shuffled", "val_classes": 86}
 SECOND = RECIPE | THEN_MAML | {"split": "shuffled", "val_classes": 0, "eval_every": 0, "epoch": 6000, "seed": 2}
 THIRD = SECOND | {"epoch": 5000, "seed": 4, "adapt": "head"}
-SHUFFLED = THIRD | {"epoch": 10000, "seed": 5}
+SHUFFLED = THIRD | {"epoch": 6000, "seed": 5}
 # The network for own drawings, on the data of benchmarks/drawn_set.py; by the support's statistics, and never turned
 DRAWINGS = HELD_OUT | {"n_train_classes": 1200, "statistics": "support", "rotate": False, "epoch": 4000}
 STRIDED = {"preset": "maml", "epoch": 12000} | VALIDATION | {
