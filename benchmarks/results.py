@@ -48,7 +48,6 @@ UNFINISHED = CHECKPOINTS / "unfinished"
 PAGES = ("README.md", "README_CN.md", "docs/accuracy.md")
 RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml", "README.md"
 WORDS = {STRICT: "strict", PAPER: "papers' protocol"}
-PACKAGED = "5way-1shot"    # src/published is a link to its folder, which so holds a file of its own
 TEST_BATCHES = 63          # of 32 tasks: 2,016
 FIRST_BATCHES = 3          # whose accuracies are kept one by one, for a short evaluation to repeat
 LARGEST_METRICS = 100_000  # bytes
@@ -138,7 +137,7 @@ def _with_the_same_weights(cell, loaded, weights):
     Its head may have more classes, of which this cell keeps the first.
     """
     shapes = weight_shapes(Options(**loaded.options))
-    for other in CELLS.values() if cell.name != PACKAGED else ():
+    for other in CELLS.values():
         path, _ = newest(CHECKPOINTS / other.name)
         if other is not cell and other.run == cell.run and path and path.parent.name == other.name:
             held = with_ways(checkpoint.load(path), loaded.options["network"], shapes).tensors

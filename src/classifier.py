@@ -60,7 +60,7 @@ class FewShotClassifier:
     steps : int, optional
         Inner steps; by default those the trained model is evaluated with.
     rate : float, optional
-        Inner learning rate; by default that of the training.
+        Inner learning rate; by default that of the training, times the number of classes over that trained with.
     statistics : str
         Of which images batch normalisation takes mean and variance: "support", of those that `fit` was given, so that
         the answer for an image depends on no other; "query", of all images of a call together: more accurate for a
@@ -120,10 +120,10 @@ class FewShotClassifier:
         evened = even(numbers)
         views = self._views_of(evened)
         with taking_turns():
-            meta, options = self._trained_for(len(classes), views * len(evened))
+            meta, path, options = self._trained_for(len(classes), views * len(evened))
         support = read_images(images, options.imgsz, options.imgc, options.images)[0]
         steps = options.update_step_test if self.steps is None else STEPS.convert(self.steps, "steps")
-        limits = limits_of(self._checkpoint(), len(classes), len(labels) / len(classes))
+        limits = limits_of(path, len(classes), len(labels) / len(classes))
         learned = Adapted(classes, support, numbers, evened, [], np.empty(0), steps, views, model_of(options), limits)
         with taking_turns():
             weights = meta.adapt(image_values(learned.taken, options),
@@ -139,7 +139,7 @@ class FewShotClassifier:
         """Compile what `fit` and `predict` need for `n_way` classes of `n_images` images each."""
         numbers = even(np.repeat(np.arange(n_way, dtype=np.int32), n_images))
         with taking_turns():
-            _, options = self._trained_for(n_way, self._views_of(numbers) * len(numbers))
+            _, _, options = self._trained_for(n_way, self._views_of(numbers) * len(numbers))
         stroke = 255 * np.eye(options.imgsz, dtype=np.uint8)   # anything that can be seen
         labels = list(np.repeat(range(n_way), n_images))
         copy = type(self)(**self.get_params()).fit([stroke] * len(labels), labels)
@@ -336,11 +336,8 @@ class FewShotClassifier:
     def _views_of(self, examples):
         return VIEWS.convert(self.views or 0, "views") or views_by_default(len(examples))
 
-    def _checkpoint(self):
-        return checkpoint.find(self.ckpt or checkpoint.published())
-
     def _trained_for(self, n_way, images):
-        path = self._checkpoint()
+        path = checkpoint.find(self.ckpt or checkpoint.published())
         return _to_learn(path, path.stat().st_mtime_ns, n_way, images, self.rate, self.statistics, self.preset,
                          self.pictures)
 
@@ -380,14 +377,14 @@ _say_once = functools.cache(log.info)   # of a checkpoint, and not again for eve
 
 @functools.lru_cache(maxsize=KEPT)
 def _to_learn(path: Path, modified: int, n_way: int, images: int, rate: float | None, statistics: str,
-              preset: str | None, pictures: str | None) -> tuple[Meta, Options]:
-    """A checkpoint's meta-learner for `n_way` classes, and its options. Kept with its graph for so many images."""
+              preset: str | None, pictures: str | None) -> tuple[Meta, Path, Options]:
+    """A meta-learner for `n_way` classes, its checkpoint, its options. Kept with its graph for so many images."""
     device.set_up_unless_done()
     given = {"ckpt": str(path), "preset": preset, "n_way": n_way, "task_num": 1, "update_lr": rate,
              "statistics": statistics, "images": pictures}
     options = options_of_call(EVAL, {name: value for name, value in given.items() if value is not None})
-    meta, _, options = load_trained(options, _say_once)
-    return meta, options
+    meta, loaded, options = load_trained(options, _say_once)
+    return meta, loaded.path, options
 
 
 @functools.lru_cache(maxsize=KEPT)

@@ -48,6 +48,16 @@ def test_a_layer_inside_another_is_no_last_layer_whatever_its_index():
         shapes | {"net.2.weight": (2, 9), "rates.net.2.bias": (2,)}
 
 
+@pytest.mark.parametrize(("flags", "rate"), [
+    (["--n_way", str(2 * TRAINED)], 0.6),            # an image of twice the classes weighs half in the mean loss
+    (["--n_way", str(2 * TRAINED), "--update_lr", "0.25"], 0.25),
+    ([], 0.3),                                       # as `checkpoints.STORED` has it
+])
+def test_the_inner_rate_grows_with_the_classes_unless_given_by_hand(checkpoint, flags, rate):
+    options = parse(EVAL, "", ["--data_path", ".", "--ckpt", str(checkpoint[0]), *flags])
+    assert load_trained(options)[2].update_lr == pytest.approx(rate)
+
+
 def test_ways_come_from_the_checkpoint_unless_a_flag_says_else(checkpoint):
     options = parse(EVAL, "", ["--data_path", ".", "--ckpt", str(checkpoint[0])])
     assert load_trained(options)[2].n_way == TRAINED

@@ -177,7 +177,7 @@ def test_warming_up_compiles_what_fit_and_predict_need(trained_path):
 def test_of_many_sizes_only_the_last_ones_graphs_stay(trained_path):
     """tests/stress/memory.py measures what that is worth."""
     model = FewShotClassifier(trained_path).fit(*shapes(2, 1, seed=1))
-    meta, _ = model._trained_for(2, 2)
+    meta, _, _ = model._trained_for(2, 2)
     graph = weakref.ref(meta.passes_for(1, 2).inner_step[False])
     del meta
     assert graph()

@@ -224,9 +224,8 @@ OPTIONS = (
     Option("update_step", 1, "inner steps on the support set, in training", low=0, high=1000, stored=True),
     Option("update_step_test", 3, "inner steps on the support set, in evaluation", programs=RUNNING, low=0,
            high=1000, stored=True),
-    Option("update_lr", 1.0, "inner learning rate, for the mean cross-entropy over the support set",
-           programs=RUNNING, low=0,
-           stored=True),
+    Option("update_lr", 1.0, "inner learning rate, for the mean cross-entropy over the support set; a checkpoint's is "
+           "taken times the number of classes over that trained with", programs=RUNNING, low=0, stored=True),
     Option("adapt", "weight,bias,gamma,beta", "kinds of parameters the inner loop adapts, separated by commas; head: "
            "all of the last layer", choices=("weight", "bias", "gamma", "beta", "head"),
            also=("[a-z][a-z0-9]*", "a kind that a layer of your own has"), several=True, stored=True),

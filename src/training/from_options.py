@@ -254,8 +254,8 @@ def load_trained(options: Options, say: Callable[[str], None] = log.info) -> tup
     checkpoint = load(options.ckpt)
     refuse_other_run(checkpoint, named_folder=Path(options.ckpt).is_dir())
     say(f"checkpoint {checkpoint}")
-    options = checkpoint.completed(options, [option.name for option in options_of(EVAL) if option.stored] +
-                                   ["network"])
+    options = with_rate_for_ways(checkpoint.completed(options, [option.name for option in options_of(EVAL)
+                                                                if option.stored] + ["network"]), checkpoint)
     refuse_alike(options.ink, options.paper)
     shapes = weight_shapes(options)
     checkpoint = with_ways(checkpoint, options.network, shapes)
@@ -263,6 +263,18 @@ def load_trained(options: Options, say: Callable[[str], None] = log.info) -> tup
     meta = make_meta(options)
     checkpoint.put_into(meta)
     return meta, checkpoint, options
+
+
+def with_rate_for_ways(options: Options, checkpoint: Checkpoint) -> Options:
+    """The options with an inner rate as long for their number of classes as the trained one is for its own.
+
+    In the mean loss an image of one class among n has the n-th part of the weight, so the rate grows with n. A rate
+    given by hand stays.
+    """
+    trained = checkpoint.options.get("n_way", options.n_way)
+    if "update_lr" in given_by_hand(options):
+        return options
+    return options.but(update_lr=options.update_lr * options.n_way / trained)
 
 
 def refuse_other_run(checkpoint: Checkpoint, named_folder: bool = True) -> None:
