@@ -1,7 +1,6 @@
 """Time one meta-gradient (or, with --order none, one evaluation): no optimizer, no sampling."""
 
-from benchmarks.cases import random_batch, read_options, result
-from benchmarks.measure import measure, peak_memory
+from benchmarks.measure import measure, peak_memory, random_batch, read_options, result
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.program import run_program
 from mindspore_maml.devices import device

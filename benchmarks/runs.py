@@ -6,31 +6,21 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.cases import EXTRA
-from mindspore_maml.cli.atomic_files import refuse_unwritable
-from mindspore_maml.cli.command_line import as_arguments, parse
+from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.cli.errors import InputError
-from mindspore_maml.cli.options import BENCH, Option, options_of
+from mindspore_maml.cli.options import Option
 
 FOLDER = Path(__file__).resolve().parent
 HERE = {"PYTHONPATH": str(FOLDER.parent), "GLOG_v": "3"}   # where a program finds its imports; MindSpore: errors only
 OURS, PEER = "meta_step.py", "torch_meta_step.py"
 COMMON = {"task_num": 32, "n_way": 5, "k_spt": 1, "k_qry": 5, "update_step": 5, "warmup": 20, "repeats": 10}
 ROUNDS = Option("rounds", 3, "how often each point is measured, all points in turn", int, low=1)
-PASSED_ON = [option.name for option in (*options_of(BENCH), *EXTRA) if option.name != "json"]
-
-
-def read_options(description: str, extra: Sequence[Option]) -> Any:
-    """The options of a benchmark of several runs; `flags`: those of each run, `COMMON` and what was given by hand."""
-    options = parse(BENCH, description, extra=extra)
-    refuse_unwritable(options.json, "--json")
-    return options.but(flags=COMMON | {name: getattr(options, name) for name in PASSED_ON if name in options.given})
 
 
 def run(program: str, flags: dict) -> dict:

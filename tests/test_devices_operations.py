@@ -7,7 +7,7 @@ import pytest
 from graphs import operations
 from mindspore import nn, ops
 
-from benchmarks.cases import random_batch
+from benchmarks.measure import random_batch
 from benchmarks.operations import CASES, error_of, graph_of
 from mindspore_maml.algorithms import ALGORITHMS
 from mindspore_maml.cli.command_line import parse
