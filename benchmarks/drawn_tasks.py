@@ -29,20 +29,15 @@ AT_ONCE, IMAGES = 16, 2500   # tasks judged at a time, and images of them all, a
 SIDE = 28      # pixels of the networks judged
 
 
-def trained(ckpt: Path, n_way: int, k_spt: int, **inner: float) -> tuple[Meta, Options]:
-    """A network for tasks of so many classes and examples, with the statistics of the support images.
-
-    Its inner loop is the trained one but for what `inner` says.
-    """
+def trained(ckpt: Path, n_way: int, k_spt: int) -> tuple[Meta, Options]:
+    """A network for tasks of so many classes and examples, with the statistics of the support images."""
     device.set_up_unless_done()
-    given = {"ckpt": str(ckpt), "n_way": n_way, "k_spt": k_spt, "statistics": "support"}
-    options = options_of_call(EVAL, given | inner)
+    options = options_of_call(EVAL, {"ckpt": str(ckpt), "n_way": n_way, "k_spt": k_spt, "statistics": "support"})
     meta, _, options = load_trained(options)
     return meta, options
 
 
-def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int,
-            **inner: float) -> tuple[np.ndarray, np.ndarray]:
+def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int) -> tuple[np.ndarray, np.ndarray]:
     """Log-probabilities [task, image, class] and features [task, image, feature], means over so many views.
 
     Parameters
@@ -50,8 +45,6 @@ def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int,
     support : ndarray of uint8, [task, class, example, height, width]
     query : ndarray of uint8, [task, image, height, width]
         Any number of tasks, judged several at a time; the last ones are filled up.
-    inner
-        As `trained` takes it.
     """
     ways, shots = support.shape[1:3]
     network = trained(ckpt, ways, shots, **inner)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pages import write_sections
-from benchmarks.results import CHECKPOINTS, PAGES, ROOT, newest
+from benchmarks.published import CHECKPOINTS, PAGES, ROOT, newest
 from benchmarks.runs import run_to_end
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.command_line import parse

@@ -19,7 +19,7 @@ from matplotlib.ticker import PercentFormatter
 from benchmarks.cells import CELLS
 from benchmarks.judging import judge_checkpoints
 from benchmarks.pages import write_sections
-from benchmarks.results import WORDS, percent
+from benchmarks.published import WORDS, percent
 from benchmarks.runs import FOLDER, machine, run_to_end
 from mindspore_maml.cli.atomic_files import replacing, write_json
 from mindspore_maml.cli.errors import InputError

@@ -27,6 +27,7 @@ from mindspore_maml.classifier import softmax
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.program import run_program
+from mindspore_maml.data.alphabets import OMNIGLOT
 from mindspore_maml.data.views import views_by_default
 from mindspore_maml.OmniglotIter import OMNIGLOT_TRAIN_CLASSES
 from mindspore_maml.training import checkpoint
@@ -34,8 +35,8 @@ from mindspore_maml.unknown import FILE_NAME, KEYS, centres, familiarity, limits
 
 MEASURED = ((2, 1), (5, 1), (20, 1), (2, 5), (5, 5), (20, 5))   # classes, examples: limits are interpolated between
 SHOWN = ((5, 1), (5, 5))
-UNSEEN_BY = ROOT / "checkpoints" / "20way-1shot-first"   # a network of the published ones' recipe has never seen
-UNSEEN = slice(OMNIGLOT_TRAIN_CLASSES - 86, OMNIGLOT_TRAIN_CLASSES)   # these characters, of which the limits are
+UNSEEN_BY = ROOT / "checkpoints" / "background"   # a network of the published one's recipe that has never seen
+UNSEEN = slice(OMNIGLOT.background_characters, OMNIGLOT_TRAIN_CLASSES)   # these characters, of which the limits are
 CLASSES, DRAWINGS, QUERY = 80, 11, 6   # of the characters, of a task's classes
 KNOWN = {True: 1200, False: 3600}     # images of learned classes, for the limits and for the table
 MOST_TASKS = 120
@@ -57,10 +58,10 @@ def blank_sheet(seed: int) -> np.ndarray:
     return fitted([photograph(np.zeros((105, 105), bool), any_scene(rng), rng)])
 
 
-def measured(ckpt: Path, images: np.ndarray, n_way: int, k_spt: int, known: int, sheets: np.ndarray | None = None,
-             **inner: float) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+def measured(ckpt: Path, images: np.ndarray, n_way: int, k_spt: int, known: int,
+             sheets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """Log-probabilities of known images [image, class], the numbers of their classes, and the familiarity of these, of
-    as many images of other classes, and of `sheets` in each task; `inner` as `trained` takes it."""
+    as many images of other classes, and of `sheets` in each task."""
     tasks = min(-(-known // (n_way * QUERY)), MOST_TASKS)
     support, query = draw(images, images, 2 * n_way, k_spt, QUERY, tasks)
     support, half = support[:, :n_way], n_way * QUERY
@@ -68,8 +69,7 @@ def measured(ckpt: Path, images: np.ndarray, n_way: int, k_spt: int, known: int,
     asked = [query.reshape(tasks, 2 * half, *query.shape[3:]), own]
     if sheets is not None:
         asked.append(np.broadcast_to(sheets, (tasks, *sheets.shape)))
-    found, features = answers(ckpt, support, np.concatenate(asked, axis=1), views_by_default(n_way * k_spt),
-                              **inner)
+    found, features = answers(ckpt, support, np.concatenate(asked, axis=1), views_by_default(n_way * k_spt))
     numbers = np.repeat(np.arange(n_way), k_spt)
     behind = 2 * half + len(numbers)
     scores = np.stack([familiarity(each, centres(each[2 * half:behind], numbers)) for each in features])
@@ -95,14 +95,10 @@ def unlikeliness(of_known: np.ndarray, numbers: np.ndarray, temperature: float) 
 
 
 def write(ckpt: Path, unseen_by: Path, images: np.ndarray) -> None:
-    """Put the limits beside a checkpoint, as they are with a network like it that has not seen the characters.
-
-    With the inner loop of the checkpoint itself.
-    """
-    points, of_training = [], checkpoint.load(ckpt).options
-    inner = {name: of_training[name] for name in ("update_step_test", "update_lr")}
+    """Put the limits beside a checkpoint, as they are with a network like it that has not seen the characters."""
+    points = []
     for ways, shots in MEASURED:
-        of_known, numbers, scores = measured(unseen_by, images, ways, shots, KNOWN[True], **inner)
+        of_known, numbers, scores = measured(unseen_by, images, ways, shots, KNOWN[True])
         temperature = min(TEMPERATURES, key=functools.partial(unlikeliness, of_known, numbers))
         points.append(dict(zip(KEYS, (ways, shots, round(float(np.quantile(scores[0], KEPT)), 4),
                                       round(float(temperature), 3)))))
@@ -136,7 +132,7 @@ def main() -> None:
     parser.add_argument("--ckpt", default=str(CKPT), help="the network")
     parser.add_argument("--write", action="store_true", help="measure on validation characters, and keep the limits")
     parser.add_argument("--unseen_by", default=str(UNSEEN_BY), help="with --write: a network like it that has not seen "
-                        "the last 86 characters to train on")
+                        "the characters to train on beyond the background alphabets")
     options = parser.parse_args()
     images = np.stack(in_processes(read, drawings_of(options.data_path, UNSEEN if options.write else TEST, CLASSES,
                                                      DRAWINGS)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import pages, results
+from benchmarks import pages, published, results
 from benchmarks.cells import CELLS, OWN, Cell
 from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.errors import InputError
@@ -53,7 +53,7 @@ def test_characters_held_out_are_whole_alphabets(data_path):
 @pytest.mark.skipif("OMNIGLOT_PATH" not in os.environ, reason="real Omniglot only")
 @pytest.mark.parametrize("name", ["5way-1shot", "20way-1shot"])
 def test_a_published_network_repeats_its_results(name, data_path, tmp_path):
-    folder = results.CHECKPOINTS / name
+    folder = published.CHECKPOINTS / name
     known = json.loads((folder / "results.json").read_text())["strict"]["first_batches"][:1]
     subprocess.run([sys.executable, ROOT / "eval.py", "--data_path", data_path, "--ckpt", folder, "--protocol",
                     "strict", "--test_batches", str(len(known)), "--json", tmp_path / "results.json"], check=True,
@@ -64,7 +64,7 @@ def test_a_published_network_repeats_its_results(name, data_path, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name, cell in CELLS.items() if cell.protocols == (OWN,)])
 def test_a_card_names_the_query_images_that_were_judged(name, monkeypatch):
-    folder = results.CHECKPOINTS / name
+    folder = published.CHECKPOINTS / name
     command = re.search("`python eval.py (.*)`", (folder / "README.md").read_text(encoding="utf-8"))[1]
     monkeypatch.chdir(ROOT)
     options = parse(EVAL, "", shlex.split(command))
@@ -80,10 +80,11 @@ def cell(tmp_path, monkeypatch):
     flags = {"preset": str(preset), "epoch": 6, "save_every": 3, "val_classes": 20, "eval_every": 2, "eval_batches": 1,
              "log_every": 1}
     small = Cell("small", "a small network", flags, published="99.9 %")
-    monkeypatch.setattr(results, "CELLS", {"small": small})
-    monkeypatch.setattr(results, "CHECKPOINTS", tmp_path / "checkpoints")
-    monkeypatch.setattr(results, "UNFINISHED", tmp_path / "checkpoints" / "unfinished")
-    monkeypatch.setattr(results, "TEST_BATCHES", 2)
+    for module in (results, published):
+        monkeypatch.setattr(module, "CELLS", {"small": small})
+    monkeypatch.setattr(published, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(published, "UNFINISHED", tmp_path / "checkpoints" / "unfinished")
+    monkeypatch.setattr(published, "TEST_BATCHES", 2)
     return small
 
 
@@ -108,10 +109,10 @@ def test_a_run_is_kept_goes_on_elsewhere_and_is_published(cell, data_path, tmp_p
         results.main()
     arguments(monkeypatch, "keep", "small", "--runs", runs)
     results.main()
-    kept = results.UNFINISHED / "small"
+    kept = published.UNFINISHED / "small"
     assert {path.name for path in kept.iterdir()} == {"maml-3_1.ckpt", "metrics.jsonl", "config.yaml"}
     assert str(tmp_path) not in (kept / "config.yaml").read_text().replace(cell.flags["preset"], "")
-    assert "| `small` | 3 | 6 |" in results.ledger()
+    assert "| `small` | 3 | 6 |" in published.ledger()
 
     start(cell, elsewhere, data_path, monkeypatch)
     whole, continued = (read_metrics(folder / "small" / "metrics.jsonl") for folder in (runs, elsewhere))
@@ -124,14 +125,14 @@ def test_a_run_is_kept_goes_on_elsewhere_and_is_published(cell, data_path, tmp_p
     arguments(monkeypatch, "publish", "small", "--runs", elsewhere)
     results.main()
     assert not kept.exists()
-    path, epoch = results.newest(results.CHECKPOINTS / "small")
+    path, epoch = published.newest(published.CHECKPOINTS / "small")
     assert epoch == checkpoint.load(elsewhere / "small" / "maml-best.ckpt").epoch
     assert all(name.startswith("net.") for name in checkpoint.load(path).tensors)
-    judged = results.evaluated(cell, path, str(data_path))
-    assert results.evaluated(cell, path, "nowhere") == judged   # known already
+    judged = published.evaluated(cell, path, str(data_path))
+    assert published.evaluated(cell, path, "nowhere") == judged   # known already
     assert (judged["strict"]["k_qry"], judged["paper"]["k_qry"], judged["strict"]["tasks"]) == (15, 1, 64)
-    assert results.percent(judged["strict"]) in results.results_table([cell])
-    assert results.percent(judged["paper"]) in results.model_card(cell, path, judged)
+    assert published.percent(judged["strict"]) in published.results_table([cell])
+    assert published.percent(judged["paper"]) in published.model_card(cell, path, judged)
 
 
 def test_metrics_are_thinned_but_for_passes(tmp_path, monkeypatch):
@@ -148,7 +149,7 @@ def test_metrics_are_thinned_but_for_passes(tmp_path, monkeypatch):
     assert kept[0]["loss"] == 0.33333
     assert 10 < len(kept) < 250
     path.write_text(text, encoding="utf-8")
-    assert results.minutes(tmp_path, 250) == pytest.approx(250 * 100 / 60_000)
+    assert published.minutes(tmp_path, 250) == pytest.approx(250 * 100 / 60_000)
 
 
 def test_a_section_is_written_between_its_markers_and_nowhere_else():
@@ -161,25 +162,24 @@ def test_a_section_is_written_between_its_markers_and_nowhere_else():
 
 def test_seeds_have_a_mean_and_a_spread(tmp_path, monkeypatch):
     cells = {f"small-seed{seed}": Cell(f"small-seed{seed}", "", {"preset": "maml", "seed": seed}) for seed in (1, 2, 3)}
-    monkeypatch.setattr(results, "CELLS", cells)
-    monkeypatch.setattr(results, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(published, "CELLS", cells)
+    monkeypatch.setattr(published, "CHECKPOINTS", tmp_path)
     for name, mean in zip(cells, (0.97, 0.98)):   # the third is not published
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.json").write_text(json.dumps({"strict": {"mean": mean}, "paper": {"mean": 0.99}}))
-    *_, strict, paper = results.over_seeds().splitlines()
+    *_, strict, paper = published.over_seeds().splitlines()
     assert strict == "| strict | 97.00 % | 98.00 % | 97.50 % | 0.71 |"
     assert paper == "| papers' protocol | 99.00 % | 99.00 % | 99.00 % | 0.00 |"
 
 
-@pytest.mark.parametrize(("kind", "flag"), [("after", "--ckpt"), ("pretrained", "--pretrained")])
-def test_a_training_starts_from_another_and_goes_on_from_its_own_checkpoint(kind, flag, tmp_path, monkeypatch):
+def test_a_training_starts_from_another_and_goes_on_from_its_own_checkpoint(tmp_path, monkeypatch):
     cells = {"one": Cell("one", "", {"preset": "maml", "epoch": 9}),
-             "two": Cell("two", "", {"preset": "maml", "epoch": 5, "task_num": 2}, **{kind: "one"})}
+             "two": Cell("two", "", {"preset": "maml", "epoch": 5, "task_num": 2}, pretrained="one")}
     commands = []
     monkeypatch.setattr(results, "CELLS", cells)
-    monkeypatch.setattr(results, "CHECKPOINTS", tmp_path / "checkpoints")
-    monkeypatch.setattr(results, "trained_for", lambda _path: 7)   # the best epoch is another
-    monkeypatch.setattr(results, "minutes", lambda _folder, epoch: float(epoch))
+    monkeypatch.setattr(published, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(published, "trained_for", lambda _path: 7)   # the best epoch is another
+    monkeypatch.setattr(published, "minutes", lambda _folder, epoch: float(epoch))
     monkeypatch.setattr(os, "execve", lambda _program, command, _environment: commands.append(command))
     for name, epoch in (("one", 9), ("two", 5)):
         (tmp_path / "checkpoints" / name).mkdir(parents=True)
@@ -189,9 +189,9 @@ def test_a_training_starts_from_another_and_goes_on_from_its_own_checkpoint(kind
     (tmp_path / "runs" / "two" / "maml-3_1.ckpt").touch()   # as if it had been stopped there
     results.main()
     started, gone_on = commands
-    assert started[started.index(flag) + 1] == str(tmp_path / "checkpoints" / "one" / "maml-9_1.ckpt")
+    assert started[started.index("--pretrained") + 1] == str(tmp_path / "checkpoints" / "one" / "maml-9_1.ckpt")
     assert gone_on[gone_on.index("--ckpt") + 1] == str(tmp_path / "runs" / "two" / "maml-3_1.ckpt")
-    assert results.cost(cells["two"]) == (7, 5 * 2, 5.0)
+    assert published.cost(cells["two"]) == (7, 5 * 2, 5.0)
 
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch):

@@ -1,0 +1,210 @@
+"""The published networks: where they lie, what they are judged by, the tables of results, and their model cards."""
+import hashlib
+import json
+import re
+import statistics
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.cells import CELLS, OWN, Cell
+from benchmarks.pages import write_sections, write_text
+from benchmarks.runs import run_to_end
+from mindspore_maml.cli.atomic_files import write_json
+from mindspore_maml.cli.command_line import as_arguments
+from mindspore_maml.data.alphabets import OMNIGLOT
+from mindspore_maml.OmniglotIter import OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES
+from mindspore_maml.training import checkpoint
+from mindspore_maml.training.protocols import DRAWERS, PAPER, STRICT
+from mindspore_maml.training.run_log import read_metrics
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECKPOINTS = ROOT / "checkpoints"
+UNFINISHED = CHECKPOINTS / "unfinished"
+PAGES = ("README.md", "README_CN.md", "docs/accuracy.md")
+RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml", "README.md"
+WORDS = {STRICT: "strict", PAPER: "papers' protocol"}
+TEST_BATCHES = 63          # of 32 tasks: 2,016
+FIRST_BATCHES = 3          # whose accuracies are kept one by one, for a short evaluation to repeat
+# In the papers' protocol, on their shuffled split: Finn et al., 2017, table 1; Antoniou et al., 2019, table 1, and Park
+# and Oliva, 2019, table 1, both averages of five networks
+PAPERS = {"5way-1shot": ("98.7 %", "99.47 %", "99.97 %"), "5way-5shot": ("99.9 %", "99.93 %", "99.89 %"),
+          "20way-1shot": ("95.8 %", "97.65 %", "99.12 %"), "20way-5shot": ("98.9 %", "99.33 %", "99.65 %")}
+
+
+def newest(folder: str | Path) -> tuple[Any, int]:
+    """The checkpoint of the highest epoch in a folder and that epoch, or those of its cell's network, or None and 0."""
+    if (cell := Path(folder) / checkpoint.CELL_NAME).is_file():
+        return newest(cell.parent / yaml.safe_load(cell.read_text(encoding="utf-8"))["network"])
+    found = {int(match[1]): path for path in Path(folder).glob("maml-*_1.ckpt")
+             if (match := re.fullmatch(r"maml-(\d+)_1\.ckpt", path.name))}
+    return (found[max(found)], max(found)) if found else (None, 0)
+
+
+def write_tables(data_path: str) -> None:
+    """Evaluate every published network that was not yet, and write model cards and all tables."""
+    for cell in CELLS.values():
+        path, _ = newest(CHECKPOINTS / cell.name)
+        if path:
+            results = evaluated(cell, path, data_path)
+            write_text(CHECKPOINTS / cell.name / CARD, model_card(cell, path, results))
+    sections = {"results": results_table(CELLS.values()), "main results": main_table(),
+                "seeds": over_seeds(), "unfinished runs": ledger()}
+    for name in PAGES:
+        up = "../" * name.count("/")
+        write_sections(ROOT / name, {section: text.replace("](", f"]({up}") for section, text in sections.items()})
+
+
+def evaluated(cell: Cell, path: Path, data_path: str) -> dict:
+    """The results of a cell by protocol, measured where its results.json has none of this network."""
+    folder, digest = CHECKPOINTS / cell.name, hashlib.sha256(path.read_bytes()).hexdigest()
+    known = _results(folder)
+    known = known if known.get("sha256") == digest else {"sha256": digest}
+    for protocol in cell.protocols:
+        if protocol not in known:
+            known[protocol] = _evaluate(cell, folder, protocol, data_path)
+            write_json(folder / RESULTS, known)
+    return known
+
+
+def _evaluate(cell, folder, protocol, data_path):
+    print(f"{cell.name}, {protocol}:", flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / RESULTS
+        flags = _evaluation_flags(cell, protocol) | {"data_path": data_path, "ckpt": folder, "json": out}
+        run_to_end("eval.py", flags, shown=True)
+        results = json.loads(out.read_text(encoding="utf-8"))
+    names = ("mean", "interval_95", "tasks", "k_qry", "rotate", "update_step_test")
+    return {name: results[name] for name in names} | {"first_batches": results["batches"][:FIRST_BATCHES]}
+
+
+def _evaluation_flags(cell, protocol):
+    own = {"k_qry": cell.setting("k_qry"), "rotate": cell.setting("rotate")}
+    return (own if protocol == OWN else {"protocol": protocol}) | {"test_batches": TEST_BATCHES}
+
+
+def _results(folder):
+    path = folder / RESULTS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def results_table(cells: Iterable[Cell]) -> str:
+    """A row for each of these networks that is published: accuracies by protocol, and what its training cost."""
+    lines = ["| network | statistics of | strict | papers' protocol | its source's own | published | epochs | tasks "
+             "| minutes |", "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for cell in cells:
+        path, _ = newest(CHECKPOINTS / cell.name)
+        if path and cell.protocols != (DRAWERS,):   # its table is that of benchmarks/lake.py
+            results = _results(CHECKPOINTS / cell.name)
+            figures = [percent(results[name]) if name in results else "" for name in ("strict", "paper", OWN)]
+            epochs, tasks, took = cost(cell)
+            lines.append(f"| [{cell.title}](checkpoints/{cell.name}/{CARD}) | {cell.setting('statistics')} | "
+                         f"{' | '.join(figures)} | {cell.published} | {epochs} | {tasks} | {took:.0f} |")
+    return "\n".join(lines)
+
+
+def main_table() -> str:
+    """A row for each of the four cells that MAML's papers report, beside what these say (docs/accuracy.md)."""
+    lines = ["| task | strict | papers' protocol | and their split | MAML | MAML++ | Meta-Curvature |",
+             "| --- " * 7 + "|"]
+    for name, published in PAPERS.items():
+        shuffled = f"{name}-shuffled"
+        results, on_theirs = _results(CHECKPOINTS / name), _results(CHECKPOINTS / shuffled)
+        theirs = f"[{percent(on_theirs[PAPER])}](checkpoints/{shuffled}/{CARD})" if on_theirs else ""
+        lines.append(f"| [{CELLS[name].title}](checkpoints/{name}/{CARD}) | {percent(results[STRICT])} | "
+                     f"{percent(results[PAPER])} | {theirs} | {' | '.join(published)} |")
+    return "\n".join(lines)
+
+
+def cost(cell: Cell) -> tuple[int, int, float]:
+    """The epochs, tasks and minutes of a published network's training, without what it starts from."""
+    path, epoch = newest(CHECKPOINTS / cell.name)
+    return trained_for(path), epoch * cell.setting("task_num"), minutes(path.parent, epoch)
+
+
+def over_seeds() -> str:
+    """A row for each protocol: the networks that differ by their seed alone, their mean and standard deviation."""
+    cells = [cell for cell in CELLS.values() if "-seed" in cell.name and (CHECKPOINTS / cell.name / RESULTS).exists()]
+    seeds = [cell.setting("seed") for cell in cells]
+    lines = ["| protocol | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean | standard deviation |",
+             "| --- " * (len(seeds) + 3) + "|"]
+    for protocol in (STRICT, PAPER):
+        means = [100 * _results(CHECKPOINTS / cell.name)[protocol]["mean"] for cell in cells]
+        if len(means) > 1:
+            lines.append(f"| {WORDS[protocol]} | " + " | ".join(f"{mean:.2f} %" for mean in means)
+                         + f" | {statistics.mean(means):.2f} % | {statistics.stdev(means):.2f} |")
+    return "\n".join(lines)
+
+
+def trained_for(path: Path) -> int:
+    """The epochs of the training that a published network is from, which may be another number than the cell's now."""
+    return checkpoint.load(path).options["epoch"]
+
+
+def ledger() -> str:
+    """A row for each unfinished run that is kept, if any: how far it is, what that took, and its latest accuracy."""
+    lines = []
+    for cell in CELLS.values():
+        path, epoch = newest(UNFINISHED / cell.name)
+        if path:
+            lines.append(f"| `{cell.name}` | {epoch} | {cell.flags['epoch']} | {minutes(path.parent, epoch):.0f} | "
+                         f"{_latest_pass(path.parent)} |")
+    if not lines:
+        return "None is kept now."
+    return "\n".join(["| run | epochs done | of | minutes | accuracy on characters not trained on | epoch of that |",
+                      "| --- | --- | --- | --- | --- | --- |", *lines])
+
+
+def _latest_pass(folder):
+    for record in reversed(read_metrics(folder / METRICS)):
+        for kind, name in (("val", "validation"), ("test", "test")):
+            if f"{kind}_accuracy" in record:
+                figures = {"mean": record[f"{kind}_accuracy"], "interval_95": record[f"{kind}_interval_95"]}
+                return f"{percent(figures)} ({name}) | {record['step']}"
+    return "none yet | "
+
+
+def minutes(folder: Path, epoch: int) -> float:
+    """What the epochs up to `epoch` took, as their logged steps say; passes and saving are not counted."""
+    records = [record for record in read_metrics(folder / METRICS) if record["step"] <= epoch]
+    return epoch * sum(record["milliseconds"] for record in records) / max(1, len(records)) / 60_000
+
+
+def percent(results: dict) -> str:
+    """`97.2 +- 0.3 %`, rounded so that the interval shows."""
+    digits = 2 if results["interval_95"] < 0.001 else 1
+    return f"{100 * results['mean']:.{digits}f} ± {100 * results['interval_95']:.{digits}f} %"
+
+
+def model_card(cell: Cell, path: Path, results: dict) -> str:
+    """What a published network is, in a few lines."""
+    epoch = newest(path.parent)[1]
+    judged = [f"- {protocol}: {percent(results[protocol])} ({results[protocol]['tasks']} tasks, "
+              f"{results[protocol]['k_qry']} query images a class, "
+              f"{'rotated' if results[protocol]['rotate'] else 'not rotated'}, "
+              f"{results[protocol]['update_step_test']} inner steps)" for protocol in cell.protocols]
+    flags = " ".join(as_arguments(_evaluation_flags(cell, cell.protocols[0])))
+    n_way, k_spt = (cell.judged.get(name, cell.setting(name)) for name in ("n_way", "k_spt"))
+    val_classes = cell.setting("val_classes")
+    held_out = f" ({val_classes} of them held out to choose the epoch)" if val_classes else ""
+    other_task = {"n_way", "k_spt"} & cell.judged.keys()
+    trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if other_task else ""
+    start = f", from the body that the run {cell.pretrained} trained" if cell.pretrained else ""
+    train = cell.setting("n_train_classes") or \
+        (OMNIGLOT.background_characters if cell.setting("split") == "background" else OMNIGLOT_TRAIN_CLASSES)
+    return "\n".join([
+        f"# {cell.title}", "",
+        f"MAML for MindSpore, preset `{cell.flags['preset']}`, "
+        f"{n_way}-way {k_spt}-shot{trained}; batch normalisation takes statistics of the {cell.setting('statistics')} "
+        f"images.", "",
+        f"Data: Omniglot (Lake et al., 2015), {cell.setting('split')} split, {train} characters to train on"
+        f"{held_out}, {OMNIGLOT_CLASSES - train} to test.", "",
+        "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
+        f"Trained: `python -m benchmarks results run {cell.name} --data_path D`, {trained_for(path)} epochs of "
+        f"{cell.setting('task_num')} tasks{start}; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} "
+        f"minutes.",
+        f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name} {flags}`",
+        "Licence: Apache 2.0, as the project; Omniglot is under the MIT licence.", ""])
