@@ -47,7 +47,7 @@ def answers(ckpt: Path, support: np.ndarray, query: np.ndarray, views: int) -> t
         Any number of tasks, judged several at a time; the last ones are filled up.
     """
     ways, shots = support.shape[1:3]
-    network = trained(ckpt, ways, shots, **inner)
+    network = trained(ckpt, ways, shots)
     found = _by_views(network, trained(ckpt, ways + features_of(network[1]), shots)[0], support, query, views)
     features = np.mean(np.split(found[..., ways:], views, axis=1), axis=0)
     return log_probabilities(found[..., :ways], views), features
