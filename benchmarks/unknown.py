@@ -23,10 +23,10 @@ from benchmarks.drawn_tasks import (
 )
 from benchmarks.pages import write_sections
 from benchmarks.photographs import any_scene, photograph
-from mindspore_maml.classifier import softmax
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.program import run_program
+from mindspore_maml.crossentropy import softmax
 from mindspore_maml.data.alphabets import OMNIGLOT
 from mindspore_maml.data.views import views_by_default
 from mindspore_maml.OmniglotIter import OMNIGLOT_TRAIN_CLASSES

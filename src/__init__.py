@@ -12,9 +12,10 @@ if __name__ != "mindspore_maml":   # as `src`, the folder's name, every class wo
 if TYPE_CHECKING:
     from mindspore_maml.classifier import FewShotClassifier
     from mindspore_maml.data_preprocess import load_images
+    from mindspore_maml.inner_loop import InnerLoop
     from mindspore_maml.layers.network import Network
     from mindspore_maml.learner import Learner
-    from mindspore_maml.meta import InnerLoop, Meta
+    from mindspore_maml.meta import Meta
     from mindspore_maml.OmniglotIter import OmniglotIter, split_classes
 
 __version__ = "1.1.0"

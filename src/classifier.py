@@ -1,5 +1,4 @@
 """FewShotClassifier: a trained MAML as a classifier of any images, in scikit-learn's conventions."""
-import contextlib
 import functools
 import inspect
 import json
@@ -19,14 +18,15 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL
 from mindspore_maml.cli.run_options import Options
-from mindspore_maml.crossentropy import log_probabilities
+from mindspore_maml.crossentropy import log_probabilities, softmax
 from mindspore_maml.data.images import Picture, read_images
-from mindspore_maml.data.own_classes import class_pictures, say_repeated
 from mindspore_maml.data.views import ASKED, labels_of_views, views_alike, views_by_default
 from mindspore_maml.devices import device
 from mindspore_maml.devices.turns import taking_turns
+from mindspore_maml.inner_loop import SUPPORT
+from mindspore_maml.labels import distinct, even
 from mindspore_maml.layers.network import Network
-from mindspore_maml.meta import SUPPORT, Meta, changing
+from mindspore_maml.meta import Meta, changing
 from mindspore_maml.OmniglotIter import to_values
 from mindspore_maml.training import checkpoint
 from mindspore_maml.training.from_options import load_trained, make_meta
@@ -36,7 +36,6 @@ STEPS, VIEWS = BY_NAME["update_step_test"], BY_NAME["views"]
 Images = Sequence[Picture] | np.ndarray   # files, or what was read from them
 KEPT = 8     # networks with compiled graphs in memory, for learning and for answering each; some 60 MB each
 BLOCK = 16   # images classified at a time, where they do not depend on each other
-EXACT = 8    # images a class up to which there is a graph for every number of them
 
 
 class FewShotClassifier:
@@ -342,36 +341,6 @@ class FewShotClassifier:
                          self.pictures)
 
 
-def learn_from_folder(options: Options, asked: Sequence[Path] = ()) -> FewShotClassifier:
-    """A classifier adapted to the images in `options.support`, a folder a class, whose names are the labels.
-
-    Pictures that occur twice are named, also those among the files `asked` about.
-
-    Raises
-    ------
-    InputError
-        Where there are fewer than two classes, one without images, or an image that cannot be read.
-    """
-    files = class_pictures(options.support, "--support")
-    empty = [name for name, paths in files.items() if not paths]
-    if empty:
-        raise InputError(f"--support {options.support}: {empty[0]} holds no images; expected at least one of each "
-                         f"class")
-    if len(files) < 2:
-        raise InputError(f"--support {options.support}: holds one class; expected at least 2")
-    say_repeated(files.values(), asked)
-    return classifier_for(options).fit([path for paths in files.values() for path in paths],
-                                       [name for name, paths in files.items() for _ in paths])
-
-
-def classifier_for(options: Options) -> FewShotClassifier:
-    """A classifier of the checkpoint that a program's options name, to be fitted."""
-    by_hand = {parameter: getattr(options, name) if name in options.given else None for parameter, name in
-               (("steps", "update_step_test"), ("rate", "update_lr"), ("preset", "preset"), ("pictures", "images"),
-                ("views", "views"))}
-    return FewShotClassifier(options.ckpt or None, statistics=getattr(options, "statistics", SUPPORT), **by_hand)
-
-
 _say_once = functools.cache(log.info)   # of a checkpoint, and not again for every size
 
 
@@ -408,43 +377,6 @@ def as_sequence(images: Images) -> Any:
     return images if hasattr(images, "__len__") else list(images)
 
 
-def distinct(labels: list) -> tuple[np.ndarray, np.ndarray]:
-    """The labels, each once, as an array [class], and for every label its number among them, int32 [label]."""
-    try:
-        once = list(dict.fromkeys(labels))
-    except TypeError as error:
-        raise InputError(f"labels cannot be told apart ({error}); expected texts, numbers or the like") from error
-    with contextlib.suppress(TypeError):   # of kinds that have no common order
-        once.sort()
-    numbers = {label: number for number, label in enumerate(once)}
-    return _as_array(once), np.array([numbers[label] for label in labels], np.int32)
-
-
-def even(numbers: np.ndarray) -> np.ndarray:
-    """Places of `numbers`, as many of each number that occurs: all of them, those of the rarer ones several times."""
-    places = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
-    count = filled_up(max(map(len, places)))
-    return np.concatenate([np.resize(each, count) for each in places])
-
-
-def filled_up(count: int) -> int:
-    """The next number of images a class for which there are graphs: up to `EXACT` any, then four each doubling."""
-    if count <= EXACT:
-        return count
-    step = 2 ** (count.bit_length() - 3)   # a quarter of the power of two below
-    return -(-count // step) * step
-
-
-def _as_array(labels):
-    """Labels as an array [label], of objects where NumPy would make something else of them."""
-    array = np.array(labels) if all(isinstance(label, type(labels[0])) for label in labels) else None
-    if array is not None and array.ndim == 1 and array.dtype.kind in "biufUS":
-        return array
-    array = np.empty(len(labels), object)
-    array[:] = labels
-    return array
-
-
 def finite(values: np.ndarray, what: str) -> np.ndarray:
     """`values`, unless one of them is no finite number.
 
@@ -460,9 +392,3 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
 
 def _calibrated(learned, logits):
     return softmax(logits / (learned.limits.temperature if learned.limits else 1))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities from logits [..., class]."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)

@@ -69,3 +69,9 @@ def log_probabilities(logits: np.ndarray, count: int = 1) -> np.ndarray:
     logits = logits - logits.max(axis=-1, keepdims=True)
     each = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     return np.mean(np.split(each, count, axis=-2), axis=0)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities from logits [..., class]."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)

@@ -2,8 +2,8 @@
 import numpy as np
 from mindspore import Tensor
 
+from mindspore_maml.inner_loop import InnerLoop
 from mindspore_maml.layers.network import Network
-from mindspore_maml.meta import InnerLoop
 
 WAYS, SIZE = 3, 12
 

@@ -9,8 +9,10 @@ from own_images import shapes
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from mindspore_maml.classifier import FewShotClassifier, even, filled_up, softmax
+from mindspore_maml.classifier import FewShotClassifier
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.crossentropy import softmax
+from mindspore_maml.labels import even, filled_up
 
 
 @pytest.fixture(scope="module")

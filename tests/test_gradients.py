@@ -12,10 +12,11 @@ from networks import NETWORKS, STRIDED, WAYS, inner, network
 from reference import directional_derivative, first_order_gradient, logits, outer_loss
 
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.inner_loop import InnerLoop
 from mindspore_maml.layers.description import every_layer
 from mindspore_maml.layers.network import Network, to_parameter, to_rows
 from mindspore_maml.learner import Learner
-from mindspore_maml.meta import InnerLoop, Meta
+from mindspore_maml.meta import Meta
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

@@ -10,8 +10,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import ParameterTuple, Tensor
 
+from mindspore_maml.inner_loop import InnerLoop
 from mindspore_maml.layers.network import Network
-from mindspore_maml.meta import InnerLoop, Meta, changing
+from mindspore_maml.meta import Meta, changing
 from mindspore_maml.passes import Passes
 
 PREFIX = "classes."   # of the names of its own head's parameters

@@ -7,11 +7,12 @@ What MAML++ and Meta-SGD share. They say which values there are and how a step r
 import mindspore as ms
 from mindspore import Tensor, nn, ops
 
+from mindspore_maml.inner_loop import Array, Back, InnerLoop, Judged, Step, SupportSet
 from mindspore_maml.layers.image_rows import Prepared
 from mindspore_maml.layers.network import Network
 from mindspore_maml.layers.primitives import sum_of_all
 from mindspore_maml.learner import Learner
-from mindspore_maml.meta import Array, Back, InnerLoop, Judged, Meta, Step, SupportSet
+from mindspore_maml.meta import Meta
 from mindspore_maml.passes import Passes, SumOverTasks, each, masked
 
 _sub, _mul = ops.Sub(), ops.Mul()

@@ -6,8 +6,8 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor
 
 from mindspore_maml.algorithms.learned_steps import LearnedSteps
+from mindspore_maml.inner_loop import InnerLoop
 from mindspore_maml.layers.network import Network
-from mindspore_maml.meta import InnerLoop
 from mindspore_maml.passes import Passes
 
 

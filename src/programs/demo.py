@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from mindspore_maml.classifier import classifier_for
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import DEMO
@@ -22,6 +21,7 @@ from mindspore_maml.demo.limits import MOST_EXAMPLES
 from mindspore_maml.demo.one_thread import OneThread
 from mindspore_maml.demo.teacher import Teacher
 from mindspore_maml.devices import device
+from mindspore_maml.programs.learning import classifier_for
 
 USUAL_CLASSES = 5   # what the page begins with
 

@@ -5,12 +5,12 @@ Beside it stands a JSON file with the names of the classes and what is done to a
 """
 from pathlib import Path
 
-from mindspore_maml.classifier import learn_from_folder
 from mindspore_maml.cli.atomic_files import refuse_unwritable, write_json
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.options import EXPORT
 from mindspore_maml.devices import device
 from mindspore_maml.exporting import FIT, SUFFIXES, notes, write_fit, write_network
+from mindspore_maml.programs.learning import learn_from_folder
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindspore_maml.classifier import FewShotClassifier, learn_from_folder
+from mindspore_maml.classifier import FewShotClassifier
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError, one_line
 from mindspore_maml.cli.messages import log
@@ -22,10 +22,11 @@ from mindspore_maml.data.folders import own_folders
 from mindspore_maml.data.images import is_picture
 from mindspore_maml.data.own_classes import pictures_in
 from mindspore_maml.devices import device
-from mindspore_maml.meta import SUPPORT
+from mindspore_maml.inner_loop import SUPPORT
 from mindspore_maml.pictures.confusion import draw_matrix
 from mindspore_maml.pictures.files import refuse_unwritable_results, write_results
 from mindspore_maml.pictures.prediction import MOST, NONE, as_given, draw_prediction, said_of
+from mindspore_maml.programs.learning import learn_from_folder
 from mindspore_maml.training.answers import counted
 from mindspore_maml.unknown import FILE_NAME
 

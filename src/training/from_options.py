@@ -15,9 +15,10 @@ from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
 from mindspore_maml.data_preprocess import load_alphabets, load_images, sizes_in, with_sizes
 from mindspore_maml.devices.device import tasks_at_once
+from mindspore_maml.inner_loop import InnerLoop
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.network import Network
-from mindspore_maml.meta import InnerLoop, Meta
+from mindspore_maml.meta import Meta
 from mindspore_maml.Omniglot import find
 from mindspore_maml.OmniglotIter import ImageIter, OmniglotIter, refuse_alike, split_classes
 from mindspore_maml.training.checkpoint import WEIGHT_PREFIX, Checkpoint, given_by_hand, load
