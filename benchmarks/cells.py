@@ -76,6 +76,8 @@ class Cell:
         The cell whose published network, or else run, its training takes the body of the network from; empty: none.
     judged : dict
         Options that the published network has in place of those it was trained with.
+    views : bool
+        Whether it is judged by several views of each image besides.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Cell:
     training: str = ""
     pretrained: str = ""
     judged: dict = field(default_factory=dict)
+    views: bool = False
 
     @property
     def run(self) -> str:
@@ -106,26 +109,26 @@ SEED = "5-way 1-shot, `pooling-20way-4tasks`, seed {}"
 FINN = "{} (Finn et al., 2017, table 1)"
 CELLS = {cell.name: cell for cell in (
     Cell("5way-1shot", "5-way 1-shot", SORTED, published=FINN.format("98.7 %"), training="sorted",
-         pretrained="background-first", judged=judged_at(5, 1, 0.8)),
+         pretrained="background-first", judged=judged_at(5, 1, 0.8), views=True),
     Cell("5way-5shot", "5-way 5-shot", SORTED, published=FINN.format("99.9 %"), training="sorted",
-         pretrained="background-first", judged=judged_at(5, 5, 0.8)),
+         pretrained="background-first", judged=judged_at(5, 5, 0.8), views=True),
     Cell("20way-1shot", "20-way 1-shot", SORTED, published=FINN.format("95.8 %"), training="sorted",
-         pretrained="background-first", judged=ONE_STEP),
+         pretrained="background-first", judged=ONE_STEP, views=True),
     Cell("20way-5shot", "20-way 5-shot", SORTED, published=FINN.format("98.9 %"), training="sorted",
-         pretrained="background-first", judged=judged_at(20, 5, 0.8)),
+         pretrained="background-first", judged=judged_at(20, 5, 0.8), views=True),
     Cell("shuffled-classifier", "shuffled split, its classifier", PAPERS_SPLIT | CLASSIFIER),
     Cell("shuffled-first", "shuffled split, features of any length", PAPERS_SPLIT | THEN_MAML | {"epoch": 12000},
          pretrained="shuffled-classifier"),
     Cell("shuffled-second", "shuffled split, features of one length", SECOND, pretrained="shuffled-first"),
     Cell("shuffled-third", "shuffled split, inner steps of the head", THIRD, pretrained="shuffled-second"),
     Cell("5way-1shot-shuffled", "5-way 1-shot, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-         pretrained="shuffled-third", judged=judged_at(5, 1, 0.8)),
+         pretrained="shuffled-third", judged=judged_at(5, 1, 0.8), views=True),
     Cell("5way-5shot-shuffled", "5-way 5-shot, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-         pretrained="shuffled-third", judged=judged_at(5, 5, 0.8)),
+         pretrained="shuffled-third", judged=judged_at(5, 5, 0.8), views=True),
     Cell("20way-1shot-shuffled", "20-way 1-shot, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-         pretrained="shuffled-third", judged=ONE_STEP),
+         pretrained="shuffled-third", judged=ONE_STEP, views=True),
     Cell("20way-5shot-shuffled", "20-way 5-shot, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-         pretrained="shuffled-third", judged=judged_at(20, 5, 0.8)),
+         pretrained="shuffled-third", judged=judged_at(20, 5, 0.8), views=True),
     Cell("background-classifier", "Lake's challenge, its classifier", BACKGROUND | CLASSIFIER),
     Cell("background-first", "Lake's challenge, at first", BACKGROUND | CHALLENGE, pretrained="background-classifier"),
     Cell("background", "20-way 1-shot, Lake's challenge", BACKGROUND | LONGER, (DRAWERS,),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.pages import write_sections
-from benchmarks.published import CHECKPOINTS, PAGES, ROOT, newest
+from benchmarks.published import CHECKPOINTS, PAGES, ROOT, VIEWS, newest
 from benchmarks.runs import run_to_end
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.command_line import parse
@@ -25,7 +25,6 @@ from mindspore_maml.cli.run_options import Options
 NETWORK = CHECKPOINTS / "background"
 FIGURES = "lake.json"
 ONE: dict[str, Any] = {"views": 1}
-VIEWS: dict[str, Any] = {"views": 8, "view_strength": 0.7}   # by alphabets held out of training (docs/accuracy.md)
 TASKS = 8   # in a batch
 DRAWERS: dict[str, Any] = {"protocol": "drawers", "task_num": TASKS, "workers": 1}
 BATCHES = {1: 125, VIEWS["views"]: 25}   # by the number of views, which take as many times as long

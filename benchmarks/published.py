@@ -28,6 +28,8 @@ PAGES = ("README.md", "README_CN.md", "docs/accuracy.md")
 RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml", "README.md"
 WORDS = {STRICT: "strict", PAPER: "papers' protocol"}
 TEST_BATCHES = 63          # of 32 tasks: 2,016
+VIEWS: dict[str, Any] = {"views": 8, "view_strength": 0.7}   # by alphabets held out of training (docs/accuracy.md)
+VIEW_BATCHES = {5: 32, 20: 12}   # by ways; each task takes as many times as long
 FIRST_BATCHES = 3          # whose accuracies are kept one by one, for a short evaluation to repeat
 # In the papers' protocol, on their shuffled split: Finn et al., 2017, table 1; Antoniou et al., 2019, table 1, and Park
 # and Oliva, 2019, table 1, both averages of five networks
@@ -63,19 +65,32 @@ def evaluated(cell: Cell, path: Path, data_path: str) -> dict:
     folder, digest = CHECKPOINTS / cell.name, hashlib.sha256(path.read_bytes()).hexdigest()
     known = _results(folder)
     known = known if known.get("sha256") == digest else {"sha256": digest}
-    for protocol in cell.protocols:
-        if protocol not in known:
-            known[protocol] = _evaluate(cell, folder, protocol, data_path)
+    for name, flags in judgements(cell).items():
+        if name not in known:
+            known[name] = _evaluate(cell, folder, name, flags | {"data_path": data_path})
             write_json(folder / RESULTS, known)
     return known
 
 
-def _evaluate(cell, folder, protocol, data_path):
-    print(f"{cell.name}, {protocol}:", flush=True)
+def judgements(cell: Cell) -> dict[str, dict]:
+    """Flags of eval.py for all that a network is judged by, by their names in results.json."""
+    found = {protocol: _evaluation_flags(cell, protocol) for protocol in cell.protocols}
+    if cell.views:
+        fewer = VIEWS | {"test_batches": VIEW_BATCHES[cell.judged.get("n_way", cell.setting("n_way"))]}
+        found |= {by_views(protocol): flags | fewer for protocol, flags in found.items()}
+    return found
+
+
+def by_views(protocol: str) -> str:
+    """What results.json calls a protocol by several views of each image."""
+    return f"{protocol}, {VIEWS['views']} views"
+
+
+def _evaluate(cell, folder, name, flags):
+    print(f"{cell.name}, {name}:", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / RESULTS
-        flags = _evaluation_flags(cell, protocol) | {"data_path": data_path, "ckpt": folder, "json": out}
-        run_to_end("eval.py", flags, shown=True)
+        run_to_end("eval.py", flags | {"ckpt": folder, "json": out}, shown=True)
         results = json.loads(out.read_text(encoding="utf-8"))
     names = ("mean", "interval_95", "tasks", "k_qry", "rotate", "update_step_test")
     return {name: results[name] for name in names} | {"first_batches": results["batches"][:FIRST_BATCHES]}
@@ -108,15 +123,20 @@ def results_table(cells: Iterable[Cell]) -> str:
 
 def main_table() -> str:
     """A row for each of the four cells that MAML's papers report, beside what these say (docs/accuracy.md)."""
-    lines = ["| task | strict | papers' protocol | and their split | MAML | MAML++ | Meta-Curvature |",
-             "| --- " * 7 + "|"]
+    views = f"{VIEWS['views']} views"
+    lines = [f"| task | strict | {views} | papers' protocol | {views} | and their split | {views} | MAML | MAML++ | "
+             f"Meta-Curvature |", "| --- " * 10 + "|"]
     for name, published in PAPERS.items():
-        shuffled = f"{name}-shuffled"
-        results, on_theirs = _results(CHECKPOINTS / name), _results(CHECKPOINTS / shuffled)
-        theirs = f"[{percent(on_theirs[PAPER])}](checkpoints/{shuffled}/{CARD})" if on_theirs else ""
-        lines.append(f"| [{CELLS[name].title}](checkpoints/{name}/{CARD}) | {percent(results[STRICT])} | "
-                     f"{percent(results[PAPER])} | {theirs} | {' | '.join(published)} |")
+        shown = (name, STRICT), (name, PAPER), (f"{name}-shuffled", PAPER)
+        figures = [_figure(cell, key) for cell, protocol in shown for key in (protocol, by_views(protocol))]
+        lines.append(f"| {CELLS[name].title} | {' | '.join([*figures, *published])} |")
     return "\n".join(lines)
+
+
+def _figure(name, key):
+    """A figure that leads to the card of its network; empty where there is none."""
+    results = _results(CHECKPOINTS / name)
+    return f"[{percent(results[key])}](checkpoints/{name}/{CARD})" if key in results else ""
 
 
 def cost(cell: Cell) -> tuple[int, int, float]:
@@ -182,10 +202,9 @@ def percent(results: dict) -> str:
 def model_card(cell: Cell, path: Path, results: dict) -> str:
     """What a published network is, in a few lines."""
     epoch = newest(path.parent)[1]
-    judged = [f"- {protocol}: {percent(results[protocol])} ({results[protocol]['tasks']} tasks, "
-              f"{results[protocol]['k_qry']} query images a class, "
-              f"{'rotated' if results[protocol]['rotate'] else 'not rotated'}, "
-              f"{results[protocol]['update_step_test']} inner steps)" for protocol in cell.protocols]
+    judged = [f"- {name}: {percent(found)} ({found['tasks']} tasks, {found['k_qry']} query images a class, "
+              f"{'rotated' if found['rotate'] else 'not rotated'}, {found['update_step_test']} inner steps)"
+              for name, found in results.items() if name != "sha256"]
     flags = " ".join(as_arguments(_evaluation_flags(cell, cell.protocols[0])))
     n_way, k_spt = (cell.judged.get(name, cell.setting(name)) for name in ("n_way", "k_spt"))
     val_classes = cell.setting("val_classes")
