@@ -23,7 +23,6 @@ from mindspore_maml.training.run_log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = ROOT / "checkpoints"
-UNFINISHED = CHECKPOINTS / "unfinished"
 PAGES = ("README.md", "README_CN.md", "docs/accuracy.md")
 RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml", "README.md"
 WORDS = {STRICT: "strict", PAPER: "papers' protocol"}
@@ -54,7 +53,7 @@ def write_tables(data_path: str) -> None:
             results = evaluated(cell, path, data_path)
             write_text(CHECKPOINTS / cell.name / CARD, model_card(cell, path, results))
     sections = {"results": results_table(CELLS.values()), "main results": main_table(),
-                "seeds": over_seeds(), "unfinished runs": ledger()}
+                "seeds": over_seeds()}
     for name in PAGES:
         up = "../" * name.count("/")
         write_sections(ROOT / name, {section: text.replace("](", f"]({up}") for section, text in sections.items()})
@@ -162,29 +161,6 @@ def over_seeds() -> str:
 def trained_for(path: Path) -> int:
     """The epochs of the training that a published network is from, which may be another number than the cell's now."""
     return checkpoint.load(path).options["epoch"]
-
-
-def ledger() -> str:
-    """A row for each unfinished run that is kept, if any: how far it is, what that took, and its latest accuracy."""
-    lines = []
-    for cell in CELLS.values():
-        path, epoch = newest(UNFINISHED / cell.name)
-        if path:
-            lines.append(f"| `{cell.name}` | {epoch} | {cell.flags['epoch']} | {minutes(path.parent, epoch):.0f} | "
-                         f"{_latest_pass(path.parent)} |")
-    if not lines:
-        return "None is kept now."
-    return "\n".join(["| run | epochs done | of | minutes | accuracy on characters not trained on | epoch of that |",
-                      "| --- | --- | --- | --- | --- | --- |", *lines])
-
-
-def _latest_pass(folder):
-    for record in reversed(read_metrics(folder / METRICS)):
-        for kind, name in (("val", "validation"), ("test", "test")):
-            if f"{kind}_accuracy" in record:
-                figures = {"mean": record[f"{kind}_accuracy"], "interval_95": record[f"{kind}_interval_95"]}
-                return f"{percent(figures)} ({name}) | {record['step']}"
-    return "none yet | "
 
 
 def minutes(folder: Path, epoch: int) -> float:
