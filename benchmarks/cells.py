@@ -18,10 +18,17 @@ FOUR_TASKS_AT_FIVE_WAYS = {"n_way": 5, "update_lr": 0.4}
 ONE_STEP = {"update_step_test": 1}
 
 
-def judged_at(n_way: int, k_spt: int, rate: float) -> dict:
-    """The inner loop by which a network trained at 20 ways, with this inner rate, is judged."""
-    at_ways = {"n_way": n_way, "k_spt": k_spt, "update_lr": rate * n_way / 20}
+def judged_at(n_way: int, k_spt: int) -> dict:
+    """The inner loop by which a network trained at 20 ways, with an inner rate of 0.8, is judged."""
+    at_ways = {"n_way": n_way, "k_spt": k_spt, "update_lr": 0.8 * n_way / 20}
     return at_ways | (ONE_STEP if k_spt == 1 else {"update_lr": at_ways["update_lr"] / 4, "update_step_test": 5})
+
+
+# The four tasks of the papers: name, title, MAML's figure, and the inner loop
+FOUR = (("5way-1shot", "5-way 1-shot", "98.7 %", judged_at(5, 1)),
+        ("5way-5shot", "5-way 5-shot", "99.9 %", judged_at(5, 5)),
+        ("20way-1shot", "20-way 1-shot", "95.8 %", ONE_STEP),
+        ("20way-5shot", "20-way 5-shot", "98.9 %", judged_at(20, 5)))
 
 
 # First an ordinary classifier of the characters and their turns, then MAML from its body
@@ -108,27 +115,15 @@ class Cell:
 SEED = "5-way 1-shot, `pooling-20way-4tasks`, seed {}"
 FINN = "{} (Finn et al., 2017, table 1)"
 CELLS = {cell.name: cell for cell in (
-    Cell("5way-1shot", "5-way 1-shot", SORTED, published=FINN.format("98.7 %"), training="sorted",
-         pretrained="background-first", judged=judged_at(5, 1, 0.8), views=True),
-    Cell("5way-5shot", "5-way 5-shot", SORTED, published=FINN.format("99.9 %"), training="sorted",
-         pretrained="background-first", judged=judged_at(5, 5, 0.8), views=True),
-    Cell("20way-1shot", "20-way 1-shot", SORTED, published=FINN.format("95.8 %"), training="sorted",
-         pretrained="background-first", judged=ONE_STEP, views=True),
-    Cell("20way-5shot", "20-way 5-shot", SORTED, published=FINN.format("98.9 %"), training="sorted",
-         pretrained="background-first", judged=judged_at(20, 5, 0.8), views=True),
+    *(Cell(name, title, SORTED, published=FINN.format(figure), training="sorted", pretrained="background-first",
+           judged=judged, views=True) for name, title, figure, judged in FOUR),
     Cell("shuffled-classifier", "shuffled split, its classifier", PAPERS_SPLIT | CLASSIFIER),
     Cell("shuffled-first", "shuffled split, features of any length", PAPERS_SPLIT | THEN_MAML | {"epoch": 12000},
          pretrained="shuffled-classifier"),
     Cell("shuffled-second", "shuffled split, features of one length", SECOND, pretrained="shuffled-first"),
     Cell("shuffled-third", "shuffled split, inner steps of the head", THIRD, pretrained="shuffled-second"),
-    Cell("5way-1shot-shuffled", "5-way 1-shot, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-         pretrained="shuffled-third", judged=judged_at(5, 1, 0.8), views=True),
-    Cell("5way-5shot-shuffled", "5-way 5-shot, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-         pretrained="shuffled-third", judged=judged_at(5, 5, 0.8), views=True),
-    Cell("20way-1shot-shuffled", "20-way 1-shot, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-         pretrained="shuffled-third", judged=ONE_STEP, views=True),
-    Cell("20way-5shot-shuffled", "20-way 5-shot, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-         pretrained="shuffled-third", judged=judged_at(20, 5, 0.8), views=True),
+    *(Cell(f"{name}-shuffled", f"{title}, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
+           pretrained="shuffled-third", judged=judged, views=True) for name, title, _, judged in FOUR),
     Cell("background-classifier", "Lake's challenge, its classifier", BACKGROUND | CLASSIFIER),
     Cell("background-first", "Lake's challenge, at first", BACKGROUND | CHALLENGE, pretrained="background-classifier"),
     Cell("background", "20-way 1-shot, Lake's challenge", BACKGROUND | LONGER, (DRAWERS,),

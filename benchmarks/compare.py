@@ -1,12 +1,22 @@
 """Our meta-step beside the peer's, in turn, each in a process of its own: a table, one JSON line, results.json."""
 import argparse
 import json
-from functools import partial
+import os
+import statistics
+import subprocess
+import sys
+from typing import Any
 
-from benchmarks.runs import COMMON, FOLDER, OURS, PEER, in_turn, machine, run
+from tqdm import tqdm
+
+from benchmarks.runs import FOLDER, HERE, machine
 from mindspore_maml.cli.atomic_files import refuse_unwritable, write_json
+from mindspore_maml.cli.command_line import as_arguments
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.program import run_program
 
+OURS, PEER = "meta_step.py", "torch_meta_step.py"
+COMMON = {"task_num": 32, "n_way": 5, "k_spt": 1, "k_qry": 5, "update_step": 5, "warmup": 20, "repeats": 10}
 CASES: dict[str, tuple[dict, float]] = {   # name -> flags, and the ratio to stay under
     "1-shot, 5 steps, first order": ({"order": "first"}, 0.45),
     "1-shot, 5 steps, second order": ({"order": "second"}, 0.45),
@@ -17,10 +27,31 @@ CASES: dict[str, tuple[dict, float]] = {   # name -> flags, and the ratio to sta
 }
 
 
+def run(program: str, flags: dict) -> dict:
+    """The figures one program prints for one case."""
+    command = [sys.executable, str(FOLDER / program), "--json", "-", *as_arguments(flags)]
+    done = subprocess.run(command, env=os.environ | HERE, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{program} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def compare(flags: dict, rounds: int) -> dict:
-    """Both programs in turn, `rounds` times; the medians over the rounds, and their ratio."""
-    figures = in_turn({"ours": partial(run, OURS, flags),
-                       "peer": partial(run, PEER, flags | {"warmup": 2})}, rounds)   # PyTorch has nothing to tune
+    """Both programs in turn, `rounds` times: what disturbs the machine for a while then meets both.
+
+    Returns
+    -------
+    dict
+        `ours`, `peer`: the medians over the rounds, and `rounds_ms`, every round's step; `ratio` of the median steps.
+    """
+    measured: dict[str, list[dict]] = {"ours": [], "peer": []}
+    for _ in tqdm(range(rounds), unit="round", leave=False, disable=None):
+        measured["ours"].append(run(OURS, flags))
+        measured["peer"].append(run(PEER, flags | {"warmup": 2}))   # PyTorch has nothing to tune
+    figures: dict[str, Any] = {name: {key: statistics.median(each[key] for each in found)
+                                      for key in ("compile_s", "median_ms", "min_ms", "growth_mb")}
+                               | {"rounds_ms": [each["median_ms"] for each in found]}
+                               for name, found in measured.items()}
     return figures | {"ratio": round(figures["ours"]["median_ms"] / figures["peer"]["median_ms"], 3)}
 
 

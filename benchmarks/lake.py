@@ -5,17 +5,11 @@
 What was measured is kept beside the network, in lake.json, and is not measured again for the same file: the runs are
 looked at once.
 """
-import hashlib
 import itertools
-import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pages import write_sections
-from benchmarks.published import CHECKPOINTS, PAGES, ROOT, VIEWS, newest
-from benchmarks.runs import run_to_end
-from mindspore_maml.cli.atomic_files import write_json
+from benchmarks.published import CHECKPOINTS, VIEWS, judged_once, newest, write_pages
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import REQUIRED, Option
@@ -35,26 +29,15 @@ OPTIONS = (Option("data_path", REQUIRED, "folder with Omniglot"),
 
 def measure(path: Path, options: Options) -> dict:
     """The results of eval.py on the runs and on new tasks, by number of views and statistics."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    kept = path.parent / FIGURES
-    known = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-    known = known if known.get("sha256") == digest else {"sha256": digest}
+    asked: dict[str, dict] = {}
     for kind, views, statistics in itertools.product(("runs", "drawers"), (ONE, VIEWS), ("support", "query")):
-        name = f"{kind}, {statistics}, {views['views']}"
-        if name not in known:
-            asked = {"runs": options.runs} if kind == "runs" else DRAWERS | {"test_batches": BATCHES[views["views"]]}
-            known[name] = evaluated(asked | views | {"statistics": statistics, "ckpt": path,
-                                                     "data_path": options.data_path})
-            write_json(kept, known)
-    return known
+        tasks = {"runs": options.runs} if kind == "runs" else DRAWERS | {"test_batches": BATCHES[views["views"]]}
+        asked[f"{kind}, {statistics}, {views['views']}"] = tasks | views | {
+            "statistics": statistics, "ckpt": path, "data_path": options.data_path}
+    return judged_once(path.parent / FIGURES, path, asked, _kept)
 
 
-def evaluated(flags: dict) -> dict:
-    """What eval.py finds, without what is of this machine."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "results.json"
-        run_to_end("eval.py", flags | {"json": out}, shown=True)
-        results = json.loads(out.read_text(encoding="utf-8"))
+def _kept(results):
     return {name: value for name, value in results.items() if name not in ("ckpt", "batches")}
 
 
@@ -84,9 +67,7 @@ def main() -> int:
     path, _ = newest(NETWORK)
     if not path:
         raise InputError(f"{NETWORK}: no published network; expected one of `python -m benchmarks results publish`")
-    text = table(measure(path, options))
-    for name in PAGES:
-        write_sections(ROOT / name, {"lake": text.replace("](", f"]({'../' * name.count('/')}")})
+    write_pages({"lake": table(measure(path, options))})
     return 0
 
 

@@ -1,6 +1,5 @@
 """What every benchmark of a step takes and measures, the same way on both sides: options, a batch of random images (the
 time does not depend on what they show), first call, steady steps, memory."""
-import functools
 import os
 import re
 import statistics
@@ -46,25 +45,6 @@ def result(options: Any, figures: dict) -> dict:
     """What was measured beside what it was measured on."""
     names = ("preset", "order", "task_num", "n_way", "k_spt", "k_qry", "update_step", "warmup", "repeats")
     return {name: getattr(options, name) for name in names} | figures
-
-
-class Stopwatch:
-    """Adds up the time spent in a function it wraps, and notes when each call ended."""
-
-    def __init__(self, function: Callable):
-        self.function = function
-        self.spent: list[float] = []
-        self.ends: list[float] = []
-
-    def __get__(self, owner: object, kind: type | None = None) -> Callable:
-        return functools.partial(self, owner)   # as a method
-
-    def __call__(self, *arguments: Any) -> Any:
-        start = time.perf_counter()
-        result = self.function(*arguments)
-        self.ends.append(time.perf_counter())
-        self.spent.append(self.ends[-1] - start)
-        return result
 
 
 def peak_memory() -> float:

@@ -20,7 +20,7 @@ from benchmarks.cells import CELLS
 from benchmarks.judging import judge_checkpoints
 from benchmarks.pages import write_sections
 from benchmarks.published import WORDS, percent
-from benchmarks.runs import FOLDER, machine, run_to_end
+from benchmarks.runs import FOLDER, ROOT, machine, run_to_end
 from mindspore_maml.cli.atomic_files import replacing, write_json
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.program import run_program
@@ -28,7 +28,6 @@ from mindspore_maml.training import checkpoint
 from mindspore_maml.training.protocols import PAPER, STRICT
 from mindspore_maml.training.run_log import read_metrics
 
-ROOT = FOLDER.parent
 RESULTS, PICTURE, PAGE = FOLDER / "progress.json", ROOT / "docs" / "progress.png", ROOT / "docs" / "accuracy.md"
 SECTION = "time to accuracy"
 RUN = "20way-1shot-short"   # whose checkpoints are judged

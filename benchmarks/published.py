@@ -1,10 +1,9 @@
 """The published networks: where they lie, what they are judged by, the tables of results, and their model cards."""
 import hashlib
 import json
-import re
 import statistics
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import yaml
 
 from benchmarks.cells import CELLS, OWN, Cell
 from benchmarks.pages import write_sections, write_text
-from benchmarks.runs import run_to_end
+from benchmarks.runs import ROOT, run_to_end
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.data.alphabets import OMNIGLOT
@@ -21,7 +20,6 @@ from mindspore_maml.training import checkpoint
 from mindspore_maml.training.protocols import DRAWERS, PAPER, STRICT
 from mindspore_maml.training.run_log import read_metrics
 
-ROOT = Path(__file__).resolve().parents[1]
 CHECKPOINTS = ROOT / "checkpoints"
 PAGES = ("README.md", "README_CN.md", "docs/accuracy.md")
 RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml", "README.md"
@@ -40,8 +38,7 @@ def newest(folder: str | Path) -> tuple[Any, int]:
     """The checkpoint of the highest epoch in a folder and that epoch, or those of its cell's network, or None and 0."""
     if (cell := Path(folder) / checkpoint.CELL_NAME).is_file():
         return newest(cell.parent / yaml.safe_load(cell.read_text(encoding="utf-8"))["network"])
-    found = {int(match[1]): path for path in Path(folder).glob("maml-*_1.ckpt")
-             if (match := re.fullmatch(r"maml-(\d+)_1\.ckpt", path.name))}
+    found = checkpoint.numbered(folder) if Path(folder).is_dir() else {}
     return (found[max(found)], max(found)) if found else (None, 0)
 
 
@@ -52,23 +49,59 @@ def write_tables(data_path: str) -> None:
         if path:
             results = evaluated(cell, path, data_path)
             write_text(CHECKPOINTS / cell.name / CARD, model_card(cell, path, results))
-    sections = {"results": results_table(CELLS.values()), "main results": main_table(),
-                "seeds": over_seeds()}
+    write_pages({"results": results_table(CELLS.values()), "main results": main_table(), "seeds": over_seeds()})
+
+
+def write_pages(sections: dict[str, str]) -> None:
+    """Put sections, whose links are from the top, into the pages that have them."""
     for name in PAGES:
         up = "../" * name.count("/")
         write_sections(ROOT / name, {section: text.replace("](", f"]({up}") for section, text in sections.items()})
 
 
 def evaluated(cell: Cell, path: Path, data_path: str) -> dict:
-    """The results of a cell by protocol, measured where its results.json has none of this network."""
-    folder, digest = CHECKPOINTS / cell.name, hashlib.sha256(path.read_bytes()).hexdigest()
-    known = _results(folder)
+    """The results of a cell by what it is judged by, measured where its results.json has none of this network."""
+    folder = CHECKPOINTS / cell.name
+    asked = {name: flags | {"data_path": data_path, "ckpt": folder} for name, flags in judgements(cell).items()}
+    return judged_once(folder / RESULTS, path, asked, _kept)
+
+
+def judged_once(kept: Path, network: Path, asked: Mapping[str, dict], chosen: Callable[[dict], dict]) -> dict:
+    """What eval.py finds, kept in a file: nothing is measured twice for the same network.
+
+    Parameters
+    ----------
+    kept : Path
+        The JSON file, by the names of `asked`, and `sha256` of the network.
+    network : Path
+        The checkpoint.
+    asked : dict of dict
+        Flags of eval.py by name.
+    chosen : callable
+        What is kept of eval.py's results.
+    """
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()
+    known = _results(kept)
     known = known if known.get("sha256") == digest else {"sha256": digest}
-    for name, flags in judgements(cell).items():
+    for name, flags in asked.items():
         if name not in known:
-            known[name] = _evaluate(cell, folder, name, flags | {"data_path": data_path})
-            write_json(folder / RESULTS, known)
+            print(f"{kept.parent.name}, {name}:", flush=True)
+            known[name] = chosen(evaluate(flags))
+            write_json(kept, known)
     return known
+
+
+def evaluate(flags: dict) -> dict:
+    """The results of eval.py."""
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / RESULTS
+        run_to_end("eval.py", flags | {"json": out}, shown=True)
+        return json.loads(out.read_text(encoding="utf-8"))
+
+
+def _kept(results):
+    names = ("mean", "interval_95", "tasks", "k_qry", "rotate", "update_step_test")
+    return {name: results[name] for name in names} | {"first_batches": results["batches"][:FIRST_BATCHES]}
 
 
 def judgements(cell: Cell) -> dict[str, dict]:
@@ -85,23 +118,12 @@ def by_views(protocol: str) -> str:
     return f"{protocol}, {VIEWS['views']} views"
 
 
-def _evaluate(cell, folder, name, flags):
-    print(f"{cell.name}, {name}:", flush=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        out = Path(temporary) / RESULTS
-        run_to_end("eval.py", flags | {"ckpt": folder, "json": out}, shown=True)
-        results = json.loads(out.read_text(encoding="utf-8"))
-    names = ("mean", "interval_95", "tasks", "k_qry", "rotate", "update_step_test")
-    return {name: results[name] for name in names} | {"first_batches": results["batches"][:FIRST_BATCHES]}
-
-
 def _evaluation_flags(cell, protocol):
     own = {"k_qry": cell.setting("k_qry"), "rotate": cell.setting("rotate")}
     return (own if protocol == OWN else {"protocol": protocol}) | {"test_batches": TEST_BATCHES}
 
 
-def _results(folder):
-    path = folder / RESULTS
+def _results(path):
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
@@ -112,7 +134,7 @@ def results_table(cells: Iterable[Cell]) -> str:
     for cell in cells:
         path, _ = newest(CHECKPOINTS / cell.name)
         if path and cell.protocols != (DRAWERS,):   # its table is that of benchmarks/lake.py
-            results = _results(CHECKPOINTS / cell.name)
+            results = _results(CHECKPOINTS / cell.name / RESULTS)
             figures = [percent(results[name]) if name in results else "" for name in ("strict", "paper", OWN)]
             epochs, tasks, took = cost(cell)
             lines.append(f"| [{cell.title}](checkpoints/{cell.name}/{CARD}) | {cell.setting('statistics')} | "
@@ -134,7 +156,7 @@ def main_table() -> str:
 
 def _figure(name, key):
     """A figure that leads to the card of its network; empty where there is none."""
-    results = _results(CHECKPOINTS / name)
+    results = _results(CHECKPOINTS / name / RESULTS)
     return f"[{percent(results[key])}](checkpoints/{name}/{CARD})" if key in results else ""
 
 
@@ -151,7 +173,7 @@ def over_seeds() -> str:
     lines = ["| protocol | " + " | ".join(f"seed {seed}" for seed in seeds) + " | mean | standard deviation |",
              "| --- " * (len(seeds) + 3) + "|"]
     for protocol in (STRICT, PAPER):
-        means = [100 * _results(CHECKPOINTS / cell.name)[protocol]["mean"] for cell in cells]
+        means = [100 * _results(CHECKPOINTS / cell.name / RESULTS)[protocol]["mean"] for cell in cells]
         if len(means) > 1:
             lines.append(f"| {WORDS[protocol]} | " + " | ".join(f"{mean:.2f} %" for mean in means)
                          + f" | {statistics.mean(means):.2f} % | {statistics.stdev(means):.2f} |")
@@ -170,7 +192,7 @@ def minutes(folder: Path, epoch: int) -> float:
 
 
 def percent(results: dict) -> str:
-    """`97.2 +- 0.3 %`, rounded so that the interval shows."""
+    """`97.2 ± 0.3 %`, rounded so that the interval shows."""
     digits = 2 if results["interval_95"] < 0.001 else 1
     return f"{100 * results['mean']:.{digits}f} ± {100 * results['interval_95']:.{digits}f} %"
 

@@ -24,19 +24,18 @@ from tqdm import tqdm
 
 from benchmarks.pages import write_sections
 from benchmarks.rank_step import OPTIONS
-from benchmarks.runs import FOLDER, ROUNDS, as_arguments, machine
+from benchmarks.runs import FOLDER, ROOT, machine
 from mindspore_maml.cli.atomic_files import write_json
-from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import BENCH, Option
 from mindspore_maml.cli.program import run_program
 
-ROOT = FOLDER.parent
 PAGE = ROOT / "docs" / "scaling.md"
 OWN = (
     Option("ranks", [1, 2], "numbers of ranks, 1 among them; no more than cores", list, low=1),
     Option("earlier", "", "file of an earlier measurement: only its tables are made"),
-    ROUNDS,
+    Option("rounds", 3, "how often each point is measured, all points in turn", int, low=1),
 )
 ONE_RANK = {"workers": 1, "threads": 1, "warmup": 10}
 MANY = (1, 8, 64, 1024)                # ranks to say something of

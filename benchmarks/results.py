@@ -66,7 +66,7 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
     """Put the best network of a run, by its validation characters, or its last one, into checkpoints/."""
     folder = options.runs / cell.run
     last, done = published.newest(folder)
-    best = folder / "maml-best.ckpt"
+    best = folder / checkpoint.BEST_NAME
     if done < cell.flags["epoch"]:
         raise InputError(f"publish {cell.name}: {done} of {cell.flags['epoch']} epochs are done; expected a finished "
                          f"run")

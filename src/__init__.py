@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __version__ = "1.1.0"
 __all__ = ["FewShotClassifier", "InnerLoop", "Learner", "Meta", "Network", "OmniglotIter", "load_images",
            "split_classes"]
-_MODULES = {"FewShotClassifier": "classifier", "InnerLoop": "meta", "Learner": "learner", "Meta": "meta",
+_MODULES = {"FewShotClassifier": "classifier", "InnerLoop": "inner_loop", "Learner": "learner", "Meta": "meta",
             "Network": "layers.network", "OmniglotIter": "OmniglotIter", "load_images": "data_preprocess",
             "split_classes": "OmniglotIter"}
 

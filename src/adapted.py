@@ -21,7 +21,7 @@ from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.views import LEARNED, views_alike
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.linear import Linear
-from mindspore_maml.layers.network import Network, row_shape
+from mindspore_maml.layers.network import Network
 from mindspore_maml.unknown import Limits
 
 FORMAT = "mindspore-maml classifier 2"
@@ -169,7 +169,8 @@ def _read(archive: zipfile.ZipFile, origin: str) -> Adapted:
     support = _array(archive, origin, "support", ARRAYS["support"], (None, *image))
     numbers = _array(archive, origin, "numbers", ARRAYS["numbers"], (len(support),))
     evened = _array(archive, origin, "evened", ARRAYS["evened"], (None,))
-    weights = [_array(archive, origin, f"weight{number}", "<f4", row_shape(parameter.shape))
+    weights = [_array(archive, origin, f"weight{number}", "<f4",
+                      (1, math.prod(parameter.shape[1:]), parameter.shape[0]))
                for number, parameter in enumerate(network.parameters)]
     centres = _array(archive, origin, "centres", ARRAYS["centres"], (len(labels), features_of(options) or len(labels)))
     _refuse_beyond(origin, "numbers", numbers, len(labels))

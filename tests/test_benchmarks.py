@@ -10,9 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import page, runs
+from benchmarks import compare, page, runs
 from benchmarks.ranks import Model, fitted, many_table, measured_table, medians, stops_paying
-from benchmarks.runs import in_turn
 from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.presets import read_preset
@@ -34,19 +33,17 @@ def test_meta_step_prints_one_json_line(order, preset):
     assert figures["k_spt"] == read_preset(preset).get("k_spt", 1)
 
 
-def test_points_take_turns_and_medians_are_over_the_rounds():
-    order = []
+def test_both_programs_take_turns_and_medians_are_over_the_rounds(monkeypatch):
+    order, times = [], {compare.OURS: [1, 9, 2], compare.PEER: [4, 5, 6]}
 
-    def figures(name, times):
-        def run():
-            order.append(name)
-            return {"compile_s": 1, "median_ms": times.pop(0), "min_ms": 1, "growth_mb": 1}
-        return run
-
-    medians = in_turn({"a": figures("a", [1, 9, 2]), "b": figures("b", [4, 5, 6])}, 3)
-    assert order == list("ababab")
-    assert [medians[name]["median_ms"] for name in "ab"] == [2, 5]
-    assert medians["a"]["rounds_ms"] == [1, 9, 2]
+    def run(program, flags):
+        order.append(program)
+        return {"compile_s": 1, "median_ms": times[program].pop(0), "min_ms": 1, "growth_mb": 1}
+    monkeypatch.setattr(compare, "run", run)
+    medians = compare.compare({}, 3)
+    assert order == [compare.OURS, compare.PEER] * 3
+    assert [medians[name]["median_ms"] for name in ("ours", "peer")] == [2, 5]
+    assert (medians["ours"]["rounds_ms"], medians["ratio"]) == ([1, 9, 2], 0.4)
 
 
 def test_flags_become_arguments():

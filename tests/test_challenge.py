@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import lake, results
+from benchmarks import lake, published, results
 from benchmarks.cells import CELLS, Cell
 from mindspore_maml.cli.errors import InputError
 
@@ -16,11 +16,11 @@ def calls(tmp_path, monkeypatch):
     """The flags of every evaluation that is asked for; each finds another figure."""
     made = []
 
-    def evaluated(flags):
+    def evaluate(flags):
         made.append(flags)
         value = 0.01 * len(made)
         return {"error": value, "interval_95": 0.005} if "runs" in flags else {"mean": 1 - value, "interval_95": 0.005}
-    monkeypatch.setattr(lake, "evaluated", evaluated)
+    monkeypatch.setattr(published, "evaluate", evaluate)
     (tmp_path / "maml-5_1.ckpt").write_bytes(b"one network")
     return made
 

@@ -1,4 +1,6 @@
 """Checkpoints: what goes in comes out, what does not fit is refused by name, and nothing is ever half written."""
+from types import SimpleNamespace
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from mindspore_maml.cli.options import EVAL, TRAIN
 from mindspore_maml.training import checkpoint, checkpoint_file, saving
 from mindspore_maml.training.continuing import completed
 from mindspore_maml.training.from_options import make_meta
-from mindspore_maml.training.optimizer import clipped
+from mindspore_maml.training.step import TrainingStep
 
 
 def values(cell):
@@ -172,8 +174,11 @@ def test_the_newest_stay_and_the_best(keep, left, tmp_path):
 
 def test_a_long_meta_gradient_is_shortened_and_a_short_one_left_alone():
     gradients = (ms.Tensor(np.full((3, 4), 2, np.float32)), ms.Tensor(np.ones(5, np.float32)))   # of norm sqrt(53)
+    meta = SimpleNamespace(meta_gradient=lambda epoch: (ms.Tensor(1.0), ms.Tensor(1.0), gradients))
     for norm, factor in ((1.0, 53 ** -0.5), (7.0, 7 * 53 ** -0.5), (8.0, 1), (0.0, 1)):
-        for found, gradient in zip(clipped(gradients, norm), gradients, strict=True):
+        taken = []
+        TrainingStep(meta, taken.extend, norm)((), 1)
+        for found, gradient in zip(taken, gradients, strict=True):
             np.testing.assert_allclose(found.asnumpy(), gradient.asnumpy() * factor, rtol=1e-5)
 
 

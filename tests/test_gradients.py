@@ -13,7 +13,6 @@ from reference import directional_derivative, first_order_gradient, logits, oute
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.inner_loop import InnerLoop
-from mindspore_maml.layers.description import every_layer
 from mindspore_maml.layers.network import Network, to_parameter, to_rows
 from mindspore_maml.learner import Learner
 from mindspore_maml.meta import Meta
@@ -39,6 +38,15 @@ def check_second_order(layers, net, batch, expected_inner, loss, gradients):
         expected = directional_derivative(layers, weights, batch, direction, **expected_inner)
         found = sum((gradients[name] * direction[name]).sum() for name in gradients)
         assert found == pytest.approx(expected, abs=1e-4 * size), kind
+
+
+def every_layer(specs):
+    """The layers of a list, and after each those inside it."""
+    for spec in specs:
+        yield spec
+        for value in spec.properties.values():
+            if isinstance(value, list):
+                yield from every_layer(value)
 
 
 def with_masks(net, batch, seed):

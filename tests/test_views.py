@@ -6,7 +6,7 @@ from networks import NETWORKS, inner, network
 
 from mindspore_maml.crossentropy import log_probabilities
 from mindspore_maml.data.views import labels_of_views, views_alike, views_by_default, views_of
-from mindspore_maml.devices.batch_share import Call, Share, contribution
+from mindspore_maml.devices.batch_share import Call, contribution, shares_of
 from mindspore_maml.meta import Meta
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (2, 3, 1, 8, 8)).astype(np.uint8)   # [task, image, ...]
@@ -76,8 +76,7 @@ def test_views_are_averaged_after_adapting_to_all_of_them():
     assert answered.asnumpy() == pytest.approx(found, abs=1e-5)
     assert accuracies.asnumpy() == pytest.approx((found.argmax(-1) == y_qry).mean(-1))
     assert float(loss) == pytest.approx(-np.take_along_axis(found, y_qry[..., None], -1).mean(), rel=1e-4)
-    shares = [contribution(meta, Call("evaluate_views", (2,)), [part[share.start:share.stop] for part in batch], share)
-              for share in Share(0, 2, 2).split(2)]
+    shares = [contribution(meta, Call("evaluate_views", (2,)), share.of(batch), share) for share in shares_of(2, 2)]
     summed = [a + b for a, b in zip(*shares)]
     assert summed[0] == pytest.approx(float(loss), rel=1e-5)
     assert summed[2] == pytest.approx(answered.asnumpy(), abs=1e-5)

@@ -13,7 +13,7 @@ from mindspore import Tensor
 from networks import SIZE, STRIDED, WAYS, inner, network
 
 from mindspore_maml.devices import device
-from mindspore_maml.devices.batch_share import Call, Share, contribution
+from mindspore_maml.devices.batch_share import Call, Share, contribution, shares_of
 from mindspore_maml.layers.masks import Masks
 from mindspore_maml.learner import Learner
 from mindspore_maml.meta import Meta
@@ -41,13 +41,12 @@ def test_a_thread_that_ends_meanwhile_is_not_bound(monkeypatch):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 9])
 def test_every_task_is_in_one_share_and_shares_are_even(count):
-    shares = Share(10, 17, 32).split(count)
-    assert [task for share in shares for task in range(share.start, share.stop)] == list(range(10, 17))
+    shares = shares_of(7, count)
+    assert [task for share in shares for task in share.of([np.arange(7)])[0]] == list(range(7))
     sizes = [share.stop - share.start for share in shares]
     assert len(shares) == min(count, 7)
     assert max(sizes) - min(sizes) <= 1
-    assert sum(share.part for share in shares) == pytest.approx(7 / 32)
-    assert shares[-1].within(Share(10, 17, 32)) == slice(7 - sizes[-1], 7)
+    assert sum(share.part for share in shares) == pytest.approx(1)
 
 
 def test_dropout_drops_the_same_however_tasks_are_shared_out():
@@ -64,7 +63,7 @@ def test_dropout_drops_the_same_however_tasks_are_shared_out():
         assert (whole != other).mean() > 0.2
     batch, call = (x_spt, labels, x_qry, labels), Call("meta_gradient", (5,))
     meta = Meta(net, inner(order="first"))
-    *parts, expected = (contribution(meta, call, [array[share.start:share.stop] for array in batch], share)
+    *parts, expected = (contribution(meta, call, share.of(batch), share)
                         for share in (Share(0, 1, 2), Share(1, 2, 2), Share(0, 2, 2)))
     for values in zip(expected, *parts, strict=True):
         np.testing.assert_allclose(values[1] + values[2], values[0], rtol=1e-4, atol=1e-6)
@@ -123,7 +122,7 @@ import numpy as np
 for method in sys.argv[1:]:
     workers = forked.Forked(Stand_in(), 1)
     try:
-        workers.total(Call(method), [np.zeros(1)], Share(0, 1, 1))
+        workers.total(Call(method), [np.zeros(1)])
     except Exception as error:
         print(method, type(error).__name__, error, "| fail" in str(error.__cause__).replace("in ", "| "))
 """

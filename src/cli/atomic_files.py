@@ -3,6 +3,7 @@ import contextlib
 import csv
 import datetime
 import errno
+import glob
 import io
 import json
 import os
@@ -91,7 +92,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
             return
         with _temporary_beside(Path(os.path.realpath(path))) as (temporary, target):
             yield temporary
-            _sync(temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())   # the content reaches the disk before its name does
             os.replace(temporary, target)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
@@ -131,14 +133,10 @@ def _temporary_beside(target):
 
 def _sweep(target):
     """Remove what processes that were killed left of earlier attempts to write `target`, a file or a folder."""
-    pattern = f".{_literal(target.stem)}-????????{_literal(target.suffix)}"
+    pattern = f".{glob.escape(target.stem)}-????????{glob.escape(target.suffix)}"
     for entry in target.parent.glob(pattern):
         if is_free(entry):
             _remove(entry)
-
-
-def _literal(text):
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
 
 
 def _remove(entry):
@@ -153,15 +151,6 @@ def remove_temporaries() -> None:
     """Remove the temporary files and folders of this process, which is about to end."""
     for entry in list(_temporaries):
         _remove(entry)
-
-
-def _sync(path):
-    """Let the content of a file reach the disk before its name does."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

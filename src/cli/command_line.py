@@ -91,15 +91,12 @@ def starting_values(program: str, options: list[Option], given: dict) -> dict:
     """What a run starts from before `given`, the options given by hand: the defaults, then the preset."""
     values = {option.name: option.default_for(program) for option in options}
     if "preset" in values:
-        values.update(_for_program(read_preset(given.get("preset", values["preset"])), options))
+        known = {option.name for option in options} | {"network"}
+        preset = read_preset(given.get("preset", values["preset"]))
+        values.update({name: value for name, value in preset.items() if name in known})
         if "network" not in values:   # a preset of the user's own may list none
             values["network"] = read_preset(PLAIN)["network"]
     return values
-
-
-def _for_program(content, options):
-    names = {option.name for option in options} | {"network"}
-    return {key: value for key, value in content.items() if key in names}
 
 
 def _parser(program, description, options):

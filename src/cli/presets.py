@@ -31,17 +31,7 @@ def read_preset(name: str | Path) -> dict:
     if not is_file(path):
         known = ", ".join(sorted(preset.stem for preset in PRESET_FOLDER.glob("*.yaml")))
         raise InputError(f"--preset {name}: no such preset or file; expected one of {known}, or a path")
-    return read_values(path, f"--preset {path}")
-
-
-def read_values(path: Path, origin: str) -> dict:
-    """The options in a YAML file, each converted and checked.
-
-    Raises
-    ------
-    InputError
-        Where it is not readable, on an unknown key or a value outside its range; names `origin`.
-    """
+    origin = f"--preset {path}"
     content = parse_yaml(read_text(path, origin), origin)
     if not isinstance(content, dict):
         raise InputError(f"{origin}: expected a mapping of options, found {type(content).__name__}")

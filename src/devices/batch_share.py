@@ -1,7 +1,7 @@
 """A share of a batch's tasks, and how the results of all shares add up to those of the batch.
 
 Tasks need nothing of each other before their gradients are summed. So a batch can be shared out in any way: to
-forked processes, to ranks of msrun, and each rank's share to forked processes again.
+forked processes, or to ranks of msrun.
 """
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -31,14 +31,15 @@ class Share:
         """The size of the share as a part of the batch."""
         return np.float32((self.stop - self.start) / self.tasks)
 
-    def split(self, count: int) -> list["Share"]:
-        """This share in `count` shares whose sizes differ by one at most, or in one a task where those are fewer."""
-        bounds = np.linspace(self.start, self.stop, min(count, self.stop - self.start) + 1).astype(int).tolist()
-        return [Share(start, stop, self.tasks) for start, stop in zip(bounds, bounds[1:])]
+    def of(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The arrays of a whole batch, cut to these tasks."""
+        return [array[self.start:self.stop] for array in batch]
 
-    def within(self, outer: "Share") -> slice:
-        """Where this share's tasks are among those of `outer`, which it is a share of."""
-        return slice(self.start - outer.start, self.stop - outer.start)
+
+def shares_of(tasks: int, count: int) -> list[Share]:
+    """A batch in `count` shares whose sizes differ by one at most, or in one a task where those are fewer."""
+    bounds = np.linspace(0, tasks, min(count, tasks) + 1).astype(int).tolist()
+    return [Share(start, stop, tasks) for start, stop in zip(bounds, bounds[1:])]
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ class Shared(ABC):
         self.meta, self.inner = meta, meta.inner
 
     @abstractmethod
-    def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
-        """What a share of the tasks adds to the batch's results, as `contribution`, however many processes find it."""
+    def total(self, call: Call, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The contributions of all shares (`contribution`), summed."""
 
     def meta_gradient(self, *batch: np.ndarray, epoch: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """As `Meta.meta_gradient`."""
@@ -128,22 +129,4 @@ class Shared(ABC):
         yield from zip(values[::3], values[1::3], values[2::3])
 
     def _of_all(self, call, batch):
-        tasks = len(batch[0])
-        return [Tensor(value) for value in self.total(call, list(map(np.asarray, batch)), Share(0, tasks, tasks))]
-
-
-class Alone(Shared):
-    """One process, whose results are the batch's."""
-
-    def meta_gradient(self, *batch: np.ndarray, epoch: int = 0) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        return self.meta.meta_gradient(*batch, epoch=epoch)
-
-    def evaluate_each_step(self, *batch_and_steps: Any, first: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        return self.meta.evaluate_each_step(*batch_and_steps, first=first)
-
-    def evaluate_views(self, *batch_and_steps: Any) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        return self.meta.evaluate_views(*batch_and_steps)
-
-    def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
-        """As `contribution`."""
-        return contribution(self.meta, call, batch, share)
+        return [Tensor(value) for value in self.total(call, list(map(np.asarray, batch)))]

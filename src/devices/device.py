@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 
 import mindspore as ms
+from mindspore.communication import init
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.run_options import Options
-from mindspore_maml.devices import cluster, missing, scheduler
+from mindspore_maml.devices import cluster, missing
+from mindspore_maml.devices.orphans import end_with_launcher
 
 ACCELERATORS = ("Ascend", "GPU")
 IMAGES_AT_ONCE = 60   # query images a thread; more take more memory, and no less time (docs/performance.md)
@@ -81,7 +83,10 @@ def set_up(device_target: str = "auto", device_id: int = 0, mode: str = "graph",
         Where MindSpore sees no such device.
     """
     if cluster.is_scheduler():
-        scheduler.serve()
+        end_with_launcher()
+        ms.set_device("CPU")
+        init()   # until all ranks have ended
+        raise SystemExit(0)
     target = _choose(device_target, device_id)
     if target == "CPU":
         ms.set_device("CPU")

@@ -11,7 +11,6 @@ import os
 import pickle
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 from multiprocessing import connection, util
 from multiprocessing.pool import ExceptionWithTraceback  # type: ignore[attr-defined]
 from pathlib import Path
@@ -23,7 +22,7 @@ from mindspore import Tensor, nn
 
 from mindspore_maml.cli.signals import SIGNALS
 from mindspore_maml.devices import device
-from mindspore_maml.devices.batch_share import Call, LostProcessError, Share, Shared, contribution
+from mindspore_maml.devices.batch_share import Call, LostProcessError, Shared, contribution, shares_of
 from mindspore_maml.devices.channel import Channel
 
 ALIGNMENT = 64   # bytes; where an array in the shared memory may begin
@@ -32,26 +31,6 @@ LOOK_EVERY = 1   # seconds
 LONGEST_IDLE = 120    # seconds that a worker may take no processor time at all while an answer is awaited
 LONGEST_CALL = 3600   # seconds that an answer may take, compiling included
 DIE_WITH_PARENT = 1   # prctl's PR_SET_PDEATHSIG
-
-
-@dataclass(frozen=True)
-class Request:
-    """A share of a call's tasks.
-
-    Attributes
-    ----------
-    call : Call
-    share : Share
-    tasks : slice
-        Where the share's tasks are in the shared memory.
-    layout : list
-        Where in the shared memory the parameters and the batch are.
-    """
-
-    call: Call
-    share: Share
-    tasks: slice
-    layout: list
 
 
 class Forked(Shared):
@@ -76,13 +55,13 @@ class Forked(Shared):
         theirs.close()
         self.processes.append(process)
 
-    def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
+    def total(self, call: Call, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The sum of the workers' contributions."""
         self.memory.write([*(parameter.asnumpy() for parameter in self.meta.get_parameters()), *batch])
-        shares = share.split(len(self.processes))
+        shares = shares_of(len(batch[0]), len(self.processes))
         try:
-            for channel, part in zip(self.channels, shares):
-                channel.send(Request(call, part, part.within(share), self.memory.layout))
+            for channel, share in zip(self.channels, shares):
+                channel.send((call, share, self.memory.layout))
             answers = [self._answer_of(number) for number in range(len(shares))]
         except (EOFError, ConnectionError):
             raise self._loss() from None
@@ -182,8 +161,8 @@ def _serve(parent, meta, channel, memory, cores, others):
     device.give_way()   # MindSpore wakes the calling thread while it holds a lock that this one spins on, for a turn
     try:
         while True:
-            request = channel.receive()
-            channel.send(_answer_to(meta, request, memory.read(request.layout)))
+            call, share, layout = channel.receive()
+            channel.send(_answer_to(meta, call, share, memory.read(layout)))
             if everywhere:
                 _settle(everywhere)
                 everywhere = None
@@ -215,13 +194,12 @@ def _close(channels, processes):
         process.join(TO_END)
 
 
-def _answer_to(meta, request, arrays):
+def _answer_to(meta, call, share, arrays):
     parameters = list(meta.get_parameters())
     for parameter, value in zip(parameters, arrays):
         parameter.set_data(Tensor(value))
     try:
-        return contribution(meta, request.call, [array[request.tasks] for array in arrays[len(parameters):]],
-                            request.share)
+        return contribution(meta, call, share.of(arrays[len(parameters):]), share)
     except Exception as error:   # whatever it is, the asking process shall raise it
         return _as_sent(error)
 

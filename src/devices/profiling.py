@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mindspore as ms
 
-from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.atomic_files import as_csv, replacing
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.devices.device import silenced
 
@@ -39,7 +39,8 @@ def profile_step(step: Callable[[], object], folder: Path) -> list[tuple[str, in
         rows = _read_kernels(raw)
     finally:
         shutil.rmtree(raw, ignore_errors=True)
-    _write(Path(folder) / FILE_NAME, rows)
+    with replacing(Path(folder) / FILE_NAME) as temporary:
+        temporary.write_bytes(as_csv([COLUMNS, *rows]))
     return rows
 
 
@@ -55,10 +56,3 @@ def _read_kernels(raw):
     kernels.sort(key=lambda kernel: -kernel[2])
     return [(name, calls, round(milliseconds, 3), round(milliseconds / total, 4))
             for name, calls, milliseconds in kernels]
-
-
-def _write(path, rows):
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)

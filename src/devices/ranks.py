@@ -8,7 +8,7 @@ from mindspore.communication import GlobalComm, init
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.devices import cluster
-from mindspore_maml.devices.batch_share import Alone, Call, LostProcessError, Share, Shared
+from mindspore_maml.devices.batch_share import Call, LostProcessError, Shared, contribution, shares_of
 from mindspore_maml.devices.device import silenced
 
 ROOM = 1 << 14   # bytes for what the ranks must agree on, or for one line about it
@@ -37,13 +37,13 @@ class Ranks(Shared):
 
     def __init__(self, meta: nn.Cell):
         super().__init__(meta)
-        self.of_rank, self.sum_over_ranks = Alone(meta), SumOverRanks()
+        self.sum_over_ranks = SumOverRanks()
 
-    def total(self, call: Call, batch: Sequence[np.ndarray], share: Share) -> list[np.ndarray]:
+    def total(self, call: Call, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The sum of all ranks' contributions, by one AllReduce of one tensor."""
-        mine = share.split(cluster.rank_count())[cluster.rank()]
-        values = self.of_rank.total(call, [array[mine.within(share)] for array in batch], mine)
-        flat = np.concatenate([value.ravel().astype(np.float32) for value in values])   # predictions: small numbers
+        mine = shares_of(len(batch[0]), cluster.rank_count())[cluster.rank()]
+        values = contribution(self.meta, call, mine.of(batch), mine)
+        flat = np.concatenate([value.ravel().astype(np.float32) for value in values])
         summed = np.split(self.sum_of_all(flat), np.cumsum([value.size for value in values])[:-1])
         return [part.reshape(value.shape).astype(value.dtype) for part, value in zip(summed, values)]
 

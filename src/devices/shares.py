@@ -2,12 +2,12 @@
 from mindspore import nn
 
 from mindspore_maml.devices import cluster, ranks
-from mindspore_maml.devices.batch_share import Alone, Shared
+from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.devices.forked import Forked
 from mindspore_maml.devices.orphans import end_with_launcher
 
 
-def share_out(meta: nn.Cell, workers: int) -> Shared:
+def share_out(meta: nn.Cell, workers: int) -> nn.Cell | Shared:
     """`meta`, its batches shared by as many processes, or by all ranks where msrun started several.
 
     Call it before this process has run anything on the device: a process forked later cannot run there.
@@ -20,15 +20,15 @@ def share_out(meta: nn.Cell, workers: int) -> Shared:
 
     Returns
     -------
-    Shared
-        To be used as `meta`.
+    Meta or Shared
+        To be used as `meta`, or `meta` itself where nothing is shared.
 
     Raises
     ------
     InputError
         Where not all ranks meet.
     """
-    here = Forked(meta, workers) if workers > 1 else Alone(meta)
+    here = Forked(meta, workers) if workers > 1 else meta
     end_with_launcher()   # by a thread, which must not be there before processes are forked
     if cluster.rank_count() == 1:
         return here

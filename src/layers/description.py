@@ -1,5 +1,4 @@
 """The language in which a preset describes a network: a list of layers, checked layer by layer."""
-from collections.abc import Iterator
 
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.layers.registry import find_kind
@@ -21,15 +20,6 @@ def describe(layers: list, imgc: int, imgsz: int, n_way: int) -> list[Spec]:
     if "weight" not in last.parameters or last.shape_out != (n_way,):
         raise last.error(f" makes {last.shape_out}; expected the last layer to be linear with n_way = {n_way} units")
     return specs
-
-
-def every_layer(specs: list[Spec]) -> Iterator[Spec]:
-    """The layers of a list, and after each those inside it."""
-    for spec in specs:
-        yield spec
-        for value in spec.properties.values():
-            if isinstance(value, list):
-                yield from every_layer(value)
 
 
 def _describe_list(layers, origin, place, shape, n_way):

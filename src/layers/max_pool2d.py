@@ -4,7 +4,7 @@ from mindspore import Tensor, float32
 from mindspore_maml.layers.conv2d import shape_under_window
 from mindspore_maml.layers.geometry import adjoint_index
 from mindspore_maml.layers.layer import Layer
-from mindspore_maml.layers.primitives import add, cast, equal, gather, join_rows, maximum, mul, tensors
+from mindspore_maml.layers.primitives import add, cast, equal, gather, join_rows, maximum, mul
 from mindspore_maml.layers.row_maps import rows_under_taps
 from mindspore_maml.layers.spec import Property, Spec
 
@@ -21,7 +21,7 @@ class MaxPool2D(Layer):
         grid = spec.grid(images)
         table = spec.window.rows_under(grid)                                  # [rows out, taps]
         self.under = rows_under_taps(table, grid.rows)                        # each [rows] -> [rows out]
-        self.adjoint_index = tensors(adjoint_index(table.T, grid.rows))       # each [rows]
+        self.adjoint_index = list(map(Tensor, adjoint_index(table.T, grid.rows)))   # each [rows]
 
     @staticmethod
     def output_shape(spec: Spec) -> tuple:

@@ -49,13 +49,6 @@ def to_rows(value: Tensor) -> Tensor:
     return transpose(value, (1, 0)) if value.ndim == 2 else reshape(value, (1, -1))
 
 
-def row_shape(shape: tuple) -> tuple:
-    """The shape of one task's weights, [1, in, out], for a parameter of `shape`."""
-    if len(shape) == 4:
-        return 1, shape[2] * shape[3] * shape[1], shape[0]
-    return (1, shape[1], shape[0]) if len(shape) == 2 else (1, 1, shape[0])
-
-
 def to_parameter(value: Tensor, shape: tuple) -> Tensor:
     """The inverse of `to_rows`, for a parameter of `shape`."""
     if len(shape) == 4:

@@ -2,9 +2,6 @@
 
 Which ones, and why, is in docs/performance.md.
 """
-from collections.abc import Iterable
-
-import numpy as np
 from mindspore import Tensor, ops
 
 add, sub, mul = ops.Add(), ops.Sub(), ops.Mul()
@@ -26,8 +23,3 @@ pull_back_of = ops.GradOperation(get_all=True, sens_param=True)  # arguments, th
 def total(x: Tensor) -> Tensor:
     """[task, lines, channel] -> [task, 1, channel]; for small tensors (see `RowConstants` for rows)."""
     return sum_of_rows(x, 1)
-
-
-def tensors(arrays: Iterable[np.ndarray]) -> list[Tensor]:
-    """NumPy arrays -> a list of Tensors."""
-    return [Tensor(array) for array in arrays]

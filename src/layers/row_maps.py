@@ -5,7 +5,7 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from mindspore_maml.layers.geometry import Grid, Window, adjoint_index
-from mindspore_maml.layers.primitives import add, gather, join_rows, tensors
+from mindspore_maml.layers.primitives import add, gather, join_rows
 
 
 class RowMap(nn.Cell):
@@ -27,7 +27,7 @@ class SumOfRows(RowMap):
 
     def __init__(self, indices: Iterable[np.ndarray]):
         super().__init__()
-        self.indices = tensors(indices)
+        self.indices = [Tensor(index) for index in indices]
 
     def construct(self, x: Tensor) -> Tensor:
         """[task, rows in, channel] -> [task, rows out, channel]."""
@@ -35,18 +35,6 @@ class SumOfRows(RowMap):
         for index in self.indices[1:]:
             y = add(y, gather(x, index, 1))
         return y
-
-
-class WithoutZeroRow(RowMap):
-    """[task, rows, channel] -> the same without the last row."""
-
-    def __init__(self, positions: int):
-        super().__init__()
-        self.index = Tensor(np.arange(positions, dtype=np.int32))
-
-    def construct(self, x: Tensor) -> Tensor:
-        """[task, positions + 1, channel] -> [task, positions, channel]."""
-        return gather(x, self.index, 1)
 
 
 class WithZeroRow(RowMap):
@@ -63,7 +51,7 @@ class WithZeroRow(RowMap):
 
 def without_zero_row(task_num: int, grid: Grid, channels: int) -> RowMap:
     """The map that drops the zero row of `grid`; its adjoint appends one."""
-    return WithoutZeroRow(grid.positions).join(WithZeroRow(task_num, channels))
+    return SumOfRows([np.arange(grid.positions, dtype=np.int32)]).join(WithZeroRow(task_num, channels))
 
 
 def rows_side_by_side(window: Window, grid: Grid) -> RowMap:

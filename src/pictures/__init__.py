@@ -1,1 +1,1 @@
-"""Pictures: the curves of trainings, one test task, and a prediction."""
+"""Pictures: the curves of trainings, one test task, a prediction, and confusions."""

@@ -32,11 +32,6 @@ def draw_pairs(answers: Answers, path: str | Path) -> Figure:
     answers : Answers
     path : str or Path
         The picture to write; its suffix says in which format.
-
-    Returns
-    -------
-    Figure
-        What was written.
     """
     pairs = list(zip(answers.pairs(), answers.confused()))
     figure = Figure(figsize=(8, 0.6 + 1.15 * max(1, len(pairs))), layout="constrained")
@@ -72,11 +67,6 @@ def draw_matrix(names: Sequence[str], counts: np.ndarray, path: str | Path) -> F
     counts : ndarray of int, [class, class]
     path : str or Path
         The picture to write.
-
-    Returns
-    -------
-    Figure
-        What was written.
 
     Raises
     ------

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure  # noqa: E402
-from matplotlib.lines import Line2D  # noqa: E402
-from matplotlib.ticker import MaxNLocator, PercentFormatter  # noqa: E402
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from mindspore_maml.cli.atomic_files import replacing  # noqa: E402
-from mindspore_maml.cli.errors import InputError, shown  # noqa: E402
+from mindspore_maml.cli.atomic_files import replacing
+from mindspore_maml.cli.errors import InputError, shown
 from mindspore_maml.cli.messages import log
-from mindspore_maml.cli.options import BY_NAME  # noqa: E402
-from mindspore_maml.cli.reading import LARGEST_JSON, is_file, parse_json, parse_yaml, read_text  # noqa: E402
-from mindspore_maml.pictures.fonts import use_fonts_that_have_all  # noqa: E402
-from mindspore_maml.training.run_folder import run_of  # noqa: E402
-from mindspore_maml.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics  # noqa: E402
+from mindspore_maml.cli.options import BY_NAME
+from mindspore_maml.cli.reading import LARGEST_JSON, is_file, parse_json, parse_yaml, read_text
+from mindspore_maml.pictures.fonts import use_fonts_that_have_all
+from mindspore_maml.training.run_folder import run_of
+from mindspore_maml.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics
 
 PICTURE = "maml-accs.png"
 KINDS = {"": "training"} | {prefix: name.lower() for prefix, name in PASSES.items()}   # by what their keys begin with
@@ -170,11 +170,6 @@ def draw_runs(runs: list[Run], path: str | Path) -> Figure:
     runs : list of Run
     path : str or Path
         The picture to write; its suffix says in which format.
-
-    Returns
-    -------
-    Figure
-        What was written.
     """
     by_epoch, by_step = [run.by_epoch() for run in runs], [run.by_step() for run in runs]
     panels = 2 if any(by_step) else 1
@@ -247,11 +242,6 @@ def draw_learning_curve(records: list[dict], n_way: int, path: str | Path) -> Fi
         Classes in a task; guessing gets one in `n_way` right.
     path : str or Path
         The picture to write; its suffix says in which format.
-
-    Returns
-    -------
-    Figure
-        What was written.
     """
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):

@@ -49,11 +49,6 @@ def draw_prediction(model: Any, pixels: np.ndarray, answers: list, path: str | P
         The picture to write; its suffix says in which format.
     given : sequence of ndarray of uint8, [3, side, side]
         The query images as they were given, drawn before what the network sees of them.
-
-    Returns
-    -------
-    Figure
-        What was written.
     """
     support = sorted(zip(model.numbers_.tolist(), model.support_), key=lambda each: each[0])
     shown = functools.partial(_as_shown, kind=model.options().images)

@@ -47,11 +47,6 @@ def draw_task(support: tuple, query: tuple, path: str | Path, names: Sequence[st
         The picture to write; its suffix says in which format.
     names : sequence of str
         What the classes are called; by default their numbers.
-
-    Returns
-    -------
-    Figure
-        What was written.
     """
     n_way = query[1].max() + 1
     k_spt, k_qry = len(support[1]) // n_way, len(query[1]) // n_way

@@ -66,7 +66,6 @@ class Training:
         self.compiled: set[str] = set()                    # what was done already, and so is compiled
         if validation and folder:
             validation.resume(folder.path, self.done)
-            validation.refuse_no_more()
 
     def run(self) -> int:
         """Train to the last epoch or until a signal; returns the exit status."""
@@ -100,7 +99,8 @@ class Training:
         figures = {}
         if reported and self.options.per_step:
             self.say_if_new("the evaluation of the batch")
-            figures = inner_curve(self.runner, batch, self.options.update_step)
+            losses, accuracies, _ = evaluate_batch(self.runner, batch, self.options.update_step, per_step=True)
+            figures = by_step([losses], [accuracies])
         self.started += time.perf_counter() - began   # what is measured besides is no part of the step's time
         self.say_if_new("the step of second order" if self.runner.inner.is_second_order(epoch - 1) else "the step")
         loss, accuracy = self.take_step(batch, epoch)
@@ -197,9 +197,3 @@ class Training:
 def is_reported(epoch: int, options: Options) -> bool:
     """Whether an epoch has its turn to be reported; the last one always has."""
     return (epoch - 1) % options.log_every == 0 or epoch == options.epoch
-
-
-def inner_curve(meta: Meta | Shared, batch: Batch, steps: int) -> dict:
-    """Accuracies and losses of a training batch by inner step, for its record."""
-    losses, accuracies, _ = evaluate_batch(meta, batch, steps, per_step=True)
-    return by_step([losses], [accuracies])

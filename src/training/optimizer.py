@@ -40,19 +40,6 @@ class OuterAdam(nn.Adam):
         return gradients
 
 
-def clipped(gradients: tuple, clip_norm: float) -> tuple:
-    """The meta-gradient, shortened to the norm `clip_norm` where it is longer; 0: as it is.
-
-    Parameters
-    ----------
-    gradients : tuple of Tensor
-        One a parameter; the norm is that of all their numbers together (Pascanu, Mikolov and Bengio, 2013,
-        algorithm 1).
-    clip_norm : float
-    """
-    return ops.clip_by_global_norm(gradients, clip_norm) if clip_norm else gradients
-
-
 def outer_optimizer(parameters: list[Parameter], options: Options) -> nn.Cell:
     """The optimizer of a run: call it with the tuple of meta-gradients.
 

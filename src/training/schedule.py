@@ -20,18 +20,9 @@ def learning_rates(options: Options) -> np.ndarray:
         2017, "SGDR", equation 5, without restarts).
     """
     done = np.arange(options.epoch)   # epochs done before each one
-    factor = {"constant": _constant, "step": _step, "cosine": _cosine}[options.lr_scheduler]
-    return options.meta_lr * factor(done, options)
-
-
-def _constant(done, options):
-    return np.ones(len(done))
-
-
-def _step(done, options):
-    milestones = options.lr_milestones or [options.epoch * quarter / 4 for quarter in (1, 2, 3)]
-    return options.lr_scheduler_gamma ** np.searchsorted(np.sort(milestones), done, side="right")
-
-
-def _cosine(done, options):
-    return (1 + np.cos(np.pi * done / options.epoch)) / 2
+    if options.lr_scheduler == "constant":
+        return np.full(options.epoch, options.meta_lr)
+    if options.lr_scheduler == "cosine":
+        return options.meta_lr * ((1 + np.cos(np.pi * done / options.epoch)) / 2)
+    milestones = np.sort(options.lr_milestones or options.epoch * np.array([0.25, 0.5, 0.75]))
+    return options.meta_lr * options.lr_scheduler_gamma ** np.searchsorted(milestones, done, side="right")

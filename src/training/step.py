@@ -1,12 +1,11 @@
 """A training step: the meta-gradient of a batch, and the optimizer's move along it."""
 import math
 
-from mindspore import nn
+from mindspore import nn, ops
 
 from mindspore_maml.devices.batch_share import Shared
 from mindspore_maml.meta import Meta
 from mindspore_maml.OmniglotIter import Batch
-from mindspore_maml.training.optimizer import clipped
 from mindspore_maml.training.saving import DivergedError
 
 
@@ -48,5 +47,7 @@ class TrainingStep:
         loss = float(loss.asnumpy())
         if not math.isfinite(loss):
             raise DivergedError(f"epoch {epoch}: the loss is {loss}; stopped")
-        self.optimizer(clipped(gradients, self.clip_norm))
+        if self.clip_norm:   # of all gradients together (Pascanu, Mikolov and Bengio, 2013, algorithm 1)
+            gradients = ops.clip_by_global_norm(gradients, self.clip_norm)
+        self.optimizer(gradients)
         return loss, float(accuracy.asnumpy())

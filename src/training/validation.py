@@ -80,8 +80,17 @@ class ValidationPass:
         return figures | (by_step(losses, accuracies, self.prefix) if self.options.per_step else {})
 
     def resume(self, folder: str | Path, done: int) -> None:
-        """Take `best` and `since_best` from the records that the first `done` epochs left in a run's folder."""
+        """Take `best` and `since_best` from the records that the first `done` epochs left in a run's folder.
+
+        Raises
+        ------
+        InputError
+            Where --patience has ended the run.
+        """
         self.best, self.since_best = best_and_since(folder, done) if self.prefix == VALIDATION else (0.0, 0)
+        if self.gains_no_more:
+            raise InputError(f"--patience {self.options.patience}: the run has ended by it; expected more, or 0, to go "
+                             f"on with it")
 
     def update_best(self, figures: dict) -> bool:
         """Take the figures of a pass into account for `best`; returns whether they are the best so far."""
@@ -93,15 +102,3 @@ class ValidationPass:
     def gains_no_more(self) -> bool:
         """Whether so many passes as --patience says brought no better one."""
         return 0 < self.options.patience <= self.since_best
-
-    def refuse_no_more(self) -> None:
-        """Refuse to go on with a training that --patience has ended.
-
-        Raises
-        ------
-        InputError
-            Saying so.
-        """
-        if self.gains_no_more:
-            raise InputError(f"--patience {self.options.patience}: the run has ended by it; expected more, or 0, to go "
-                             f"on with it")
