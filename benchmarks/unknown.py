@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.drawn_tasks import (
@@ -26,7 +27,6 @@ from benchmarks.photographs import any_scene, photograph
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.program import run_program
-from mindspore_maml.crossentropy import softmax
 from mindspore_maml.data.alphabets import OMNIGLOT
 from mindspore_maml.data.views import views_by_default
 from mindspore_maml.OmniglotIter import OMNIGLOT_TRAIN_CLASSES
@@ -80,7 +80,7 @@ def measured(ckpt: Path, images: np.ndarray, n_way: int, k_spt: int, known: int,
 
 def calibration_error(of_known: np.ndarray, right: np.ndarray, temperature: float) -> float:
     """The mean difference between probability and accuracy over bins of probability (Naeini et al., 2015)."""
-    best = softmax(of_known / temperature).max(axis=1)
+    best = softmax(of_known / temperature, axis=1).max(axis=1)
     bins = np.minimum((best * BINS).astype(int), BINS - 1)
     return float(sum(abs(best[bins == each].sum() - right[bins == each].sum()) for each in range(BINS)) / len(best))
 
@@ -90,7 +90,7 @@ def unlikeliness(of_known: np.ndarray, numbers: np.ndarray, temperature: float) 
 
     With a little for what is far from 1, which decides where no answer is wrong.
     """
-    found = softmax(of_known / temperature)[np.arange(len(numbers)), numbers]
+    found = softmax(of_known / temperature, axis=1)[np.arange(len(numbers)), numbers]
     return float(-np.log(found + 1e-12).sum() + np.log(temperature) ** 2 / 2)
 
 

@@ -42,7 +42,7 @@ shipped=$project/checkpoints/5way-1shot
 if [[ -z $glyphs && -d $shipped && ! -f shipped.json ]]; then
     echo "== the trained network that comes with the project"
     "$PYTHON" "$project/eval.py" --device_target CPU --data_path "$data" --ckpt "$shipped" --protocol strict \
-        --test_batches "$test_batches" --json "$out/shipped.json"
+        --task_num "$tasks" --test_batches "$test_batches" --json "$out/shipped.json"
 fi
 
 settings="$epochs epochs of $tasks tasks, $test_batches test batches, data in $data"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor
 from PIL import Image
+from scipy.special import softmax
 
 from mindspore_maml.adapted import Adapted, features_of, handing_on, model_of, options_of_model, read
 from mindspore_maml.cli.command_line import options_of_call
@@ -18,7 +19,7 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL
 from mindspore_maml.cli.run_options import Options
-from mindspore_maml.crossentropy import log_probabilities, softmax
+from mindspore_maml.crossentropy import log_probabilities
 from mindspore_maml.data.images import Picture, read_images
 from mindspore_maml.data.views import ASKED, labels_of_views, views_alike, views_by_default
 from mindspore_maml.devices import device
@@ -391,4 +392,4 @@ def finite(values: np.ndarray, what: str) -> np.ndarray:
 
 
 def _calibrated(learned, logits):
-    return softmax(logits / (learned.limits.temperature if learned.limits else 1))
+    return softmax(logits / (learned.limits.temperature if learned.limits else 1), axis=-1)

@@ -2,6 +2,7 @@
 import numpy as np
 from mindspore import Tensor, jit_class, ops
 from mindspore import dtype as mstype
+from scipy.special import log_softmax
 
 # Not Log: MindSpore's CPU kernel rounds the last numbers of each thread's part otherwise, so its result would change
 # in the seventh digit with the number of threads, of which MindSpore tries several in a process's first steps.
@@ -65,13 +66,4 @@ def log_probabilities(logits: np.ndarray, count: int = 1) -> np.ndarray:
 
     Float64; the views are all images as they are, then all images changed, and so on.
     """
-    logits = logits.astype(np.float64)
-    logits = logits - logits.max(axis=-1, keepdims=True)
-    each = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-    return np.mean(np.split(each, count, axis=-2), axis=0)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities from logits [..., class]."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    return np.mean(np.split(log_softmax(logits.astype(np.float64), axis=-1), count, axis=-2), axis=0)

@@ -1,4 +1,5 @@
 """Shared by all tests: the device, which MAML_DEVICE names, and real Omniglot where OMNIGLOT_PATH names it."""
+import fcntl
 import os
 import signal
 import subprocess
@@ -27,7 +28,8 @@ settings.load_profile("suite")
 
 # Several processes take whole files each; those of minutes come first, so that none is left at last
 LONG = ("test_gradients", "test_ranks", "test_training", "test_launchers", "test_stress", "test_notebook",
-        "test_results", "test_export", "test_devices_operations", "test_algorithms", "test_layers")
+        "test_results", "test_export", "test_package", "test_library", "test_devices_operations", "test_devices_check",
+        "test_algorithms", "test_layers", "test_modelzoo", "test_demo_page", "test_pretraining", "test_classifier")
 
 
 def pytest_collection_modifyitems(items):
@@ -47,7 +49,18 @@ def _hangups_are_heard():
 @pytest.fixture(scope="session")
 def data_path(tmp_path_factory):
     """A prepared data folder: real Omniglot where OMNIGLOT_PATH names it, the built-in glyphs otherwise."""
-    folder = tmp_path_factory.mktemp("data")
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base   # one folder for all processes of the tests
+    folder = base / "data"
+    with (base / "data.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "omniglot.npy").exists():
+            _prepare(folder)
+    return folder
+
+
+def _prepare(folder):
+    folder.mkdir(exist_ok=True)
     glyphs = ["--glyphs"]
     if real := os.environ.get("OMNIGLOT_PATH"):
         (folder / "raw").symlink_to(Path(real).resolve() / "raw")   # what is unpacked stays in our own folder
@@ -55,7 +68,6 @@ def data_path(tmp_path_factory):
     program = Path(__file__).parent.parent / "src" / "data_preprocess.py"
     subprocess.run([sys.executable, str(program), "--data_path", str(folder), *glyphs], check=True,
                    stdout=subprocess.DEVNULL)
-    return folder
 
 
 @pytest.fixture(scope="session")

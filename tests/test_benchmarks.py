@@ -15,12 +15,14 @@ from benchmarks.ranks import Model, fitted, many_table, measured_table, medians,
 from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.presets import read_preset
+from tests.stress.programs import COMPILED_SOON
 
 ROOT = Path(__file__).resolve().parent.parent
+SOON = str(COMPILED_SOON[1])
 SMALL = ["--task_num", "2", "--n_way", "3", "--k_qry", "2", "--update_step", "2", "--warmup", "0", "--repeats", "2"]
 
 
-@pytest.mark.parametrize(("order", "preset"), [("second", "maml"), ("none", "notebook")])
+@pytest.mark.parametrize(("order", "preset"), [("second", SOON), ("none", "notebook")])
 def test_meta_step_prints_one_json_line(order, preset):
     command = [sys.executable, "-m", "benchmarks", "meta_step", *SMALL, "--order", order, "--preset", preset,
                "--json", "-"]

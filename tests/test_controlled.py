@@ -9,8 +9,9 @@ from benchmarks.controlled import CHANGES, Change
 from benchmarks.runs import as_arguments
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.options import TRAIN
-from mindspore_maml.cli.presets import as_yaml
+from mindspore_maml.cli.presets import as_yaml, read_preset
 from mindspore_maml.layers.network import Network
+from tests.stress.programs import COMPILED_SOON
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -55,8 +56,8 @@ def test_a_change_is_trained_and_judged(data_path, tmp_path, monkeypatch):
     monkeypatch.setattr(controlled, "EPOCHS", 4)
     monkeypatch.setattr(controlled, "BATCHES", 1)
     monkeypatch.setattr(controlled, "TRAINED", 300)   # of the glyphs too
-    small = Change("small", "", "", {"n_way": 2, "k_qry": 1, "task_num": 2, "update_step_test": 1},
-                   layers={"conv2d": {"filters": 4}})
+    monkeypatch.setattr(controlled, "changed_preset", lambda change: read_preset(COMPILED_SOON[1]))
+    small = Change("small", "", "", {"n_way": 2, "k_qry": 1, "task_num": 2, "update_step_test": 1})
     found = controlled.run(small, 1, tmp_path, str(data_path))
     assert list(found["curve"]) == ["2", "4", "8"]
     assert all(0 <= judged["mean"] <= 1 for judged in found["curve"].values())

@@ -1,4 +1,5 @@
 """The meta-gradient of both orders, against references that share no code with it."""
+import functools
 import importlib.util
 import sys
 from pathlib import Path
@@ -18,11 +19,16 @@ from mindspore_maml.learner import Learner
 from mindspore_maml.meta import Meta
 
 
+@functools.cache
+def found(name, **changes):
+    """Loss and meta-gradient of one of `NETWORKS`."""
+    return meta_gradient(network(NETWORKS[name]), batch_of(), **changes)
+
+
 @pytest.fixture(scope="module", params=NETWORKS)
 def second_order(request):
     """A network's layers, and its loss and second-order meta-gradient in graph mode."""
-    layers = NETWORKS[request.param]
-    return layers, meta_gradient(network(layers), batch_of())
+    return NETWORKS[request.param], found(request.param)
 
 
 def check_second_order(layers, net, batch, expected_inner, loss, gradients):
@@ -68,27 +74,25 @@ def with_masks(net, batch, seed):
 
 
 def test_second_order_meta_gradient_matches_differences(second_order):
-    layers, found = second_order
-    check_second_order(layers, network(layers), batch_of(), INNER, *found)
+    layers, (loss, gradients) = second_order
+    check_second_order(layers, network(layers), batch_of(), INNER, loss, gradients)
 
 
-def test_graph_mode_equals_pynative_mode(second_order):
-    layers, (_, in_graph_mode) = second_order
+@pytest.mark.parametrize("name", ["pooled", "without normalisation", "residual", "own"])   # all layers: test_layers.py
+def test_graph_mode_equals_pynative_mode(name):
     ms.set_context(mode=ms.PYNATIVE_MODE)
     try:
-        _, found = meta_gradient(network(layers), batch_of())
+        _, gradients = meta_gradient(network(NETWORKS[name]), batch_of())
     finally:
         ms.set_context(mode=ms.GRAPH_MODE)
-    assert relative_error(found, in_graph_mode) < 1e-5
+    assert relative_error(gradients, found(name)[1]) < 1e-5
 
 
 @pytest.mark.parametrize("name", ["strided", "pooled", "without normalisation"])
 def test_first_order_is_the_plain_gradient_at_the_adapted_weights(name):
     layers = NETWORKS[name]
-    net, batch = network(layers), batch_of()
-    _, found = meta_gradient(net, batch, order="first")
-    expected = first_order_gradient(layers, weights_of(net), in_double(batch), **INNER)
-    assert relative_error(found, expected) < 1e-3
+    expected = first_order_gradient(layers, weights_of(network(layers)), in_double(batch_of()), **INNER)
+    assert relative_error(found(name, order="first")[1], expected) < 1e-3
 
 
 def test_second_order_with_the_statistics_of_the_support_images():
@@ -130,10 +134,7 @@ def of_tasks(net, weights):
 
 
 def test_second_order_differs_from_first():
-    net, batch = network(NETWORKS["strided"]), batch_of()
-    _, first = meta_gradient(net, batch, order="first")
-    _, second = meta_gradient(net, batch, order="second")
-    assert relative_error(first, second) > 0.05
+    assert relative_error(found("strided", order="first")[1], found("strided")[1]) > 0.05
 
 
 def test_without_inner_steps_both_orders_agree():
@@ -151,28 +152,26 @@ def test_colour_label_smoothing_and_partial_adaptation():
 
 
 def test_summed_outer_loss_scales_the_gradient_alone():
-    net, batch = network(NETWORKS["strided"]), batch_of()
-    mean_loss, mean = meta_gradient(net, batch)
-    sum_loss, total = meta_gradient(net, batch, meta_loss="sum")
+    mean_loss, mean = found("strided")
+    sum_loss, total = found("strided", meta_loss="sum")
     assert sum_loss == mean_loss
     assert relative_error(total, {name: TASKS * g for name, g in mean.items()}) < 1e-6
 
 
 def test_query_images_in_parts_change_nothing():
     net, batch = network(NETWORKS["strided"]), batch_of()
-    loss, whole = meta_gradient(net, batch)
+    loss, whole = found("strided")
     in_parts_loss, in_parts = meta_gradient(net, batch, tasks_at_once=lambda tasks, images: 1)
     assert in_parts_loss == pytest.approx(loss, rel=1e-6)
     assert relative_error(in_parts, whole) < 1e-5
     judged = [Meta(net, inner(), tasks_at_once).evaluate(*batch)
               for tasks_at_once in (None, lambda tasks, images: 1)]
-    for found, expected in zip(*judged):
-        np.testing.assert_allclose(found.asnumpy(), expected.asnumpy(), rtol=1e-5)
+    for values, expected in zip(*judged):
+        np.testing.assert_allclose(values.asnumpy(), expected.asnumpy(), rtol=1e-5)
 
 
 def test_every_parameter_gets_a_gradient():
-    net = network(NETWORKS["pooled"])
-    _, gradients = meta_gradient(net, batch_of())
+    _, gradients = found("pooled")
     silent = {name for name, g in gradients.items() if np.abs(g).max() < 1e-6}
     assert silent == {"0.bias", "4.bias"}   # batch statistics take a convolution's bias away
 

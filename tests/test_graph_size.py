@@ -14,7 +14,7 @@ def sizes(task_num, steps):
     for k in (1, 2):
         batch += [Tensor(draws.random((task_num, WAYS * k, 1, SIZE, SIZE), dtype=np.float32)),
                   Tensor(np.tile(np.arange(WAYS).repeat(k), (task_num, 1)).astype(np.int32))]
-    meta = Meta(network(NETWORKS["strided"]), inner(steps=steps))
+    meta = Meta(network(NETWORKS["strided"][3:]), inner(steps=steps))
     meta.meta_gradient(*batch)
     support, query = meta.passes_for(task_num, WAYS), meta.passes_for(task_num, 2 * WAYS)
     graphs = {"inner step": support.inner_step[True], "way back": support.inner_step_back,

@@ -64,7 +64,7 @@ def saved(path):
 
 def test_it_runs(data_path, monkeypatch):
     monkeypatch.setenv("NOTEBOOK_DATA", str(data_path))
-    monkeypatch.setenv("NOTEBOOK_EPOCHS", "40")
+    monkeypatch.setenv("NOTEBOOK_EPOCHS", "20")
     check_outputs(executed(saved(NOTEBOOK)))
 
 

@@ -80,9 +80,9 @@ def test_the_commands_draw_train_evaluate_and_plot(installed, tmp_path):
     shown = run(installed / "maml-data", "--data_path", "data", "--glyphs", folder=tmp_path)
     assert "450 characters" in shown
     run(installed / "maml-train", "--data_path", "data", "--preset", "maml", "--epoch", 2, "--task_num", 2,
-        "--workers", 1, folder=tmp_path)
+        "--order", "first", "--workers", 1, folder=tmp_path)
     shown = run(installed / "maml-eval", "--data_path", "data", "--ckpt", "ckpt_outputs", "--test_batches", 1,
-                "--task_num", 4, folder=tmp_path)
+                "--task_num", 4, "--workers", 1, folder=tmp_path)
     assert "accuracy 0." in shown
     run(installed / "maml-plot", "ckpt_outputs", folder=tmp_path)
     assert (tmp_path / "accuracies.png").is_file()

@@ -29,10 +29,8 @@ k_qry: 2
 update_step: 1
 update_step_test: 1
 network:
-  - {layer: conv2d, filters: 4, stride: 2, padding: 1, bias: false}
-  - {layer: bn}
-  - {layer: relu}
-  - {layer: reduce_mean}
+  - {layer: max_pool2d, kernel: 4, stride: 4}
+  - {layer: flatten}
   - {layer: linear}
 """
 EPOCHS = 10

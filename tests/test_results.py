@@ -22,10 +22,8 @@ NETWORK = """
 task_num: 2
 k_qry: 2
 network:
-  - {layer: conv2d, filters: 4, stride: 4}
-  - {layer: bn}
-  - {layer: relu}
-  - {layer: reduce_mean}
+  - {layer: max_pool2d, kernel: 4, stride: 4}
+  - {layer: flatten}
   - {layer: linear}
 """
 
@@ -51,9 +49,8 @@ def test_characters_held_out_are_whole_alphabets(data_path):
 
 
 @pytest.mark.skipif("OMNIGLOT_PATH" not in os.environ, reason="real Omniglot only")
-@pytest.mark.parametrize("name", ["5way-1shot", "20way-1shot"])
-def test_a_published_network_repeats_its_results(name, data_path, tmp_path):
-    folder = published.CHECKPOINTS / name
+def test_a_published_network_repeats_its_results(data_path, tmp_path):
+    folder = published.CHECKPOINTS / "5way-1shot"
     known = json.loads((folder / "results.json").read_text())["strict"]["first_batches"][:1]
     subprocess.run([sys.executable, ROOT / "eval.py", "--data_path", data_path, "--ckpt", folder, "--protocol",
                     "strict", "--test_batches", str(len(known)), "--json", tmp_path / "results.json"], check=True,

@@ -24,6 +24,7 @@ from mindspore_maml.programs import train as omniglot_train
 from mindspore_maml.training import checkpoint
 from mindspore_maml.training.evaluation import summary_line
 from mindspore_maml.training.run_log import read_metrics
+from tests.stress.programs import COMPILED_SOON
 
 ROOT = Path(__file__).parent.parent
 EPOCHS, SAVE_EVERY, LOG_EVERY = 200, 190, 4
@@ -207,6 +208,12 @@ def test_a_signal_saves_what_was_reported(flags, tmp_path):
                          f"goes on from there\n"
 
 
+@pytest.fixture(scope="module")
+def soon(data_path):
+    """What a training is given of which it does not matter what it learns."""
+    return "--data_path", data_path, *COMPILED_SOON, "--task_num", 2, "--workers", 1
+
+
 def train(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["omniglot_train.py", *map(str, arguments)])
     return omniglot_train.main()
@@ -217,7 +224,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(tr
     with pytest.raises(InputError, match=r"^epoch 20[1-9]: the loss is (nan|inf); stopped; the last "
                                          rf"good checkpoint is .*maml-{EPOCHS}_1.ckpt: --ckpt goes on") as stop:
         train(monkeypatch, *flags, "--ckpt", last, "--output_dir", tmp_path, "--epoch", EPOCHS + 9,
-              "--update_lr", "1e30")
+              "--update_lr", "1e30", "--order", "first", "--task_num", 2, "--workers", 1)
     assert "\n" not in str(stop.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", Path(last).name, "metrics.jsonl"]
     assert Path(last).read_bytes() == (trained[0] / Path(last).name).read_bytes()
@@ -280,11 +287,11 @@ def test_a_test_pass_is_what_the_evaluation_finds(watched, data_path, monkeypatc
     assert len(re.findall(r"^Test Accuracies: \[[01]\.\d{3}( [01]\.\d{3}){3}\]$", printed, re.M)) == 2
 
 
-def test_the_best_epoch_on_held_out_characters_is_kept(trained, flags, data_path, tmp_path, monkeypatch, capsys):
+def test_the_best_epoch_on_held_out_characters_is_kept(trained, soon, data_path, tmp_path, monkeypatch, capsys):
     with pytest.raises(InputError, match=r"--val_classes 20: the run of .* was started with 0"):
         train(monkeypatch, "--data_path", data_path, "--ckpt", trained[0], "--epoch", EPOCHS + 3, "--val_classes", 20)
     out = tmp_path / "out"
-    for done, arguments in ((3, (*flags, "--output_dir", out, "--log_every", 1, "--val_classes", 20, "--eval_every", 1,
+    for done, arguments in ((3, (*soon, "--output_dir", out, "--log_every", 1, "--val_classes", 20, "--eval_every", 1,
                                  "--eval_batches", 1)),
                             (5, ("--data_path", data_path, "--ckpt", out))):   # in its own folder, with its options
         train(monkeypatch, *arguments, "--epoch", done)
@@ -295,13 +302,14 @@ def test_the_best_epoch_on_held_out_characters_is_kept(trained, flags, data_path
         assert checkpoint.load(out / "maml-best.ckpt").epoch == best
     assert checkpoint.find(out).name == "maml-5_1.ckpt"
     capsys.readouterr()
-    found = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", out / "maml-best.ckpt", *TEST_BATCHES)
+    found = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", out / "maml-best.ckpt",
+                     "--test_batches", 4, "--workers", 1)
     assert (found["epoch"], found["mean"] > 0.25) == (best, True)
 
 
-def test_a_training_that_gains_no_more_ends_and_goes_on_exactly(flags, data_path, tmp_path, monkeypatch, capsys):
+def test_a_training_that_gains_no_more_ends_and_goes_on_exactly(soon, data_path, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
-    train(monkeypatch, *flags, "--output_dir", out, "--epoch", 9, "--task_num", 2, "--meta_lr", 0, "--save_every", 2,
+    train(monkeypatch, *soon, "--output_dir", out, "--epoch", 9, "--meta_lr", 0, "--save_every", 2,
           "--val_classes", 20, "--eval_every", 1, "--eval_batches", 1, "--patience", 2)
     assert "ended after epoch 3 by --patience 2\n" in capsys.readouterr().err
     records = read_metrics(out / "metrics.jsonl")
@@ -314,9 +322,9 @@ def test_a_training_that_gains_no_more_ends_and_goes_on_exactly(flags, data_path
     assert [record["val_accuracy"] for record in again] == [record["val_accuracy"] for record in records]
 
 
-def test_seeds_are_trained_evaluated_compared_and_not_done_again(flags, data_path, tmp_path):
-    few = "--seeds", "1,2", "--epoch", 2, "--task_num", 4, "--test_batches", 2, "--save_every", 1, "--workers", 1
-    printed = run("omniglot_train.py", *flags, *few, "--output_dir", "out", folder=tmp_path)
+def test_seeds_are_trained_evaluated_compared_and_not_done_again(soon, data_path, tmp_path):
+    few = "--seeds", "1,2", "--epoch", 2, "--test_batches", 2, "--save_every", 1
+    printed = run("omniglot_train.py", *soon, *few, "--output_dir", "out", folder=tmp_path)
     found = json.loads((tmp_path / "out" / "seeds.json").read_text(encoding="utf-8"))
     means = []
     for seed in (1, 2):
@@ -330,7 +338,7 @@ def test_seeds_are_trained_evaluated_compared_and_not_done_again(flags, data_pat
     *_, second, last = printed.splitlines()
     assert re.fullmatch(rf" +2 +2 +{means[1]:.4f} \+- 0\.\d{{4}}", second)
     assert last.startswith(f"mean {found['mean']:.4f}, spread over 2 seeds {found['spread']:.4f} (standard deviation)")
-    again = run("omniglot_train.py", *flags, *few, "--output_dir", "out", folder=tmp_path)
+    again = run("omniglot_train.py", *soon, *few, "--output_dir", "out", folder=tmp_path)
     assert printed.endswith(again) and again.count("\n") == 4   # the table alone
 
 

@@ -49,7 +49,7 @@ def test_other_limits_are_refused(beside, text):
 
 
 def test_images_of_no_class_get_the_label_asked_for(trained_path, beside, tmp_path):
-    images, labels = shapes(3, 3, seed=1)
+    images, labels = shapes(3, 2, seed=1)
     beside.write_text(json.dumps([POINTS[0] | {"threshold": -1e6}]))   # all are familiar
     model = FewShotClassifier(trained_path).fit(images, labels)
     blank = Image.new("RGB", (60, 60), "white")
@@ -75,7 +75,7 @@ def test_probabilities_follow_the_temperature(trained_path, beside):
 
 
 def test_without_limits_an_answer_says_so(trained_path):
-    model = FewShotClassifier(trained_path).fit(*shapes(2, 1, seed=1))
+    model = FewShotClassifier(trained_path).fit(*shapes(3, 2, seed=1))
     other = shape(CLASSES[4], np.random.default_rng(1))
     assert np.isfinite(model.score_samples([other])).all()
     with pytest.raises(InputError, match=f"has no {FILE_NAME} beside it"):
@@ -83,7 +83,7 @@ def test_without_limits_an_answer_says_so(trained_path):
 
 
 def test_both_come_of_one_pass_through_the_network(trained_path, beside, monkeypatch):
-    images, labels = shapes(3, 1, seed=1)
+    images, labels = shapes(3, 2, seed=1)
     model = FewShotClassifier(trained_path).fit(images, labels)
     passes = []
     monkeypatch.setattr(Meta, "predict", lambda meta, *given, predict=Meta.predict: passes.append(1) or
