@@ -34,8 +34,7 @@ COMMON = ("--preset", "maml", "--task_num", "5", "--n_way", "3", "--k_qry", "2",
 
 
 def options_of(data_path, flags):
-    one_block = NETWORKS["strided"][3:]   # compiled sooner
-    return parse(TRAIN, "", ["--data_path", data_path, *COMMON, *flags]).but(network=one_block)
+    return parse(TRAIN, "", ["--data_path", data_path, *COMMON, *flags]).but(network=NETWORKS["strided"])
 
 
 def compare(case, shared, meta, batch):
