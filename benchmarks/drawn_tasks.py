@@ -32,7 +32,8 @@ SIDE = 28      # pixels of the networks judged
 def trained(ckpt: Path, n_way: int, k_spt: int) -> tuple[Meta, Options]:
     """A network for tasks of so many classes and examples, with the statistics of the support images."""
     device.set_up_unless_done()
-    options = options_of_call(EVAL, {"ckpt": str(ckpt), "n_way": n_way, "k_spt": k_spt, "statistics": "support"})
+    options = options_of_call(EVAL, {"ckpt": str(ckpt), "n_way": n_way, "k_spt": k_spt, "task_num": 1,
+                                     "statistics": "support"})
     meta, _, options = load_trained(options)
     return meta, options
 

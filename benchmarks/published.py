@@ -42,12 +42,12 @@ def newest(folder: str | Path) -> tuple[Any, int]:
     return (found[max(found)], max(found)) if found else (None, 0)
 
 
-def write_tables(data_path: str) -> None:
-    """Evaluate every published network that was not yet, and write model cards and all tables."""
+def write_tables(data_path: str, views: bool) -> None:
+    """Evaluate every published network that was not yet, by several views too or not, and write cards and tables."""
     for cell in CELLS.values():
         path, _ = newest(CHECKPOINTS / cell.name)
         if path:
-            results = evaluated(cell, path, data_path)
+            results = evaluated(cell, path, data_path, views)
             write_text(CHECKPOINTS / cell.name / CARD, model_card(cell, path, results))
     write_pages({"results": results_table(CELLS.values()), "main results": main_table(), "seeds": over_seeds()})
 
@@ -59,10 +59,10 @@ def write_pages(sections: dict[str, str]) -> None:
         write_sections(ROOT / name, {section: text.replace("](", f"]({up}") for section, text in sections.items()})
 
 
-def evaluated(cell: Cell, path: Path, data_path: str) -> dict:
+def evaluated(cell: Cell, path: Path, data_path: str, views: bool = False) -> dict:
     """The results of a cell by what it is judged by, measured where its results.json has none of this network."""
     folder = CHECKPOINTS / cell.name
-    asked = {name: flags | {"data_path": data_path, "ckpt": folder} for name, flags in judgements(cell).items()}
+    asked = {name: flags | {"data_path": data_path, "ckpt": folder} for name, flags in judgements(cell, views).items()}
     return judged_once(folder / RESULTS, path, asked, _kept)
 
 
@@ -104,10 +104,10 @@ def _kept(results):
     return {name: results[name] for name in names} | {"first_batches": results["batches"][:FIRST_BATCHES]}
 
 
-def judgements(cell: Cell) -> dict[str, dict]:
-    """Flags of eval.py for all that a network is judged by, by their names in results.json."""
+def judgements(cell: Cell, views: bool) -> dict[str, dict]:
+    """Flags of eval.py for what a network is judged by, by their names in results.json."""
     found = {protocol: _evaluation_flags(cell, protocol) for protocol in cell.protocols}
-    if cell.views:
+    if views and cell.views:
         fewer = VIEWS | {"test_batches": VIEW_BATCHES[cell.judged.get("n_way", cell.setting("n_way"))]}
         found |= {by_views(protocol): flags | fewer for protocol, flags in found.items()}
     return found
@@ -144,13 +144,16 @@ def results_table(cells: Iterable[Cell]) -> str:
 
 def main_table() -> str:
     """A row for each of the four cells that MAML's papers report, beside what these say (docs/accuracy.md)."""
-    views = f"{VIEWS['views']} views"
-    lines = [f"| task | strict | {views} | papers' protocol | {views} | and their split | {views} | MAML | MAML++ | "
-             f"Meta-Curvature |", "| --- " * 10 + "|"]
-    for name, published in PAPERS.items():
-        shown = (name, STRICT), (name, PAPER), (f"{name}-shuffled", PAPER)
-        figures = [_figure(cell, key) for cell, protocol in shown for key in (protocol, by_views(protocol))]
-        lines.append(f"| {CELLS[name].title} | {' | '.join([*figures, *published])} |")
+    columns = [(f"{title}{by}", f"{{}}{which}", key) for title, which, protocol in (
+        ("strict", "", STRICT), ("papers' protocol", "", PAPER), ("and their split", "-shuffled", PAPER))
+        for by, key in (("", protocol), (f", {VIEWS['views']} views", by_views(protocol)))]
+    rows = {name: [_figure(folder.format(name), key) for _, folder, key in columns] for name in PAPERS}
+    used = [number for number in range(len(columns)) if any(row[number] for row in rows.values())]
+    titles = ["task", *(columns[number][0] for number in used), "MAML", "MAML++", "Meta-Curvature"]
+    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
+    for name, row in rows.items():
+        cells = [CELLS[name].title, *(row[number] for number in used), *PAPERS[name]]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -153,6 +153,7 @@ def main() -> None:
     parser.add_argument("cell", nargs="?", choices=CELLS, help="which network; not for table")
     parser.add_argument("--data_path", default="", help="folder with Omniglot; for run and table")
     parser.add_argument("--runs", type=Path, default=ROOT / "results", help="folder of the runs (default results/)")
+    parser.add_argument("--views", action="store_true", help="with table: measure by several views of an image too")
     options, more = parser.parse_known_args()
     if more and options.action != "run":
         raise InputError(f"{more[0]}: unknown; expected no more flags for {options.action}")
@@ -161,7 +162,7 @@ def main() -> None:
     if options.action in ("run", "table") and not options.data_path:
         raise InputError(f"{options.action}: --data_path is missing; expected a folder with Omniglot in it")
     if options.action == "table":
-        published.write_tables(options.data_path)
+        published.write_tables(options.data_path, options.views)
     elif options.action == "run":
         run_cell(CELLS[options.cell], options, more)
     else:

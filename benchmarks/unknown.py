@@ -41,7 +41,7 @@ CLASSES, DRAWINGS, QUERY = 80, 11, 6   # of the characters, of a task's classes
 KNOWN = {True: 1200, False: 3600}     # images of learned classes, for the limits and for the table
 MOST_TASKS = 120
 SHEETS = 100
-KEPT, BINS = 0.05, 15
+KEPT, BINS = 0.02, 15   # of known images that may be called unknown: less than one wants of other characters
 TEMPERATURES = np.geomspace(0.1, 20, 107)
 
 
