@@ -6,8 +6,10 @@ import pytest
 from checkpoints import write
 
 from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL
-from mindspore_maml.training.checkpoint import Checkpoint
+from mindspore_maml.training import saving
+from mindspore_maml.training.checkpoint import Checkpoint, load
 from mindspore_maml.training.from_options import load_trained
 from mindspore_maml.training.head import with_ways
 
@@ -56,6 +58,14 @@ def test_a_layer_inside_another_is_no_last_layer_whatever_its_index():
 def test_the_inner_rate_grows_with_the_classes_unless_given_by_hand(checkpoint, flags, rate):
     options = parse(EVAL, "", ["--data_path", ".", "--ckpt", str(checkpoint[0]), *flags])
     assert load_trained(options)[2].update_lr == pytest.approx(rate)
+
+
+def test_a_number_of_trained_classes_that_is_none_is_refused(tmp_path):
+    path, *_ = write(tmp_path, n_way=TRAINED, imgsz=12)
+    loaded = load(path)
+    saving.write(path, loaded.tensors, 1, loaded.options | {"n_way": 0}, None)
+    with pytest.raises(InputError, match="n_way.* is 0"):
+        load_trained(parse(EVAL, "", ["--data_path", ".", "--ckpt", str(path), "--n_way", "2"]))
 
 
 def test_ways_come_from_the_checkpoint_unless_a_flag_says_else(checkpoint):

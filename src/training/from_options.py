@@ -10,6 +10,7 @@ from mindspore_maml.algorithms.learned_steps import LearnedSteps
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL, options_of
+from mindspore_maml.cli.presets import check_values
 from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
@@ -271,10 +272,15 @@ def with_rate_for_ways(options: Options, checkpoint: Checkpoint) -> Options:
 
     In the mean loss an image of one class among n has the n-th part of the weight, so the rate grows with n. A rate
     given by hand stays.
+
+    Raises
+    ------
+    InputError
+        Where the checkpoint's number of classes is none.
     """
-    trained = checkpoint.options.get("n_way", options.n_way)
-    if "update_lr" in given_by_hand(options):
+    if "update_lr" in given_by_hand(options) or "n_way" not in checkpoint.options:
         return options
+    trained = check_values({"n_way": checkpoint.options["n_way"]}, str(checkpoint.path))["n_way"]
     return options.but(update_lr=options.update_lr * options.n_way / trained)
 
 
