@@ -224,7 +224,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(tr
     with pytest.raises(InputError, match=r"^epoch 20[1-9]: the loss is (nan|inf); stopped; the last "
                                          rf"good checkpoint is .*maml-{EPOCHS}_1.ckpt: --ckpt goes on") as stop:
         train(monkeypatch, *flags, "--ckpt", last, "--output_dir", tmp_path, "--epoch", EPOCHS + 9,
-              "--update_lr", "1e30", "--order", "first", "--task_num", 2, "--workers", 1)
+              "--update_lr", "1e30", "--task_num", 2, "--workers", 1)
     assert "\n" not in str(stop.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", Path(last).name, "metrics.jsonl"]
     assert Path(last).read_bytes() == (trained[0] / Path(last).name).read_bytes()
