@@ -3,13 +3,13 @@ import hashlib
 import json
 import statistics
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.cells import CELLS, OWN, Cell
+from benchmarks.cells import CELLS, FOUR, OWN, Cell
 from benchmarks.pages import write_sections, write_text
 from benchmarks.runs import ROOT, run_to_end
 from mindspore_maml.cli.atomic_files import write_json
@@ -21,6 +21,7 @@ from mindspore_maml.training.protocols import DRAWERS, PAPER, STRICT
 from mindspore_maml.training.run_log import read_metrics
 
 CHECKPOINTS = ROOT / "checkpoints"
+UNFINISHED = CHECKPOINTS / "unfinished"
 PAGES = ("README.md", "README_CN.md", "docs/accuracy.md")
 RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml", "README.md"
 WORDS = {STRICT: "strict", PAPER: "papers' protocol"}
@@ -28,10 +29,10 @@ TEST_BATCHES = 63          # of 32 tasks: 2,016
 VIEWS: dict[str, Any] = {"views": 8, "view_strength": 0.7}   # by alphabets held out of training (docs/accuracy.md)
 VIEW_BATCHES = {5: 32, 20: 12}   # by ways; each task takes as many times as long
 FIRST_BATCHES = 3          # whose accuracies are kept one by one, for a short evaluation to repeat
-# In the papers' protocol, on their shuffled split: Finn et al., 2017, table 1; Antoniou et al., 2019, table 1, and Park
-# and Oliva, 2019, table 1, both averages of five networks
-PAPERS = {"5way-1shot": ("98.7 %", "99.47 %", "99.97 %"), "5way-5shot": ("99.9 %", "99.93 %", "99.89 %"),
-          "20way-1shot": ("95.8 %", "97.65 %", "99.12 %"), "20way-5shot": ("98.9 %", "99.33 %", "99.65 %")}
+# In the papers' protocol, on their shuffled split, in the order of `FOUR`, which has MAML's own: Antoniou et al., 2019,
+# table 1, and Park and Oliva, 2019, table 1, both averages of five networks
+PAPERS: dict[str, Sequence[str]] = {"MAML++": ("99.47 %", "99.93 %", "97.65 %", "99.33 %"),
+          "Meta-Curvature": ("99.97 %", "99.89 %", "99.12 %", "99.65 %")}
 
 
 def newest(folder: str | Path) -> tuple[Any, int]:
@@ -49,7 +50,8 @@ def write_tables(data_path: str, views: bool) -> None:
         if path:
             results = evaluated(cell, path, data_path, views)
             write_text(CHECKPOINTS / cell.name / CARD, model_card(cell, path, results))
-    write_pages({"results": results_table(CELLS.values()), "main results": main_table(), "seeds": over_seeds()})
+    write_pages({"results": results_table(CELLS.values()), "main results": main_table(), "seeds": over_seeds(),
+                 "unfinished runs": ledger()})
 
 
 def write_pages(sections: dict[str, str]) -> None:
@@ -144,17 +146,16 @@ def results_table(cells: Iterable[Cell]) -> str:
 
 def main_table() -> str:
     """A row for each of the four cells that MAML's papers report, beside what these say (docs/accuracy.md)."""
-    columns = [(f"{title}{by}", f"{{}}{which}", key) for title, which, protocol in (
-        ("strict", "", STRICT), ("papers' protocol", "", PAPER), ("and their split", "-shuffled", PAPER))
-        for by, key in (("", protocol), (f", {VIEWS['views']} views", by_views(protocol)))]
-    rows = {name: [_figure(folder.format(name), key) for _, folder, key in columns] for name in PAPERS}
-    used = [number for number in range(len(columns)) if any(row[number] for row in rows.values())]
-    titles = ["task", *(columns[number][0] for number in used), "MAML", "MAML++", "Meta-Curvature"]
-    lines = [f"| {' | '.join(titles)} |", "| --- " * len(titles) + "|"]
-    for name, row in rows.items():
-        cells = [CELLS[name].title, *(row[number] for number in used), *PAPERS[name]]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    columns: dict[str, Sequence[str]] = {"task": [title for _, title, _, _ in FOUR]}
+    for title, which, protocol in (("strict", "", STRICT), ("papers' protocol", "", PAPER),
+                                   ("and their split", "-shuffled", PAPER)):
+        for heading, key in ((title, protocol), (f"{title}, {VIEWS['views']} views", by_views(protocol))):
+            figures = [_figure(name + which, key) for name, *_ in FOUR]
+            if any(figures):
+                columns[heading] = figures
+    columns |= {"MAML": [figure for _, _, figure, _ in FOUR]} | PAPERS
+    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in zip(*columns.values()))])
 
 
 def _figure(name, key):
@@ -186,6 +187,29 @@ def over_seeds() -> str:
 def trained_for(path: Path) -> int:
     """The epochs of the training that a published network is from, which may be another number than the cell's now."""
     return checkpoint.load(path).options["epoch"]
+
+
+def ledger() -> str:
+    """A row for each unfinished run that is kept, if any: how far it is, what that took, and its latest accuracy."""
+    lines = []
+    for cell in CELLS.values():
+        path, epoch = newest(UNFINISHED / cell.name)
+        if path:
+            lines.append(f"| `{cell.name}` | {epoch} | {cell.flags['epoch']} | {minutes(path.parent, epoch):.0f} | "
+                         f"{_latest_pass(path.parent)} |")
+    if not lines:
+        return "None is kept now."
+    return "\n".join(["| run | epochs done | of | minutes | accuracy on characters not trained on | epoch of that |",
+                      "| --- | --- | --- | --- | --- | --- |", *lines])
+
+
+def _latest_pass(folder):
+    for record in reversed(read_metrics(folder / METRICS)):
+        for kind, name in (("val", "validation"), ("test", "test")):
+            if f"{kind}_accuracy" in record:
+                figures = {"mean": record[f"{kind}_accuracy"], "interval_95": record[f"{kind}_interval_95"]}
+                return f"{percent(figures)} ({name}) | {record['step']}"
+    return "none yet | "
 
 
 def minutes(folder: Path, epoch: int) -> float:

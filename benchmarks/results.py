@@ -1,10 +1,12 @@
-"""The published results: `run CELL` trains, or goes on; `publish CELL`; `table`.
+"""The published results: `run CELL` trains, or goes on; `keep`, `publish` put a network under checkpoints/; `table`.
 
     python -m benchmarks results run CELL --data_path D [flags of omniglot_train.py]    train, or go on
+    python -m benchmarks results keep CELL       the newest checkpoint of an unfinished run, into checkpoints/unfinished
     python -m benchmarks results publish CELL    the best network of a finished run, into checkpoints/
     python -m benchmarks results table --data_path D     evaluate what is in checkpoints/, and write all tables
 
-Runs are in --runs (results/), and may be stopped at any moment. The cells are in benchmarks/cells.py.
+Runs are in --runs (results/). A run may be stopped at any moment; where there is none of its own, it goes on from what
+`keep` left, on another machine too. The cells are in benchmarks/cells.py.
 """
 import argparse
 import json
@@ -41,6 +43,11 @@ def run_cell(cell: Cell, options: argparse.Namespace, more: list[str]) -> None:
     """Train a cell in place of this process, from the newest checkpoint there is."""
     folder = make_folder(options.runs / cell.run, "--runs")
     own, done = published.newest(folder)
+    kept, kept_done = published.newest(published.UNFINISHED / cell.run)
+    if kept_done > done:
+        own, done = folder / kept.name, kept_done   # a run goes on in the folder that its checkpoint is in
+        shutil.copyfile(kept.parent / METRICS, folder / METRICS)
+        shutil.copyfile(kept, own)
     if done >= cell.flags["epoch"]:
         print(f"{cell.name} is finished: {own}")
         return
@@ -60,6 +67,16 @@ def network_of(name: str, options: argparse.Namespace) -> Path:
     if done < CELLS[name].flags["epoch"]:
         raise InputError(f"the run {name}, which this one starts from, is at epoch {done}; expected it finished")
     return path
+
+
+def keep(cell: Cell, options: argparse.Namespace) -> None:
+    """Copy the newest checkpoint of a run to checkpoints/unfinished, with its metrics, in place of an older one."""
+    path, done = published.newest(options.runs / cell.run)
+    if not path:
+        raise InputError(f"keep {cell.name}: no checkpoint in {options.runs / cell.run}; expected one of `run`")
+    loaded = checkpoint.load(path)
+    _put(loaded, loaded.tensors, published.UNFINISHED / cell.run)
+    print(f"{cell.run}: epoch {done} of {cell.flags['epoch']} kept in {published.UNFINISHED / cell.run}")
 
 
 def publish(cell: Cell, options: argparse.Namespace) -> None:
@@ -82,6 +99,8 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
         _put_cell(cell, other, published.CHECKPOINTS / cell.name)
     else:
         _put(loaded, weights, published.CHECKPOINTS / cell.name)
+    if (published.UNFINISHED / cell.run).exists():
+        shutil.rmtree(published.UNFINISHED / cell.run)
 
 
 def _with_the_same_weights(cell, loaded, weights):
@@ -149,7 +168,7 @@ def _rounded(value):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=("run", "publish", "table"))
+    parser.add_argument("action", choices=("run", "keep", "publish", "table"))
     parser.add_argument("cell", nargs="?", choices=CELLS, help="which network; not for table")
     parser.add_argument("--data_path", default="", help="folder with Omniglot; for run and table")
     parser.add_argument("--runs", type=Path, default=ROOT / "results", help="folder of the runs (default results/)")
@@ -166,7 +185,7 @@ def main() -> None:
     elif options.action == "run":
         run_cell(CELLS[options.cell], options, more)
     else:
-        publish(CELLS[options.cell], options)
+        {"keep": keep, "publish": publish}[options.action](CELLS[options.cell], options)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,10 @@ NETWORK = """
 task_num: 2
 k_qry: 2
 network:
-  - {layer: max_pool2d, kernel: 4, stride: 4}
-  - {layer: flatten}
+  - {layer: conv2d, filters: 4, stride: 4}
+  - {layer: bn}
+  - {layer: relu}
+  - {layer: reduce_mean}
   - {layer: linear}
 """
 
@@ -80,6 +82,7 @@ def cell(tmp_path, monkeypatch):
     for module in (results, published):
         monkeypatch.setattr(module, "CELLS", {"small": small})
     monkeypatch.setattr(published, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(published, "UNFINISHED", tmp_path / "checkpoints" / "unfinished")
     monkeypatch.setattr(published, "TEST_BATCHES", 2)
     return small
 
@@ -96,24 +99,33 @@ def start(cell, runs, data_path, monkeypatch):
     results.main()
 
 
-def test_a_run_goes_on_and_is_published(cell, data_path, tmp_path, monkeypatch, capsys):
-    runs = tmp_path / "runs"
+def test_a_run_is_kept_goes_on_elsewhere_and_is_published(cell, data_path, tmp_path, monkeypatch, capsys):
+    runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
     start(cell, runs, data_path, monkeypatch)
     (runs / "small" / "maml-6_1.ckpt").unlink()   # as if it had been stopped
     with pytest.raises(InputError, match="publish small: 3 of 6 epochs are done"):
         arguments(monkeypatch, "publish", "small", "--runs", runs)
         results.main()
-    start(cell, runs, data_path, monkeypatch)
-    records = read_metrics(runs / "small" / "metrics.jsonl")
-    assert [record["step"] for record in records] == [1, 2, 3, 4, 5, 6]
+    arguments(monkeypatch, "keep", "small", "--runs", runs)
+    results.main()
+    kept = published.UNFINISHED / "small"
+    assert {path.name for path in kept.iterdir()} == {"maml-3_1.ckpt", "metrics.jsonl", "config.yaml"}
+    assert str(tmp_path) not in (kept / "config.yaml").read_text().replace(cell.flags["preset"], "")
+    assert "| `small` | 3 | 6 |" in published.ledger()
+
+    start(cell, elsewhere, data_path, monkeypatch)
+    whole, continued = (read_metrics(folder / "small" / "metrics.jsonl") for folder in (runs, elsewhere))
+    assert [record["step"] for record in continued] == [1, 2, 3, 4, 5, 6]
+    assert [record["loss"] for record in continued] == pytest.approx([record["loss"] for record in whole], rel=1e-3)
     capsys.readouterr()
-    start(cell, runs, data_path, monkeypatch)
+    start(cell, elsewhere, data_path, monkeypatch)
     assert capsys.readouterr().out.startswith("small is finished")
 
-    arguments(monkeypatch, "publish", "small", "--runs", runs)
+    arguments(monkeypatch, "publish", "small", "--runs", elsewhere)
     results.main()
+    assert not kept.exists()
     path, epoch = published.newest(published.CHECKPOINTS / "small")
-    assert epoch == checkpoint.load(runs / "small" / "maml-best.ckpt").epoch
+    assert epoch == checkpoint.load(elsewhere / "small" / "maml-best.ckpt").epoch
     assert all(name.startswith("net.") for name in checkpoint.load(path).tensors)
     judged = published.evaluated(cell, path, str(data_path))
     assert published.evaluated(cell, path, "nowhere") == judged   # known already
