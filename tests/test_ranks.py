@@ -93,8 +93,8 @@ def trained(flags, data_path, tmp_path_factory):
 
 
 def test_ranks_give_what_one_process_gives_and_refuse_what_differs(data_path, tmp_path):
-    status, printed = run([sys.executable, LAUNCH, 3, COMPARE, data_path, 1, "second order", "MAML++"], tmp_path,
-                          PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    status, printed = run([sys.executable, LAUNCH, 3, COMPARE, data_path, 1, "second order",
+                           "first order, the tasks' sum", "MAML++"], tmp_path, PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
     *_, last, complaint = printed.splitlines()
     assert (status, last) == (2, "equal"), printed
     assert re.fullmatch(r"error: rank 2 has weights with the digest \w+, rank 0 has \w+; expected the same",
