@@ -78,7 +78,7 @@ def test_second_order_meta_gradient_matches_differences(second_order):
     check_second_order(layers, network(layers), batch_of(), INNER, loss, gradients)
 
 
-@pytest.mark.parametrize("name", ["pooled", "without normalisation", "residual", "own"])   # all layers: test_layers.py
+@pytest.mark.parametrize("name", NETWORKS)
 def test_graph_mode_equals_pynative_mode(name):
     ms.set_context(mode=ms.PYNATIVE_MODE)
     try:

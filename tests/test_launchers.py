@@ -167,7 +167,8 @@ def test_a_script_passes_signals_on_and_ends_with_the_programs_status(number, fo
 
 
 @pytest.mark.skipif(device.set_up() != "CPU", reason="MindSpore sees a GPU or an Ascend here")
-@pytest.mark.parametrize(("launcher", "arguments"), [(TRAINERS[0], [0, 1]), (EVALUATORS[1], [0])])
+@pytest.mark.parametrize(("launcher", "arguments"), [(TRAINERS[0], [0, 1]), (TRAINERS[1], [0, 1]),
+                                                     (EVALUATORS[0], [0]), (EVALUATORS[1], [0])])
 def test_a_missing_device_is_refused_in_one_line(launcher, arguments, folder, tmp_path):
     done = bash(launcher, *arguments, tmp_path, *([] if launcher in TRAINERS else [tmp_path]), folder=folder)
     assert done.returncode == 2
@@ -232,6 +233,13 @@ def test_a_terminal_shows_the_progress_bar_and_its_ctrl_c_saves(data_path, folde
     log = (folder / "train.log").read_text()
     assert "epochs, " not in printed   # the bar says it
     assert "loss is" in log and "epoch/s" not in log
+
+
+def test_bad_input_is_pythons_own_status(folder):
+    done = bash(TRAINERS[2], 0, 0, ".", folder=folder)
+    assert done.returncode == 2
+    assert done.stdout.startswith("error: --epoch is '0'")
+    assert logged(folder / "train.log") == [done.stdout]
 
 
 SMALL = {"QUICKSTART_EPOCHS": 11, "QUICKSTART_TASKS": 2, "QUICKSTART_TEST_BATCHES": 2, "VENV": sys.prefix}

@@ -72,9 +72,11 @@ def test_a_fork_says_what_it_cannot_do_at_once(fitted):
     assert child.exitcode == 0
 
 
-def test_joblib_gives_the_same_answers(fitted):
+def test_a_spawned_process_and_joblib_give_the_same_answers(fitted):
     images, _ = shapes(3, 1, seed=3)
     expected = fitted.predict_proba(images)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        np.testing.assert_allclose(pool.apply(answers_of, (fitted, images)), expected, atol=1e-6)
     (found,) = Parallel(n_jobs=2)([delayed(answers_of)(fitted, images)])
     np.testing.assert_allclose(found, expected, atol=1e-6)
 

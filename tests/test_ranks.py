@@ -269,19 +269,20 @@ def test_a_launcher_without_a_program_says_how_it_is_called(monkeypatch):
             launch.main()
 
 
-def test_a_launcher_stopped_while_its_ranks_start_leaves_none(tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_launcher_stopped_while_its_ranks_start_leaves_none(number, status, tmp_path):
     """And nothing in `rank_logs` is touched that is not of this launch."""
     (tmp_path / "rank_logs").mkdir()
     (tmp_path / "rank_logs" / "mine").write_text("mine")
     (tmp_path / "waits.py").write_text("import time\ntime.sleep(60)\n")
-    for number, wait in ((signal.SIGTERM, 0), (signal.SIGHUP, 0.3), (signal.SIGTERM, 1.0)):
+    for wait in (0, 0.3, 1.0):
         launcher = start([sys.executable, LAUNCH, 2, tmp_path / "waits.py"], tmp_path)
         read_until("ranks 0 to 1", launcher)
         time.sleep(wait)
         launcher.send_signal(number)
         began = time.monotonic()
         printed, _ = launcher.communicate(timeout=30)
-        assert (launcher.returncode, processes_in(tmp_path)) == (128 + number, {}), printed
+        assert (launcher.returncode, processes_in(tmp_path)) == (status, {}), printed
         assert time.monotonic() - began < 10
     assert (tmp_path / "rank_logs" / "mine").read_text() == "mine"
     assert len(list((tmp_path / "rank_logs").iterdir())) == 4
