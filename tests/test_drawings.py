@@ -6,7 +6,8 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from benchmarks.photographs import Scene, any_scene, photograph
+from benchmarks.drawn_set import fitted_twice
+from benchmarks.photographs import Scene, any_scene, bitmap, photograph
 from mindspore_maml.data.drawings import BOX, PEN, SIDE, NoInkError, fit_drawing, thinned
 from mindspore_maml.data.glyphs import drawings_of
 
@@ -35,6 +36,27 @@ WAYS = {
     "ruled": Scene(ruled=12, sheet=1.5), "noisy": Scene(noise=10), "tilted": Scene(tilt=0.05, sheet=1.5),
     "yellow": Scene(ink=(255, 240, 80)), "red on green": Scene(ink=(190, 60, 60), paper=(60, 110, 70)),
 }
+
+
+def test_bitmaps_are_of_many_sizes_and_pens_and_show_the_drawing():
+    rng = np.random.default_rng(1)
+    pictures = [bitmap(drawing(NUMBERS[0]), rng) for _ in range(40)]
+    found = [likeness(fit_drawing(picture, SMALL), CLEAN[NUMBERS[0]]) for picture in pictures]
+    assert (np.median(found) > 0.9, min(max(picture.size) for picture in pictures) < 30) == (True, True)
+    inked = [(np.asarray(picture) < 128).mean() for picture in pictures]
+    assert max(inked) > 2 * min(inked)
+    assert {picture.mode for picture in pictures} == {"L"}
+    again = bitmap(drawing(NUMBERS[0]), np.random.default_rng(1))
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(pictures[0]))
+
+
+def test_the_set_for_own_drawings_holds_each_drawing_fitted_clean_and_as_a_bitmap():
+    drawings = np.stack([drawing(number) for number in NUMBERS])
+    found = fitted_twice((7, drawings))
+    np.testing.assert_array_equal(found[:len(NUMBERS)], np.stack(list(CLEAN.values())))
+    assert (found.shape, found.dtype) == ((2 * len(NUMBERS), SMALL, SMALL), np.uint8)
+    assert min(map(likeness, found[len(NUMBERS):], CLEAN.values())) > 0.5
+    np.testing.assert_array_equal(found, fitted_twice((7, drawings)))
 
 
 @pytest.mark.parametrize("way", WAYS)
