@@ -70,13 +70,15 @@ class InnerLoop:
 class SupportSet:
     """A batch's support images prepared for the first layer, with labels [task, image], and the graphs for them.
 
-    `initial` are the weights that the inner loop started from, every task's copy [task, in, out].
+    `initial` are the weights that the inner loop started from, every task's copy [task, in, out]; `settled`, what the
+    layers that it does not adapt made of the images.
     """
 
     passes: Any   # `Passes`, or those of another algorithm
     x: Prepared
     labels: Tensor
     initial: tuple = ()
+    settled: Prepared | None = None
 
 
 @dataclass

@@ -15,11 +15,32 @@ def stepping(learner: Learner, adapted: tuple) -> "Learner | LastLayers":
     return LastLayers(learner, first) if first else learner
 
 
+class OnFeatures(nn.Cell):
+    """The `gradient` of a learner's last layers, from what the layers before number `first` make of the images."""
+
+    def __init__(self, learner: Learner, first: int):
+        super().__init__()
+        layers, self.learner = learner.chain.layers, learner
+        self.last = Chain(layers[first:])
+        self.held = len(Chain(layers[:first]).kinds)   # weights before the first adapted layer
+
+    def gradient(self, weights: tuple, x: Prepared, labels: Tensor, scale: float) -> tuple[Tensor, tuple, tuple]:
+        """As `Learner.gradient`, of what `LastLayers` returns; in place of the gradients before `first`, anything."""
+        masks, loss = self.learner.masks, self.learner.loss
+        w = masks.put_into(weights, x)
+        logits, states = self.last.forward_pass(w[self.held:], masks.data(x))
+        logits = self.learner.judged(logits)
+        d_logits, probability = loss.gradient(logits, labels, scale)
+        _, gradients, backward_states = self.last.backward(w[self.held:], states, self.learner.of_all(d_logits))
+        return logits, masks.taken_from((*w[:self.held], *gradients)), (states, backward_states, probability)
+
+
 class LastLayers(nn.Cell):
     """The `gradient` and `curvature` of a learner whose layers before number `first` the inner loop does not adapt.
 
     These do not move in an inner step. So they need no inner gradient and no tangent, and what reaches them of the
-    curvature flows back through them as any gradient does.
+    curvature flows back through them as any gradient does. Where nothing flows back, `on_features` takes all steps
+    from what they made of the images once.
 
     Parameters
     ----------
@@ -30,21 +51,21 @@ class LastLayers(nn.Cell):
 
     def __init__(self, learner: Learner, first: int):
         super().__init__()
-        layers, self.learner = learner.chain.layers, learner
-        self.before, self.last = Chain(layers[:first]), Chain(layers[first:])
-        self.held = len(self.before.kinds)   # weights before the first adapted layer
+        self.learner, self.before = learner, Chain(learner.chain.layers[:first])
+        self.on_features = OnFeatures(learner, first)
+        self.last, self.held = self.on_features.last, self.on_features.held
+
+    def construct(self, weights: tuple, x: Prepared) -> Prepared:
+        """What `on_features` takes for prepared images `x`: features [task, rows, channel], with dropout's masks."""
+        masks = self.learner.masks
+        return masks.beside(x, self.before.forward(masks.put_into(weights, x)[:self.held], masks.data(x)))
 
     def gradient(self, weights: tuple, x: Prepared, labels: Tensor, scale: float) -> tuple[Tensor, tuple, tuple]:
         """As `Learner.gradient`; in place of the gradients of what is not adapted, anything."""
-        masks, loss = self.learner.masks, self.learner.loss
-        w = masks.put_into(weights, x)
-        features, before = self.before.forward_pass(w[:self.held], masks.data(x))   # [task, rows, channel]
-        logits, states = self.last.forward_pass(w[self.held:], features)
-        logits = self.learner.judged(logits)
-        d_logits, probability = loss.gradient(logits, labels, scale)
-        _, gradients, backward_states = self.last.backward(w[self.held:], states, self.learner.of_all(d_logits))
-        trace = before, features, states, backward_states, probability
-        return logits, masks.taken_from((*w[:self.held], *gradients)), trace
+        masks = self.learner.masks
+        features, before = self.before.forward_pass(masks.put_into(weights, x)[:self.held], masks.data(x))
+        logits, gradients, trace = self.on_features.gradient(weights, masks.beside(x, features), labels, scale)
+        return logits, gradients, (before, features, *trace)
 
     def curvature(self, weights: tuple, x: Prepared, trace: tuple, direction: tuple, scale: float) -> tuple:
         """As `Learner.curvature`, along a direction in which only the last layers' weights move."""

@@ -131,9 +131,20 @@ class Meta(nn.Cell):
         return support.initial
 
     def inner_step(self, support: SupportSet, weights: tuple, number: int, keeps_state: bool = False) -> Step:
-        """Inner step `number`, counted from 1; with `keeps_state` for the way back through its Hessian."""
-        moved, state = support.passes.inner_step[keeps_state](weights, support.x, support.labels)
+        """Inner step `number`, counted from 1; with `keeps_state` for the way back through its Hessian.
+
+        Without, the first layers that no step adapts see the images once, in the first step.
+        """
+        x = support.x if keeps_state else self.settled(support, weights)
+        moved, state = support.passes.inner_step[keeps_state](weights, x, support.labels)
         return Step(number, weights, ms.mutable(moved), ms.mutable(state) if keeps_state else ())
+
+    def settled(self, support: SupportSet, weights: tuple) -> Prepared:
+        """What the first layers that no step adapts make of the support images, or else these as they are."""
+        if support.settled is None:
+            settle = support.passes.settle
+            support.settled = changing(settle(weights, support.x)) if settle else support.x
+        return support.settled
 
     def judge(self, query: QuerySet, weights: tuple, number: int, importance: float) -> Judged | None:
         """The query loss, accuracy and gradients at the weights after step `number`; None where it counts for 0."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from mindspore_maml.last_layers import LastLayers, stepping
+from mindspore_maml.last_layers import LastLayers, OnFeatures, stepping
 from mindspore_maml.layers.image_rows import Prepared
 from mindspore_maml.layers.network import Network, to_parameter, to_rows
 from mindspore_maml.learner import Learner
@@ -54,7 +54,7 @@ class SumOverTasks(nn.Cell):
 class InnerStep(nn.Cell):
     """One step of gradient descent on the support loss: w - a grad L(w)."""
 
-    def __init__(self, learner: Learner | LastLayers, rate: float, adapted: tuple, keeps_state: bool):
+    def __init__(self, learner: Learner | LastLayers | OnFeatures, rate: float, adapted: tuple, keeps_state: bool):
         super().__init__()
         self.learner, self.rate, self.adapted, self.keeps_state = learner, rate, adapted, keeps_state
 
@@ -171,7 +171,10 @@ class Passes:
         self.copy_to_tasks = CopyToTasks(task_num)
         self.sum_over_tasks = SumOverTasks(task_num, self.factor, [parameter.shape for parameter in net.parameters])
         steps = stepping(learner, adapted)
-        self.inner_step = {keeps: InnerStep(steps, inner.rate, adapted, keeps) for keeps in (False, True)}
+        self.settle = steps if isinstance(steps, LastLayers) else None
+        last = steps.on_features if isinstance(steps, LastLayers) else steps
+        self.inner_step = {True: InnerStep(steps, inner.rate, adapted, keeps_state=True),
+                           False: InnerStep(last, inner.rate, adapted, keeps_state=False)}
         self.inner_step_back = InnerStepBack(steps, inner.rate, adapted)
         self.query_gradient = QueryGradient(learner)
         self.query_evaluation = QueryEvaluation(learner)

@@ -6,7 +6,7 @@ from mindspore import Tensor
 from networks import NETWORKS, inner, network
 
 from mindspore_maml import passes
-from mindspore_maml.last_layers import LastLayers
+from mindspore_maml.last_layers import LastLayers, OnFeatures
 from mindspore_maml.learner import Learner
 from mindspore_maml.meta import Meta
 
@@ -32,6 +32,23 @@ def test_meta_gradients_are_those_of_the_whole_learner(name, changes, monkeypatc
     assert (kind, whole) == (LastLayers, Learner)
     assert loss == pytest.approx(of_all, rel=1e-5)
     assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected)
+
+
+def evaluations(layers, steps=3, **changes):
+    """Logits after several steps, and what took them."""
+    meta = Meta(network(layers), inner(**changes))
+    batch = list(map(Tensor, batch_of()))
+    *_, logits = next(meta.evaluate_each_step(*batch, steps, first=steps))
+    return logits.asnumpy(), type(meta.passes_for(len(batch[0]), batch[0].shape[1]).inner_step[False].learner)
+
+
+@pytest.mark.parametrize("name", ["residual", "strided"])
+def test_steps_on_features_lead_where_those_of_the_whole_learner_do(name, monkeypatch):
+    found, kind = evaluations(NETWORKS[name], adapted=("head",))
+    monkeypatch.setattr(passes, "stepping", lambda learner, _adapted: learner)
+    expected, whole = evaluations(NETWORKS[name], adapted=("head",))
+    assert (kind, whole) == (OnFeatures, Learner)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("adapted", [("weight",), ()])

@@ -21,6 +21,10 @@ class NoMasks:
         """Prepared images alone."""
         return x
 
+    def beside(self, x: Prepared, features: Tensor) -> Prepared:
+        """The features alone."""
+        return features
+
     def put_into(self, weights: tuple, x: Prepared) -> tuple:
         """The weights alone."""
         return weights
@@ -57,6 +61,10 @@ class Masks:
     def data(self, x: Prepared) -> Prepared:
         """Of what `drawn_for` returns, the prepared images."""
         return x[0]
+
+    def beside(self, x: Prepared, features: Tensor) -> Prepared:
+        """What `drawn_for` returned, with `features` in the images' place."""
+        return features, x[1]
 
     def put_into(self, weights: tuple, x: Prepared) -> tuple:
         """The weights, with the masks where the layers take them."""
