@@ -176,7 +176,8 @@ class OmniglotIter:
         classes = self._classes(rng)                                   # [task, way]
         turns = rng.integers(4, size=classes.shape) if self.rotate else np.zeros_like(classes)
         shape = (self.task_num, 1 if self.same_drawer else self.n_way, self.k_spt + self.k_qry)
-        drawings = _distinct(rng, self.counts[classes[:, :shape[1]]], shape)
+        drawn = self.counts[classes]                                   # images of each class, [task, way]
+        drawings = _distinct(rng, drawn.min(axis=1, keepdims=True) if self.same_drawer else drawn, shape)
         drawings = np.repeat(drawings, self.n_way // shape[1], axis=1)
         drawings += self.first[classes][..., None]   # [task, way, k], as numbers in `images`
         support = self._draw(rng, turns, drawings[..., :self.k_spt])
@@ -188,9 +189,9 @@ class OmniglotIter:
         rows = drawings.reshape(self.task_num, -1)                     # [task, way * k]
         order = rng.random(rows.shape).argsort(axis=1)
         labels = order // drawings.shape[-1]
-        images = self.images[_pick(rows, order)]
+        images = self.images[np.take_along_axis(rows, order, axis=1)]
         if self.rotate:
-            _turn(images, _pick(turns, labels))
+            _turn(images, np.take_along_axis(turns, labels, axis=1))
         if self.augment or self.elastic:
             images = augment(images, self.augment, rng, self.elastic)
         return to_values(images, self.ink, self.paper), labels.astype(np.int32)
@@ -255,10 +256,6 @@ def _distinct(rng, high, shape):
     if np.min(high) < np.max(high):
         draws[np.arange(draws.shape[-1]) >= np.expand_dims(high, -1)] = 2   # behind all others
     return draws.argsort(axis=-1)[..., :shape[-1]]
-
-
-def _pick(values, index):
-    return np.take_along_axis(values, index, axis=1)
 
 
 def _turn(images, turns):

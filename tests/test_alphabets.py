@@ -10,6 +10,7 @@ from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL, TRAIN
 from mindspore_maml.data.alphabets import OMNIGLOT, alphabets_in
+from mindspore_maml.data.class_images import ClassImages
 from mindspore_maml.data_preprocess import load_alphabets
 from mindspore_maml.training.from_options import load_for_training, load_split, load_to_test, names_of
 
@@ -112,3 +113,16 @@ def test_same_drawer_for_all_classes():
     assert all(len(set(task)) == 2 for task in query)
     assert not any(set(a) & set(b) for a, b in zip(support, query))
     assert len(set(support[:, 0])) > 3
+
+
+def test_the_same_drawers_are_those_that_all_classes_have():
+    """Where classes have different numbers of images, none is taken for the next class's."""
+    images, counts = marked_images(drawings=9), [7, 5, 9, 6] * 3
+    uneven = ClassImages(np.concatenate([of_class[:count] for of_class, count in zip(images, counts)]), counts,
+                         list(map(str, counts)), n_train=6)
+    found = episodes(uneven, n_way=5, k_spt=1, k_qry=2, task_num=50, same_drawer=True)
+    x_spt, _, x_qry, _ = next(iter(found))
+    for x, drawers in ((x_spt, 1), (x_qry, 2)):
+        classes, drawings, _ = marks(x)                                            # [task, image] each
+        assert all(set(task) == set(of_task) for task, of_task in zip(classes, found.classes(0)))
+        assert all(len(set(task)) == drawers for task in drawings)
