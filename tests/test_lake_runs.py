@@ -72,6 +72,15 @@ def test_eval_prints_the_error_of_each_run_and_the_mean(runs, tmp_path, monkeypa
     assert re.search(rf"2 runs, 3-way 1-shot, .* statistics of the support images(, {views} views.*)?$", printed)
 
 
+def test_a_run_is_a_batch_of_one_task_for_whoever_shares_it_out(runs, monkeypatch):
+    found = []
+    monkeypatch.setattr("sys.argv", ["eval.py", "--ckpt", "x", "--runs", str(runs), "--task_num", "32"])
+    monkeypatch.setattr(evaluate.device, "set_up_for", lambda options: found.append(options.task_num) or 1)
+    with pytest.raises(InputError, match="--ckpt x: no such file"):
+        evaluate.main()
+    assert found == [1]
+
+
 def spoil(runs, kind):
     labels = runs / "run02" / LABELS
     if kind == "empty":

@@ -46,6 +46,8 @@ VIEWS = 1   # beside the seed and the batch's number, so that the views' draws a
 
 def main() -> int:
     options = parse(EVAL, __doc__)
+    if options.runs:   # each run is a batch of its own
+        options = options.but(task_num=1, k_spt=1, given=options.given | {"k_spt", "task_num"})
     if cluster.is_first():
         refuse_unwritable_results(options, "confusion")
     workers = device.set_up_for(options)
@@ -85,8 +87,8 @@ def evaluate(options: Options, workers: int = 1) -> tuple[dict, Answers]:
 def evaluate_runs(options: Options, workers: int) -> tuple[dict, Answers]:
     """Answer the questions of Lake's runs, and print each run's error and their mean; returns results and answers."""
     runs = read_runs(options.runs)
-    options = options.but(n_way=runs.n_way, k_spt=1, task_num=1, views=options.views or views_by_default(runs.n_way),
-                          given=options.given | {"n_way", "k_spt", "task_num"})
+    options = options.but(n_way=runs.n_way, views=options.views or views_by_default(runs.n_way),
+                          given=options.given | {"n_way"})
     meta, checkpoint, options = load_trained(options)
     batches = batches_of(runs, options)
     losses, accuracies, answered = judged(share_out(meta, workers), batches, options, lambda accuracy: 1 - accuracy)
