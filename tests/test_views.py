@@ -1,13 +1,18 @@
 """Views: copies of an image that are changed, learned from and asked beside it."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from gradients import batch_of
+from mindspore import Tensor
 from networks import NETWORKS, inner, network
 
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.crossentropy import log_probabilities
 from mindspore_maml.data.views import labels_of_views, views_alike, views_by_default, views_of
 from mindspore_maml.devices.batch_share import Call, contribution, shares_of
 from mindspore_maml.meta import Meta
+from mindspore_maml.training.evaluation import evaluate_batch, evaluate_views
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (2, 3, 1, 8, 8)).astype(np.uint8)   # [task, image, ...]
 
@@ -80,3 +85,12 @@ def test_views_are_averaged_after_adapting_to_all_of_them():
     summed = [a + b for a, b in zip(*shares)]
     assert summed[0] == pytest.approx(float(loss), rel=1e-5)
     assert summed[2] == pytest.approx(answered.asnumpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("judge", "name"), [(evaluate_batch, "evaluate_each_step"),
+                                             (evaluate_views, "evaluate_views")])
+def test_a_loss_that_is_no_number_says_nothing_however_it_is_judged(judge, name):
+    one = Tensor(np.float32(np.nan)), Tensor(np.ones(2, np.float32)), Tensor(np.ones((2, 3, 4), np.float32))
+    meta = SimpleNamespace(**{name: lambda *_, **__: iter([one])})
+    with pytest.raises(InputError, match="the query loss of a batch is nan after 2 inner steps"):
+        judge(meta, (), 2)

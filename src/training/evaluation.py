@@ -124,7 +124,16 @@ def evaluate_batch(meta: Meta | Shared, batch: Batch, steps: int,
     InputError
         Where a loss is no finite number: then the accuracies say nothing.
     """
-    judged = list(meta.evaluate_each_step(*batch, steps, first=0 if per_step else steps))
+    return _judged(meta.evaluate_each_step(*batch, steps, first=0 if per_step else steps), steps)
+
+
+def evaluate_views(meta: Meta | Shared, batch: Batch, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `evaluate_batch`, of a batch with several views of each image; log-probabilities in place of logits."""
+    return _judged(meta.evaluate_views(*batch, steps), steps)
+
+
+def _judged(results, steps):
+    judged = list(results)
     losses, accuracies = zip(*((loss.asnumpy(), accuracies.asnumpy()) for loss, accuracies, _ in judged))
     if not np.isfinite(losses).all():
         raise InputError(f"the query loss of a batch is {np.max(losses)} after {steps} inner steps; expected a finite "
@@ -151,9 +160,3 @@ def by_step(losses: Sequence | np.ndarray, accuracies: Sequence | np.ndarray, pr
     """
     return {f"{prefix}accuracies": np.mean(accuracies, axis=(0, 2), dtype=np.float64).tolist(),
             f"{prefix}losses": np.mean(losses, axis=0, dtype=np.float64).tolist()}
-
-
-def evaluate_views(meta: Meta | Shared, batch: Batch, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `evaluate_batch`, of a batch with several views of each image; log-probabilities in place of logits."""
-    loss, accuracies, found = (value.asnumpy() for value in next(meta.evaluate_views(*batch, steps)))
-    return loss[None], accuracies[None], found
