@@ -22,7 +22,7 @@ from mindspore_maml.data.views import LEARNED, views_alike
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.linear import Linear
 from mindspore_maml.layers.network import Network
-from mindspore_maml.unknown import Limits
+from mindspore_maml.unknown import Limits, are_numbers
 
 FORMAT = "mindspore-maml classifier 2"
 ARRAYS = {"support": "|u1", "numbers": "<i4", "evened": "<i8", "centres": "<f4"}   # beside the weights
@@ -184,9 +184,7 @@ def _read(archive: zipfile.ZipFile, origin: str) -> Adapted:
 def _limits(limits: Any, origin: str) -> Limits | None:
     if limits is None:
         return None
-    if not isinstance(limits, dict) or set(limits) != {"threshold", "temperature"} or not all(
-            isinstance(value, (int, float)) and math.isfinite(value) for value in limits.values()) \
-            or limits["temperature"] <= 0:
+    if not are_numbers(limits, ("threshold", "temperature")) or limits["temperature"] <= 0:
         raise InputError(f"{origin}: its limits are {shown(limits)}; expected a threshold and a temperature above 0")
     return Limits(**limits)
 

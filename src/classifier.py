@@ -318,9 +318,9 @@ class FewShotClassifier:
         InputError
             Where there is no such file, or it is damaged.
         """
-        learned = read(path)
-        model = cls(statistics=learned.model["statistics"])
-        model.adapted_ = learned
+        model = cls()
+        model.adapted_ = read(path)
+        model.statistics = model.options().statistics
         return model
 
     def __getstate__(self) -> dict:

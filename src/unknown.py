@@ -4,6 +4,7 @@ The limits of a network are measured on validation characters (`python -m benchm
 checkpoint, for some numbers of classes and examples; between these they are interpolated.
 """
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mindspore_maml.cli.reading import is_file, parse_json, read_text
 
 FILE_NAME = "unknown.json"
 KEYS = ("n_way", "k_spt", "threshold", "temperature")
+LARGEST = 1e300   # of a number in a file: no sum of some is infinite
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,13 @@ def limits_of(checkpoint: Path, n_way: int, k_spt: float) -> Limits | None:
 
 
 def _is_point(point):
-    return isinstance(point, dict) and set(point) == set(KEYS) and all(
-        isinstance(value, (int, float)) and math.isfinite(value) for value in point.values()) and \
-        min(point["n_way"], point["k_spt"], point["temperature"]) > 0
+    return are_numbers(point, KEYS) and min(point["n_way"], point["k_spt"], point["temperature"]) > 0
+
+
+def are_numbers(found: object, names: Iterable[str]) -> bool:
+    """Whether something read from a file is a mapping of these names, and no other, to finite numbers."""
+    return isinstance(found, dict) and set(found) == set(names) and all(
+        isinstance(value, (int, float)) and abs(value) < LARGEST for value in found.values())
 
 
 def _interpolated(points, name, n_way, k_spt):

@@ -11,6 +11,7 @@ import sys
 import weakref
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,13 @@ def test_a_saved_classifier_is_the_same_after_loading(trained_path, tmp_path, na
     np.testing.assert_array_equal(again.predict_proba(images), model.predict_proba(images))
     assert again.predict(images).tolist() == model.predict(images).tolist()
     assert (again.steps_, again.numbers_.tolist()) == (2, model.numbers_.tolist())
+
+
+def test_a_saved_model_that_says_no_statistics_has_the_defaults(fitted, tmp_path):
+    model = {name: value for name, value in fitted.adapted_.model.items() if name != "statistics"}
+    replace(fitted.adapted_, model=model).save(tmp_path / "mine.maml")
+    again = FewShotClassifier.load(tmp_path / "mine.maml")
+    assert again.statistics == again.options().statistics == "query"
 
 
 def test_what_cannot_be_saved_is_refused(trained_path, tmp_path):

@@ -41,7 +41,8 @@ def test_limits_are_those_measured_and_between_them_in_between(beside):
     assert limits_of(beside.parent / "elsewhere" / "maml.ckpt", 2, 1) is None
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", '[{"n_way": 2}]', json.dumps([POINTS[0] | {"temperature": 0}]), "x"])
+@pytest.mark.parametrize("text", ["[]", "{}", '[{"n_way": 2}]', json.dumps([POINTS[0] | {"temperature": 0}]),
+                                  json.dumps([POINTS[0] | {"threshold": 10 ** 400}]), "x"])
 def test_other_limits_are_refused(beside, text):
     beside.write_text(text)
     with pytest.raises(InputError, match=FILE_NAME):
