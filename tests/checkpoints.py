@@ -25,9 +25,10 @@ def fresh(seed=1, **changes):
 
 
 def write(folder, epoch=3, run=RUN, name=checkpoint.FILE_NAME, **changes):
-    """A checkpoint after one step of the optimizer, so that its state is not that of a fresh one."""
+    """A checkpoint whose optimizer's state is not that of a fresh one."""
     options, meta, optimizer = fresh(**changes)
-    optimizer(tuple(ms.ops.ones_like(parameter) for parameter in meta.trainable_params()))
+    for value in checkpoint.optimizer_state(optimizer):
+        value.set_data(ms.Tensor(value.asnumpy() + 1))
     path = saving.save(folder, epoch, net=meta, optimizer=optimizer, options=options,
                            episodes=EPISODES | {"drawn": epoch}, run=run, name=name)
     return path, meta, optimizer

@@ -1,5 +1,6 @@
 """Shared by all tests: the device, which MAML_DEVICE names, and real Omniglot where OMNIGLOT_PATH names it."""
 import fcntl
+import gc
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ from networks import STRIDED
 from mindspore_maml.cli.messages import show_messages
 from mindspore_maml.devices import device
 
+gc.freeze()   # what is imported stays: no need to look through it again
+gc.set_threshold(20_000, 50, 50)
 show_messages()   # as the programs do, whose `main` many tests call
 BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))   # processes that run tests at the same time
 DEVICE = device.set_up(os.environ.get("MAML_DEVICE", "CPU"), int(os.environ.get("MAML_DEVICE_ID", "0")),
@@ -66,8 +69,8 @@ def _prepare(folder):
         (folder / "raw").symlink_to(Path(real).resolve() / "raw")   # what is unpacked stays in our own folder
         glyphs = []
     program = Path(__file__).parent.parent / "src" / "data_preprocess.py"
-    subprocess.run([sys.executable, str(program), "--data_path", str(folder), *glyphs], check=True,
-                   stdout=subprocess.DEVNULL)
+    with (folder / "printed.txt").open("w") as printed:
+        subprocess.run([sys.executable, str(program), "--data_path", str(folder), *glyphs], check=True, stdout=printed)
 
 
 @pytest.fixture(scope="session")

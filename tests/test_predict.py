@@ -1,10 +1,10 @@
 """predict.py, and eval.py --classes, as a user types them: a folder a class, other images, and what is said of them."""
+import contextlib
 import csv
+import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +15,6 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.programs import evaluate as eval_program
 from mindspore_maml.programs import predict
 
-ROOT = Path(__file__).resolve().parent.parent
 WAYS = 4
 
 
@@ -32,19 +31,16 @@ def mine(tmp_path_factory):
     return folder
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, str(ROOT / "predict.py"), *map(str, arguments)], cwd=ROOT, text=True,
-                          check=False, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
-
-
 @pytest.fixture(scope="module")
 def predicted(trained_path, mine):
     """One run that writes all it can, and what it printed."""
-    out = mine / "out"
-    done = run("--ckpt", trained_path, "--support", mine / "support", "--query", mine / "query", "--json", "-",
-               "--csv", out / "table.csv", "--picture", out / "picture.png")
-    assert done.returncode == 0, done.stderr
-    return done, out
+    out, stdout, stderr = mine / "out", io.StringIO(), io.StringIO()
+    arguments = ("--ckpt", trained_path, "--support", mine / "support", "--query", mine / "query", "--json", "-",
+                 "--csv", out / "table.csv", "--picture", out / "picture.png")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        patch.setattr("sys.argv", ["predict.py", *map(str, arguments)])
+        assert predict.main() == 0
+    return SimpleNamespace(stdout=stdout.getvalue(), stderr=stderr.getvalue()), out
 
 
 def test_every_image_gets_a_class_and_a_probability(predicted):

@@ -3,7 +3,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from benchmarks.cells import CELLS, OWN, Cell
 from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.options import EVAL, TRAIN
+from mindspore_maml.programs import evaluate, train
 from mindspore_maml.training import checkpoint
 from mindspore_maml.training.run_log import read_metrics
 
@@ -51,12 +51,13 @@ def test_characters_held_out_are_whole_alphabets(data_path):
 
 
 @pytest.mark.skipif("OMNIGLOT_PATH" not in os.environ, reason="real Omniglot only")
-def test_a_published_network_repeats_its_results(data_path, tmp_path):
+def test_a_published_network_repeats_its_results(data_path, tmp_path, monkeypatch):
     folder = published.CHECKPOINTS / "5way-1shot"
     known = json.loads((folder / "results.json").read_text())["strict"]["first_batches"][:1]
-    subprocess.run([sys.executable, ROOT / "eval.py", "--data_path", data_path, "--ckpt", folder, "--protocol",
-                    "strict", "--test_batches", str(len(known)), "--json", tmp_path / "results.json"], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    monkeypatch.setattr(sys, "argv", list(map(str, (
+        "eval.py", "--data_path", data_path, "--ckpt", folder, "--protocol", "strict", "--test_batches", len(known),
+        "--json", tmp_path / "results.json", "--workers", 1))))
+    evaluate.main()
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["batches"] == pytest.approx(known, abs=0.002)   # a few query images more or less are rounding
 
@@ -92,9 +93,12 @@ def arguments(monkeypatch, *texts):
 
 
 def start(cell, runs, data_path, monkeypatch):
-    """`run`, with the training as a process beside this one instead of in its place."""
-    monkeypatch.setattr(os, "execve", lambda _program, command, environment: subprocess.run(
-        command, env=environment, check=True, stdout=subprocess.DEVNULL))
+    """`run`, with the training in this process instead of in its place."""
+    def execute(_program, command, _environment):
+        monkeypatch.setattr(sys, "argv", command[1:])
+        train.main()
+
+    monkeypatch.setattr(os, "execve", execute)
     arguments(monkeypatch, "run", cell.name, "--data_path", data_path, "--runs", runs, "--workers", 1)
     results.main()
 

@@ -14,8 +14,8 @@ from mindspore_maml.cli.locks import HeldError, is_free, locked
 from mindspore_maml.training.checkpoint import BEST_NAME, load
 from mindspore_maml.training.continuing import changed_options, refuse_changes
 from mindspore_maml.training.from_options import refuse_other_run
-from mindspore_maml.training.run_folder import CONFIG, LOCK, claim, home_of, run_of
-from mindspore_maml.training.run_log import FILE_NAME, begin_metrics, read_metrics
+from mindspore_maml.training.run_folder import LOCK, claim, home_of
+from mindspore_maml.training.run_log import CONFIG, FILE_NAME, begin_metrics, read_metrics, run_of
 
 OTHER = "20270101-120000-fedcba"
 

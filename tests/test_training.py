@@ -164,7 +164,8 @@ def test_every_question_is_told_of_with_its_classes(evaluated, data_path):
 def test_same_seed_same_figures(trained, data_path, evaluated, monkeypatch, capsys):
     results = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES)
     check_same(results, evaluated[1])
-    other = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--seed", "7")
+    other = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--seed", "7",
+                     "--workers", 1)
     assert other["batches"] != results["batches"]
 
 
@@ -172,7 +173,7 @@ def test_a_protocol_sets_what_no_flag_says(trained, data_path, evaluated, monkey
     flags = "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES
     strict = evaluate(monkeypatch, capsys, *flags, "--protocol", "strict")
     check_same(strict, evaluated[1] | {"protocol": "strict"})   # the defaults
-    paper = evaluate(monkeypatch, capsys, *flags, "--protocol", "paper", "--k_qry", "2")
+    paper = evaluate(monkeypatch, capsys, *flags, "--protocol", "paper", "--k_qry", "2", "--workers", 1)
     assert (paper["k_qry"], paper["rotate"]) == (2, True)
     assert summary_line(paper).endswith("2 query images a class, classes rotated, 3 inner steps, protocol paper")
 
@@ -192,8 +193,8 @@ def evaluate(monkeypatch, capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_signal_saves_what_was_reported(flags, tmp_path):
-    process = subprocess.Popen(command("omniglot_train.py", *flags, "--log_every", 1), cwd=tmp_path, text=True,
+def test_a_signal_saves_what_was_reported(soon, tmp_path):
+    process = subprocess.Popen(command("omniglot_train.py", *soon, "--log_every", 1), cwd=tmp_path, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with process:
         while "loss is" not in process.stdout.readline():
@@ -384,7 +385,7 @@ def test_nothing_is_learned_from_random_images(flags, tmp_path, monkeypatch):
     data_preprocess.main()
     epochs, tasks = 40, 16
     train(monkeypatch, *flags, "--data_path", tmp_path, "--output_dir", tmp_path / "out", "--epoch", epochs,
-          "--task_num", tasks, "--log_every", 1, "--eval_every", epochs, "--eval_batches", 8)
+          "--task_num", tasks, "--log_every", 1, "--eval_every", epochs, "--eval_batches", 8, "--workers", 1)
     records = read_metrics(tmp_path / "out" / "metrics.jsonl")
     # Where a drawing told its class, 40 epochs would do far better (compare test_it_learns); here they only guess.
     guessed = np.sqrt(0.2 * 0.8 / (epochs * tasks * 5 * 3))   # the standard error over all query images of the training
