@@ -56,7 +56,7 @@ SECOND = RECIPE | THEN_MAML | {"split": "shuffled", "val_classes": 0, "eval_ever
 THIRD = SECOND | {"epoch": 5000, "seed": 4, "adapt": "head"}
 SHUFFLED = THIRD | {"epoch": 6000, "seed": 5}
 # The network for own drawings, on the data of benchmarks/drawn_set.py; by the support's statistics, and never turned
-DRAWINGS = SORTED | {"n_train_classes": 1200, "statistics": "support", "rotate": False, "epoch": 4000}
+DRAWINGS = SORTED | {"n_train_classes": 1200, "statistics": "support", "rotate": False, "epoch": 2500}
 STRIDED = {"preset": "maml", "epoch": 12000} | VALIDATION | {
     "n_way": 20, "task_num": 4, "k_qry": 3, "update_lr": 8.0, "update_step_test": 1, "lr_scheduler": "cosine",
     "augment": 1.0, "ema_decay": 0.998}

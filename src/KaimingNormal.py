@@ -48,15 +48,11 @@ class KaimingNormal(Initializer):
         self.seed_of_draws = seed
         super().__init__(negative_slope=negative_slope, mode=mode, nonlinearity=nonlinearity)
 
-    def deviation(self, shape: tuple[int, ...]) -> float:
-        """The standard deviation of the draws for a weight of `shape`."""
-        fan_in, fan_out = fans(shape)
-        return self.gain / math.sqrt(fan_in if self.fan == "fan_in" else fan_out)
-
     def draw(self, shape: tuple[int, ...]) -> np.ndarray:
         """A float32 array of `shape`."""
-        draws = np.random.default_rng(self.seed_of_draws).standard_normal(shape)
-        return (draws * self.deviation(shape)).astype(np.float32)
+        fan_in, fan_out = fans(shape)
+        deviation = self.gain / math.sqrt(fan_in if self.fan == "fan_in" else fan_out)
+        return (deviation * np.random.default_rng(self.seed_of_draws).standard_normal(shape)).astype(np.float32)
 
     def _initialize(self, arr):
         arr[:] = self.draw(arr.shape)

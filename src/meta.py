@@ -127,7 +127,7 @@ class Meta(nn.Cell):
 
     def start(self, support: SupportSet) -> tuple:
         """Every task's copy of the initial weights, each [task, in, out], which `support` then knows as such."""
-        support.initial = self.copies(support.passes)
+        support.initial = ms.mutable(support.passes.copy_to_tasks(ms.mutable(tuple(self.net.parameters))))
         return support.initial
 
     def inner_step(self, support: SupportSet, weights: tuple, number: int, keeps_state: bool = False) -> Step:
@@ -265,7 +265,8 @@ class Meta(nn.Cell):
         Yields
         ------
         loss, accuracies, log_probabilities : Tensor
-            As `evaluate_each_step` yields them, once, with that mean [task, image, class] in place of logits.
+            As `evaluate_each_step` yields them, once, with that mean [task, image, class] in place of logits, and as
+            loss what it leaves for the labels.
         """
         images, views = y_qry.shape[1], x_qry.shape[1] // y_qry.shape[1]
         weights, parts = self.adapt(x_spt, y_spt, steps), views // self._views_at_once(views, images, x_spt)
@@ -280,10 +281,6 @@ class Meta(nn.Cell):
         """How many of the views of so many images make one query pass: each goes through the support images too."""
         room = self.in_front(x_spt)   # 0 where the statistics are those of one view's query images
         return max(count for count in range(1, views + 1) if views % count == 0 and count * images <= max(images, room))
-
-    def copies(self, passes: Passes) -> tuple:
-        """Every task's copy of the initial weights, each [task, in, out]."""
-        return ms.mutable(passes.copy_to_tasks(ms.mutable(tuple(self.net.parameters))))
 
     def support_set(self, x: Array, labels: Array, seed: tuple | None = None) -> SupportSet:
         """Images [task, image, imgc, imgsz, imgsz] and labels, ready for inner steps; `seed` as `Learner.prepare`."""

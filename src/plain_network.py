@@ -111,7 +111,6 @@ class PlainNetwork(nn.Cell):
         support = Tensor(image_values(learned.taken, options)[0])
         self.layers, _ = _sequence(network.specs, weights, support)
         self.softmax, self.temperature = nn.Softmax(), learned.limits.temperature if learned.limits else 1.0
-        self.set_train(False)
 
     def construct(self, x: Tensor) -> Tensor:
         """Probabilities."""
@@ -126,7 +125,6 @@ def _sequence(specs, weights, x):
             cell: nn.Cell = Residual(_sequence(spec.layers, weights, x)[0])
         else:
             cell = _plain(spec, {kind: weights[f"{spec.name}.{kind}"] for kind in spec.parameters}, x)
-        cell.set_train(False)
         cells.append(cell)
         x = cell(x)
     return nn.SequentialCell(cells), x

@@ -21,7 +21,7 @@ class Reptile(Meta):
         """
         seed = self.net.seed, epoch
         sets = (self.support_set(x_spt, y_spt, seed), self.support_set(x_qry, y_qry, seed))
-        weights = initial = self.copies(sets[0].passes)
+        weights = initial = self.start(sets[0])
         for number in range(1, self.inner.steps + 1):
             weights = self.inner_step(sets[(number - 1) % 2], weights, number).weights
         images, labels, others = ((x_spt, y_spt, x_qry), (x_qry, y_qry, x_spt))[self.inner.steps % 2]

@@ -90,7 +90,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
                 yield temporary
                 _pass_on(temporary, path)
             return
-        with _temporary_beside(Path(os.path.realpath(path))) as (temporary, target):
+        target = Path(os.path.realpath(path))
+        _sweep(target)
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+        with _ours(Path(name), handle) as temporary:
+            temporary.chmod(mode)   # mkstemp makes files that only their owner reads
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())   # the content reaches the disk before its name does
@@ -115,19 +120,14 @@ def _pass_on(source, path):
 
 
 @contextlib.contextmanager
-def _temporary_beside(target):
-    """A temporary file and what it is to replace; removed in the end where it is still there."""
-    _sweep(target)
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
-    temporary = Path(temporary)
+def _ours(temporary, handle):
+    """A temporary file or folder, open as `handle`; removed in the end where it is still there."""
     _temporaries.add(temporary)
     try:
         with held(handle):   # as long as it is, no other process sweeps it away
-            temporary.chmod(mode)   # mkstemp makes files that only their owner reads
-            yield temporary, target
+            yield temporary
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         _temporaries.discard(temporary)
 
 
@@ -162,20 +162,15 @@ def filling(folder: str | Path) -> Iterator[Path]:
     folder = Path(folder)
     _sweep(folder)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    _temporaries.add(temporary)
-    try:
-        with held(os.open(temporary, os.O_RDONLY)):
-            yield temporary
-            temporary.chmod(0o777 & ~_umask())   # mkdtemp makes folders that only their owner reads
-            try:
-                temporary.rename(folder)
-            except OSError:
-                for entry in temporary.iterdir():
-                    if not (folder / entry.name).exists():
-                        entry.rename(folder / entry.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        _temporaries.discard(temporary)
+    with _ours(temporary, os.open(temporary, os.O_RDONLY)):
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())   # mkdtemp makes folders that only their owner reads
+        try:
+            temporary.rename(folder)
+        except OSError:
+            for entry in temporary.iterdir():
+                if not (folder / entry.name).exists():
+                    entry.rename(folder / entry.name)
 
 
 def _umask():

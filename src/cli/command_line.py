@@ -47,8 +47,8 @@ def parse(program: str, description: str, arguments: Sequence[str] | None = None
     """
     options = options_of(program) + list(extra)
     typed = vars(_parser(program, description, options).parse_args(arguments))
-    operands = {"operands": [_checked_operand(program, text) for text in typed.pop("operands")]} \
-        if program in OPERANDS else {}
+    operand = OPERANDS.get(program)
+    operands = {"operands": [operand.convert(text, operand.name) for text in typed.pop("operands")]} if operand else {}
     by_name = {option.name: option for option in options}
     given = {name: by_name[name].convert(value, f"--{name}") for name, value in typed.items() if value is not None}
     values = starting_values(program, options, given) | given
@@ -82,11 +82,6 @@ def as_arguments(flags: dict[str, Any]) -> list[str]:
     return arguments
 
 
-def _checked_operand(program, text):
-    name, meaning = OPERANDS[program]
-    return Option(name, REQUIRED, meaning).convert(text, name)
-
-
 def starting_values(program: str, options: list[Option], given: dict) -> dict:
     """What a run starts from before `given`, the options given by hand: the defaults, then the preset."""
     values = {option.name: option.default_for(program) for option in options}
@@ -106,8 +101,7 @@ def _parser(program, description, options):
         parser.add_argument("--list_presets", "--list-presets", action=_ListPresets, nargs=0,
                             help="print a table of the presets, and end")
     if program in OPERANDS:
-        name, text = OPERANDS[program]
-        parser.add_argument("operands", nargs="+", metavar=name, help=text)
+        parser.add_argument("operands", nargs="+", metavar=OPERANDS[program].name, help=OPERANDS[program].help)
     for option in options:
         names = list(dict.fromkeys((f"--{option.name}", f"--{option.name.replace('_', '-')}")))
         default = option.default_for(program)

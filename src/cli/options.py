@@ -16,7 +16,6 @@ EXPORT, DEMO = "export", "demo"
 LEARNING = (TRAIN, EVAL, BENCH)   # programs that build the network and its episodes
 RUNNING = (*LEARNING, PREDICT, EXPORT, DEMO)    # programs that run the network
 REQUIRED = "required"
-OPERANDS = {PLOT: ("RUN", "folder of a training")}   # what a program takes without a flag, one or more: name and help
 
 LARGEST = {int: 10**9, list: 10**9, float: 1e38}   # where an option says no less; MindSpore has 32 bits
 MOST_NUMBERS = 1000      # in a list
@@ -101,12 +100,10 @@ class Option:
             raise InputError(f"{origin} is {shown(value)}; expected {self.expected}")
         return converted
 
-    def _is_choice(self, value):
-        return value in self.choices or bool(self.also and re.fullmatch(self.also[0], value))
-
     def _in_range(self, value):
         if self.choices:
-            return all(map(self._is_choice, value.split(",") if self.several else [value]))
+            return all(part in self.choices or bool(self.also and re.fullmatch(self.also[0], part))
+                       for part in (value.split(",") if self.several else [value]))
         numbers = value if self.kind is list else [value] if self.kind in (int, float) else []
         return all(self.low <= number <= self.highest for number in numbers)
 
@@ -126,19 +123,12 @@ def _to_bool(value):
 
 
 def _to_str(value):
-    return as_text(value) if isinstance(value, (str, int, float)) else None
-
-
-def as_text(value: object) -> str | None:
     """`value` as a text that may be a path; None where it is too long for one, or holds control characters.
 
     Letters of other scripts stay, and so do bytes of a command line that are no UTF-8.
-
-    Raises
-    ------
-    ValueError
-        On letters that the locale's file names cannot have.
     """
+    if not isinstance(value, (str, int, float)):
+        return None
     text = str(value)
     encoded = os.fsencode(text)
     names = encoded.split(b"/")
@@ -339,6 +329,7 @@ OPTIONS = (
     Option("data_seed", 1, "seed of --glyphs and --random", programs=(DATA,), low=0, high=SEED_HIGH),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
+OPERANDS = {PLOT: Option("RUN", REQUIRED, "folder of a training", str)}   # what a program takes without a flag
 
 
 def options_of(program: str) -> list[Option]:

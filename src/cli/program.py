@@ -1,6 +1,7 @@
 """How every program runs: one line and a status for whatever ends it, never a bare traceback."""
 import contextlib
 import datetime
+import gc
 import importlib
 import importlib.metadata
 import os
@@ -34,7 +35,11 @@ def run_module(name: str) -> NoReturn:
     """Run `main` of a module as a program; it is imported when signals are seen to, for MindSpore takes seconds."""
     end_while_importing()
     os.environ.setdefault("GLOG_v", "3")   # MindSpore, not imported yet: errors only, no warnings on the screen
-    run_program(importlib.import_module(name).main)
+    gc.disable()   # what is imported stays: looking through it again and again would take a tenth of a short run
+    main = importlib.import_module(name).main
+    gc.freeze()
+    gc.enable()
+    run_program(main)
 
 
 def run_program(main: Callable[[], int | None]) -> NoReturn:

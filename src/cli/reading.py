@@ -18,6 +18,7 @@ DEEPEST = 20             # lists and mappings inside one another
 MOST_NODES = 10_000      # values in a file, those that aliases repeat counted again
 # What PyYAML raises on dates that do not exist, numbers without digits and the like, beside its own errors
 YAML_ERRORS = (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError)
+is_file, is_folder = os.path.isfile, os.path.isdir   # False, too, for names that cannot be
 
 
 def open_regular(path: str | Path) -> BinaryIO:
@@ -45,22 +46,6 @@ def _kind_of(mode):
     return "device"
 
 
-def is_file(path: str | Path) -> bool:
-    """Whether `path` is a regular file; False for names that cannot be, such as those that are too long."""
-    try:
-        return stat.S_ISREG(Path(path).stat().st_mode)
-    except (OSError, ValueError):
-        return False
-
-
-def is_folder(path: str | Path) -> bool:
-    """Whether `path` is a folder; False for names that cannot be."""
-    try:
-        return stat.S_ISDIR(Path(path).stat().st_mode)
-    except (OSError, ValueError):
-        return False
-
-
 def read_text(path: str | Path, origin: str, largest: int = LARGEST_TEXT) -> str:
     """The text of a UTF-8 file.
 
@@ -81,10 +66,8 @@ def read_text(path: str | Path, origin: str, largest: int = LARGEST_TEXT) -> str
         with open_regular(path) as file:
             content = file.read(largest + 1)
         text = content.decode("utf-8") if len(content) <= largest else ""
-    except OSError as error:
-        raise InputError(f"{origin}: not readable ({error.strerror})") from error
-    except ValueError as error:   # UnicodeDecodeError, and names that no file can have
-        raise InputError(f"{origin}: not readable ({error})") from error
+    except (OSError, ValueError) as error:   # UnicodeDecodeError, and names that no file can have
+        raise InputError(f"{origin}: not readable ({getattr(error, 'strerror', error)})") from error
     if len(content) > largest:
         raise InputError(f"{origin}: more than {largest} bytes; expected at most as many")
     return text
@@ -142,9 +125,9 @@ def parse_json(text: str, origin: str) -> Any:
     """
     try:
         value = json.loads(text)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{origin}: not readable as JSON ({_first_line(error)})") from error
-    if isinstance(text, str) and text.count("[") + text.count("{") <= DEEPEST:   # most are: no need to look
+    if text.count("[") + text.count("{") <= DEEPEST:   # most are: no need to look
         return value
     level = [value]
     for _ in range(DEEPEST):
@@ -172,10 +155,8 @@ def read_lines(path: str | Path, origin: str, longest: int, largest: int) -> Ite
                     raise InputError(f"{origin}, line {number}: more than {longest} bytes; expected at most as many")
                 if line.endswith(b"\n"):
                     yield number, line[:-1].decode("utf-8")
-    except OSError as error:
-        raise InputError(f"{origin}: not readable ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{origin}: not readable ({error})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{origin}: not readable ({getattr(error, 'strerror', error)})") from error
 
 
 def _first_line(error):

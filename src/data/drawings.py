@@ -305,8 +305,6 @@ def _strokes(ink, outside):
     noise = LEAST / NOISE if outside is None else _noise(ink)
     level = _level(ink, noise)
     parts, count = ndimage.label(ink > max(FAINT * level, 4 * noise), np.ones((3, 3)))
-    if not count:
-        raise NoInkError("nothing stands out from the paper")
     longest = np.array([max(side.stop - side.start for side in place) for place in ndimage.find_objects(parts)])
     area, clear = (np.bincount(parts[where].ravel(), minlength=count + 1)[1:] for where in (..., ink > CLEAR * level))
     clear = clear > 0

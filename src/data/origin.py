@@ -1,6 +1,7 @@
 """What an array of images was made of: its files' names, sizes and times, by which a change is noticed."""
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,26 +30,15 @@ def _lines(folder, below, depth):
         if not is_own(entry.name):
             continue
         name = f"{below}{entry.name}"
-        if _is_folder(entry):
-            if depth:
-                yield from _lines(entry.path, f"{name}/", depth - 1)
-        else:
-            found = _stat(entry)
-            yield f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n" if found else f"{name}\0\n"
-
-
-def _is_folder(entry):
-    try:
-        return entry.is_dir()
-    except OSError:   # a loop of links, or nobody may look
-        return False
-
-
-def _stat(entry):
-    try:
-        return entry.stat()
-    except OSError:   # a link to nothing
-        return None
+        try:
+            found = entry.stat()
+        except OSError:   # a link to nothing, a loop of links, or nobody may look
+            yield f"{name}\0\n"
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            yield f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n"
+        elif depth:
+            yield from _lines(entry.path, f"{name}/", depth - 1)
 
 
 def state_of(path: str | Path) -> list[int]:

@@ -310,7 +310,7 @@ def _read(path):
             refuse_beyond_memory(archive.getinfo("images.npy").file_size, f"{path}: its images", "see data_preprocess")
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
-                images, notes = arrays["images"], arrays["notes"].tobytes()
+                images, notes = arrays["images"], arrays["notes"].tobytes().decode()
     except InputError:
         raise
     except Exception as error:   # zip, NumPy and the head of an array, which is evaluated as Python

@@ -2,7 +2,7 @@
 from mindspore import Tensor
 
 from mindspore_maml.layers.layer import Layer
-from mindspore_maml.layers.patches import AsGiven, Patches, PerImage
+from mindspore_maml.layers.patches import AsGiven, Patches
 from mindspore_maml.layers.primitives import add, join_channels, matmul, matmul_nt, matmul_tn
 from mindspore_maml.layers.row_constants import RowConstants
 
@@ -12,7 +12,7 @@ class Affine(Layer):
 
     keeps_zero_row = True
     bias: bool
-    patches: Patches | AsGiven | PerImage
+    patches: Patches | AsGiven
     constants: RowConstants
 
     def forward(self, w: tuple, x: Tensor) -> Tensor:

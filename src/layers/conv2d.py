@@ -6,13 +6,13 @@ from mindspore_maml.layers.row_constants import RowConstants
 from mindspore_maml.layers.spec import Property, Spec
 
 
-def shape_under_window(spec: Spec, channels: int) -> tuple:
-    """(channels, height, width) of the positions of `spec.window` over the image the layer is given."""
+def shape_under_window(spec: Spec, channels: int = 0) -> tuple:
+    """(channels, height, width) of the positions of `spec.window` over the image given; 0: the channels of that."""
     out = spec.window.slide(spec.grid(1))
     if out.height < 1 or out.width < 1:
         raise spec.error(f": a window of {spec.window.kernel}, padding {spec.window.padding}, does not fit into an "
                          f"image of {spec.shape_in[1]} x {spec.shape_in[2]}")
-    return channels, out.height, out.width
+    return channels or spec.shape_in[0], out.height, out.width
 
 
 class Conv2D(Affine):

@@ -4,8 +4,6 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.layers.registry import find_kind
 from mindspore_maml.layers.spec import N_WAY, Spec
 
-SHAPES = {1: "vector", 3: "image"}   # numbers of a shape -> as `Layer.takes` calls it
-
 
 def describe(layers: list, imgc: int, imgsz: int, n_way: int) -> list[Spec]:
     """Check a list of layers against the images' size; return its `Spec`s.
@@ -42,7 +40,7 @@ def _describe_entry(entry, place, shape, n_way):
     except InputError as error:
         raise InputError(f"network: layer {name} is {entry['layer']!r}: {error}") from error
     spec = Spec(layer, entry["layer"], place, {}, shape)
-    if SHAPES[len(shape)] not in layer.takes:
+    if ("vector" if spec.is_flat else "image") not in layer.takes:
         raise spec.error(f" is given {_in_words(shape)}")
     spec = Spec(layer, entry["layer"], place, _properties(spec, entry, n_way), shape)
     for kind, size in spec.parameters.items():

@@ -2,7 +2,6 @@
 import math
 
 import numpy as np
-from mindspore.common.initializer import initializer
 
 from mindspore_maml.KaimingNormal import KaimingNormal
 from mindspore_maml.layers.spec import Property, Spec, kind_of
@@ -31,8 +30,7 @@ def _draw(init, shape, seed):
         return np.ones(shape, np.float32)
     if init == "uniform":
         return _uniform(shape, shape, seed)
-    mode = init.removeprefix("kaiming_")
-    return initializer(KaimingNormal(mode=mode, nonlinearity="relu", seed=seed), shape).init_data().asnumpy()
+    return KaimingNormal(mode=init.removeprefix("kaiming_"), nonlinearity="relu", seed=seed).draw(shape)
 
 
 def _uniform(shape, weight_shape, seed):

@@ -1,7 +1,7 @@
 """A dense layer."""
 from mindspore_maml.layers.affine import Affine
 from mindspore_maml.layers.initial_values import INIT
-from mindspore_maml.layers.patches import PerImage
+from mindspore_maml.layers.patches import AsGiven
 from mindspore_maml.layers.row_constants import RowConstants
 from mindspore_maml.layers.spec import N_WAY, Property, Spec
 
@@ -14,7 +14,7 @@ class Linear(Affine):
 
     def __init__(self, spec: Spec, task_num: int, images: int, is_first: bool = False):
         super().__init__(spec, task_num, images, is_first)
-        self.patches, self.constants = PerImage(), RowConstants(task_num, images, zero_row=False)
+        self.patches, self.constants = AsGiven(taps=1), RowConstants(task_num, images, zero_row=False)
 
     @staticmethod
     def output_shape(spec: Spec) -> tuple:

@@ -23,10 +23,7 @@ class MaxPool2D(Layer):
         self.under = rows_under_taps(table, grid.rows)                        # each [rows] -> [rows out]
         self.adjoint_index = list(map(Tensor, adjoint_index(table.T, grid.rows)))   # each [rows]
 
-    @staticmethod
-    def output_shape(spec: Spec) -> tuple:
-        """(channels, height, width): incomplete windows at the edge are left out."""
-        return shape_under_window(spec, spec.shape_in[0])
+    output_shape = staticmethod(shape_under_window)   # incomplete windows at the edge are left out
 
     def forward(self, w: tuple, x: Tensor) -> Tensor:
         return self.forward_pass(w, x)[0]

@@ -1,10 +1,9 @@
 """The network's parameters: their initial values, their names, and the two forms they take."""
-import numpy as np
-from mindspore import Parameter, ParameterTuple, Tensor, nn
+from mindspore import Parameter, ParameterTuple, Tensor, float32, nn
 
 from mindspore_maml.layers.description import describe
 from mindspore_maml.layers.primitives import reshape, transpose
-from mindspore_maml.layers.spec import Spec, kind_of
+from mindspore_maml.layers.spec import kind_of
 
 
 class Network(nn.Cell):
@@ -32,9 +31,10 @@ class Network(nn.Cell):
         super().__init__()
         self.specs = describe(layers, imgc, imgsz, n_way)
         self.image_shape, self.seed = (imgc, imgsz, imgsz), seed
-        self.parameters = ParameterTuple(
-            [Parameter(Tensor(value), name=f"{spec.name}.{name}")
-             for spec in self.specs for name, value in initial_values(spec, seed)])
+        self.parameters = ParameterTuple([
+            Parameter(Tensor(spec.layer.initial_value(spec, name, shape, (seed, *spec.place, number)), float32),
+                      name=f"{spec.name}.{name}")   # each has draws of its own
+            for spec in self.specs for number, (name, shape) in enumerate(spec.parameters.items())])
 
     @property
     def kinds(self) -> list[str]:
@@ -54,9 +54,3 @@ def to_parameter(value: Tensor, shape: tuple) -> Tensor:
     if len(shape) == 4:
         return transpose(reshape(value, (shape[2], shape[3], shape[1], shape[0])), (3, 2, 0, 1))
     return transpose(reshape(value, (shape[1], shape[0])), (1, 0)) if len(shape) == 2 else reshape(value, shape)
-
-
-def initial_values(spec: Spec, seed: int) -> list:
-    """The parameters of one layer: a list of (name, float32 array). Each has draws of its own."""
-    return [(name, spec.layer.initial_value(spec, name, shape, (seed, *spec.place, number)).astype(np.float32))
-            for number, (name, shape) in enumerate(spec.parameters.items())]

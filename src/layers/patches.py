@@ -27,7 +27,7 @@ class Patches:
 
 @jit_class
 class AsGiven:
-    """Stands for `Patches` where the layer below already made the rows in the order they are needed."""
+    """Stands for `Patches` where the rows are in the order they are needed: one an image in a dense layer."""
 
     def __init__(self, taps: int):
         self.taps = taps
@@ -39,16 +39,3 @@ class AsGiven:
     def give_back(self, gradient: Tensor) -> Tensor:
         """[task, rows out, taps x channel] -> [task, rows out x taps, channel]."""
         return reshape(gradient, (gradient.shape[0], gradient.shape[1] * self.taps, -1))
-
-
-@jit_class
-class PerImage:
-    """Stands for `Patches` in a dense layer: its inputs are one row an image already."""
-
-    def take(self, x: Tensor) -> Tensor:
-        """[task, image, in], as it is."""
-        return x
-
-    def give_back(self, gradient: Tensor) -> Tensor:
-        """[task, image, in], as it is."""
-        return gradient

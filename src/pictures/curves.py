@@ -20,8 +20,7 @@ from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME
 from mindspore_maml.cli.reading import LARGEST_JSON, is_file, parse_json, parse_yaml, read_text
 from mindspore_maml.pictures.fonts import use_fonts_that_have_all
-from mindspore_maml.training.run_folder import run_of
-from mindspore_maml.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics
+from mindspore_maml.training.run_log import ACCURACIES, FILE_NAME, PASSES, read_metrics, run_of
 
 PICTURE = "maml-accs.png"
 KINDS = {"": "training"} | {prefix: name.lower() for prefix, name in PASSES.items()}   # by what their keys begin with

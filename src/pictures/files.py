@@ -1,6 +1,6 @@
 """Where a program's results go: files whose names and folders are checked before the work, written all or none."""
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mindspore_maml.cli.atomic_files import as_csv, as_json, refuse_unwritable, result_file, write_json
@@ -23,13 +23,6 @@ def checked_path(path: str | Path, flag: str) -> Path:
         raise InputError(f"{flag} {path}: no such kind of picture; expected a name that ends in {', '.join(FORMATS)}")
     refuse_unwritable(path, flag)
     return path
-
-
-@contextlib.contextmanager
-def drawing(path: str | Path, flag: str) -> Iterator[Path]:
-    """Yield where to draw to; what keeps the picture from being written is an `InputError` that names it."""
-    with result_file(checked_path(path, flag), flag) as temporary:
-        yield temporary
 
 
 def refuse_unwritable_results(options: Options, *pictures: str) -> None:
@@ -61,7 +54,7 @@ def write_results(options: Options, results: dict, rows: Iterable[Sequence],
             files.enter_context(result_file(options.csv, "--csv")).write_bytes(as_csv(rows))
         for flag, draw in pictures:
             if getattr(options, flag):
-                draw(files.enter_context(drawing(getattr(options, flag), f"--{flag}")))
+                draw(files.enter_context(result_file(getattr(options, flag), f"--{flag}")))
         if options.json not in ("", "-"):
             files.enter_context(result_file(options.json, "--json")).write_text(as_json(results), encoding="utf-8")
     if options.json == "-":

@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def query_files(paths: Iterable[str]) -> list[Path]:
-    """The files named, and the pictures in the folders named, sorted.
+    """The files named, and the pictures in the folders named or, where one holds folders alone, in these; sorted.
 
     Raises
     ------
@@ -70,21 +70,17 @@ def query_files(paths: Iterable[str]) -> list[Path]:
     """
     files = []
     for path in map(Path, paths):
-        found = _pictures_at(path)
-        if not found:
-            raise InputError(f"--query {path}: this folder holds no images; expected some")
-        if not is_folder(path) and not path.exists():
+        if is_folder(path):
+            folders = [] if any(map(is_picture, path.iterdir())) else own_folders(path)
+            found = [picture for folder in folders or [path] for picture in pictures_in(folder)]
+            if not found:
+                raise InputError(f"--query {path}: this folder holds no images; expected some")
+            files += found
+        elif path.exists():
+            files.append(path)
+        else:
             raise InputError(f"--query {path}: no such file or folder; expected images to classify")
-        files += found
     return files
-
-
-def _pictures_at(path):
-    """A file itself; the pictures in a folder or, where that holds folders alone, in these."""
-    if not is_folder(path):
-        return [path]
-    folders = [] if any(map(is_picture, path.iterdir())) else own_folders(path)
-    return [picture for folder in folders or [path] for picture in pictures_in(folder)]
 
 
 def true_class(file: Path, classes: Iterable[str]) -> str:

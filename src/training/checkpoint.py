@@ -61,7 +61,7 @@ class Checkpoint:
     def __str__(self) -> str:
         """What is known of it, in words."""
         parts = [f"epoch {self.epoch}" if self.epoch else "no epoch", f"run {self.run or 'without an id'}",
-                 f"preset {(self.options or {}).get('preset', 'unknown')}"]
+                 f"preset {self.options.get('preset', 'unknown')}"]
         return one_line(f"{self.path} ({', '.join(parts)})")
 
     def put_into(self, net: nn.Cell) -> None:
@@ -316,5 +316,5 @@ def _is_fixed_gamma(name, value):
     return name.endswith(".gamma") and (value == 1).all()
 
 
-def _shorten(text, length=200):
-    return text if len(text) <= length else text[:length] + " ..."
+def _shorten(text):
+    return text if len(text) <= 200 else text[:200] + " ..."

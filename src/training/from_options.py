@@ -10,7 +10,6 @@ from mindspore_maml.algorithms.learned_steps import LearnedSteps
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.options import BY_NAME, EVAL, options_of
-from mindspore_maml.cli.presets import check_values
 from mindspore_maml.cli.run_options import Options
 from mindspore_maml.data.class_images import Classes, ClassImages, counts_of
 from mindspore_maml.data.own_classes import name_some, read_to_test
@@ -24,7 +23,7 @@ from mindspore_maml.Omniglot import find
 from mindspore_maml.OmniglotIter import ImageIter, OmniglotIter, refuse_alike, split_classes
 from mindspore_maml.training.checkpoint import WEIGHT_PREFIX, Checkpoint, given_by_hand, load
 from mindspore_maml.training.head import with_ways
-from mindspore_maml.training.run_folder import run_of
+from mindspore_maml.training.run_log import run_of
 from mindspore_maml.training.sizes import refuse_impossible
 
 
@@ -108,10 +107,10 @@ def names_of(images: Classes, characters: int, options: Options) -> tuple[list[s
         known = load_alphabets(options.data_path, characters)
     except InputError:
         return [f"character {number}" for number in _to_test(np.arange(characters), options)], []
-    alphabets = [name for name, count in zip(known.names, known.counts) for _ in range(count)]
     names = [f"{name}/character{number + 1:02}" for name, count in zip(known.names, known.counts)
              for number in range(count)]
-    return _to_test(np.array(names), options).tolist(), _to_test(np.array(alphabets), options).tolist()
+    alphabets = np.repeat(known.names, known.counts)
+    return _to_test(np.array(names), options).tolist(), _to_test(alphabets, options).tolist()
 
 
 def _to_test(values, options):
@@ -280,7 +279,7 @@ def with_rate_for_ways(options: Options, checkpoint: Checkpoint) -> Options:
     """
     if "update_lr" in given_by_hand(options) or "n_way" not in checkpoint.options:
         return options
-    trained = check_values({"n_way": checkpoint.options["n_way"]}, str(checkpoint.path))["n_way"]
+    trained = BY_NAME["n_way"].convert(checkpoint.options["n_way"], f"{checkpoint.path}: n_way")
     return options.but(update_lr=options.update_lr * options.n_way / trained)
 
 

@@ -18,15 +18,14 @@ from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.locks import HeldError, locked
 from mindspore_maml.cli.messages import log
 from mindspore_maml.cli.presets import as_yaml
-from mindspore_maml.cli.reading import parse_yaml, read_text
 from mindspore_maml.cli.run_options import Options
 from mindspore_maml.training.checkpoint import BEST_NAME, Checkpoint, load, numbered
 from mindspore_maml.training.continuing import changed_options
-from mindspore_maml.training.run_id import is_run_id, new_run_id
+from mindspore_maml.training.run_id import new_run_id
+from mindspore_maml.training.run_log import CONFIG, begin_metrics, config_of, holds_record, run_of
 from mindspore_maml.training.run_log import FILE_NAME as METRICS
-from mindspore_maml.training.run_log import begin_metrics, holds_record, read_run
 
-CONFIG, LOCK = "config.yaml", ".lock"
+LOCK = ".lock"
 LEFTOVERS = (".maml-*", ".config-*", ".metrics-*", ".kernels-*", ".profile-*")   # of a run that was killed
 
 
@@ -98,21 +97,6 @@ def home_of(checkpoint: Checkpoint) -> Path | None:
     if checkpoint.episodes is None or not (folder / CONFIG).is_file():
         return None
     return folder if run_of(folder) in (None, checkpoint.run) or checkpoint.run is None else None
-
-
-def run_of(folder: str | Path) -> str | None:
-    """The id of the run in a folder; None where it holds none, or one of before runs had an id.
-
-    Raises
-    ------
-    InputError
-        Where its files are of different runs.
-    """
-    in_config, in_metrics = _run_in_config(folder), read_run(Path(folder) / METRICS)
-    if in_config and in_metrics and in_config != in_metrics:
-        raise InputError(f"{folder}: {CONFIG} is of run {in_config} and {METRICS} of run {in_metrics}, which do not "
-                         f"belong together; expected the folder of one run")
-    return in_config or in_metrics
 
 
 def holds_run(folder: str | Path) -> bool:
@@ -225,21 +209,6 @@ def _epoch_of_best(path):
         return math.inf   # damaged: of no use to a run that goes on
 
 
-def _run_in_config(folder):
-    run = _config(folder).get("run")
-    return run if is_run_id(run) else None
-
-
 def _history(folder):
-    history = _config(folder).get("history")
+    history = config_of(folder).get("history")
     return history if isinstance(history, list) else []
-
-
-def _config(folder):
-    """What a folder's config.yaml says; nothing where there is none, or none that can be read."""
-    path = Path(folder) / CONFIG
-    try:
-        content = parse_yaml(read_text(path, str(path)), str(path))
-    except InputError:
-        return {}
-    return content if isinstance(content, dict) else {}

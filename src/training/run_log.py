@@ -11,10 +11,10 @@ import numpy as np
 from mindspore_maml.cli.atomic_files import replacing
 from mindspore_maml.cli.errors import InputError, shown
 from mindspore_maml.cli.options import BY_NAME
-from mindspore_maml.cli.reading import open_regular, parse_json, read_lines
+from mindspore_maml.cli.reading import open_regular, parse_json, parse_yaml, read_lines, read_text
 from mindspore_maml.training.run_id import is_run_id
 
-FILE_NAME = "metrics.jsonl"
+FILE_NAME, CONFIG = "metrics.jsonl", "config.yaml"
 TEST, VALIDATION = "test_", "val_"   # what the keys of a pass on other characters begin with
 PASSES = {TEST: "Test", VALIDATION: "Validation"}
 STEP = re.compile(rb'\{"step": ([0-9]{1,7})[,}]')   # how a record begins that this program wrote
@@ -137,9 +137,34 @@ def _run_in(line):
     return run if is_run_id(run) else None
 
 
+def run_of(folder: str | Path) -> str | None:
+    """The id of the run in a folder; None where it holds none, or one of before runs had an id.
+
+    Raises
+    ------
+    InputError
+        Where its files are of different runs.
+    """
+    in_config, in_metrics = config_of(folder).get("run"), read_run(Path(folder) / FILE_NAME)
+    in_config = in_config if is_run_id(in_config) else None
+    if in_config and in_metrics and in_config != in_metrics:
+        raise InputError(f"{folder}: {CONFIG} is of run {in_config} and {FILE_NAME} of run {in_metrics}, which do not "
+                         f"belong together; expected the folder of one run")
+    return in_config or in_metrics
+
+
+def config_of(folder: str | Path) -> dict:
+    """What a folder's config.yaml says; nothing where there is none, or none that can be read."""
+    path = Path(folder) / CONFIG
+    try:
+        content = parse_yaml(read_text(path, str(path)), str(path))
+    except InputError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def begin_metrics(path: Path, run: str, done: int) -> None:
     """Make `path` the metrics of `run` up to step `done`: the run's id at its head, then each step once."""
-    path = Path(path)
     if path.is_file() and read_run(path) == run and (end := _end_of(path, done)) is not None:
         os.truncate(path, end)
         return

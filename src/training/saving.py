@@ -58,7 +58,8 @@ def save(folder: Path, epoch: int, *, net: nn.Cell, optimizer: nn.Cell, options:
     weights, state = list(net.get_parameters()), [*optimizer_state(optimizer), *more]
     tensors = {parameter.name: parameter.asnumpy() for parameter in weights + state}
     _refuse_diverged(tensors, len(weights), epoch, path)
-    write(path, tensors, epoch, _plain(options), episodes, run)
+    plain = {name: value for name, value in vars(options).items() if name != "given"}
+    write(path, tensors, epoch, plain, episodes, run)
     return path
 
 
@@ -117,7 +118,3 @@ def prune(folder: Path, keep: int) -> None:
     epochs = numbered(folder)
     for epoch in sorted(epochs)[:-keep] if keep else ():
         epochs[epoch].unlink(missing_ok=True)
-
-
-def _plain(options):
-    return {name: value for name, value in vars(options).items() if name != "given"}

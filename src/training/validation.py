@@ -57,7 +57,7 @@ class ValidationPass:
         left = int(counts_of(images).min()) - options.k_spt
         as_evaluated["k_qry"] = min(as_evaluated["k_qry"], left)   # all there are, if fewer
         self.prefix, self.options, self.best, self.since_best = prefix, options, 0.0, 0
-        self.episodes = make_episodes(images, Options(**vars(options) | as_evaluated), options.eval_batches,
+        self.episodes = make_episodes(images, options.but(**as_evaluated), options.eval_batches,
                                       alphabets=alphabets)
 
     def is_due(self, epoch: int) -> bool:
