@@ -18,6 +18,7 @@ from mindspore_maml.cli.run_options import Options
 
 NETWORK = CHECKPOINTS / "background"
 FIGURES = "lake.json"
+LEFT_OUT = ("ckpt", "batches", "answers", "by_alphabet", "by_character", "confused")   # megabytes of single answers
 ONE: dict[str, Any] = {"views": 1}
 TASKS = 8   # in a batch
 DRAWERS: dict[str, Any] = {"protocol": "drawers", "task_num": TASKS, "workers": 1}
@@ -38,7 +39,7 @@ def measure(path: Path, options: Options) -> dict:
 
 
 def _kept(results):
-    return {name: value for name, value in results.items() if name not in ("ckpt", "batches")}
+    return {name: value for name, value in results.items() if name not in LEFT_OUT}
 
 
 def table(known: dict) -> str:
