@@ -35,7 +35,7 @@ from mindspore_maml.unknown import FILE_NAME, centres, familiarity, limits_of
 
 STEPS, VIEWS = BY_NAME["update_step_test"], BY_NAME["views"]
 Images = Sequence[Picture] | np.ndarray   # files, or what was read from them
-KEPT = 8     # networks with compiled graphs in memory, for learning and for answering each; some 60 MB each
+KEPT = 8     # networks with compiled graphs in memory, for learning and for answering each; some 70 MB each
 BLOCK = 16   # images classified at a time, where they do not depend on each other
 
 
