@@ -164,8 +164,7 @@ def test_every_question_is_told_of_with_its_classes(evaluated, data_path):
 def test_same_seed_same_figures(trained, data_path, evaluated, monkeypatch, capsys):
     results = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES)
     check_same(results, evaluated[1])
-    other = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--seed", "7",
-                     "--workers", 1)
+    other = evaluate(monkeypatch, capsys, "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES, "--seed", "7")
     assert other["batches"] != results["batches"]
 
 
@@ -173,7 +172,7 @@ def test_a_protocol_sets_what_no_flag_says(trained, data_path, evaluated, monkey
     flags = "--data_path", data_path, "--ckpt", trained[0], *TEST_BATCHES
     strict = evaluate(monkeypatch, capsys, *flags, "--protocol", "strict")
     check_same(strict, evaluated[1] | {"protocol": "strict"})   # the defaults
-    paper = evaluate(monkeypatch, capsys, *flags, "--protocol", "paper", "--k_qry", "2", "--workers", 1)
+    paper = evaluate(monkeypatch, capsys, *flags, "--protocol", "paper", "--k_qry", "2")
     assert (paper["k_qry"], paper["rotate"]) == (2, True)
     assert summary_line(paper).endswith("2 query images a class, classes rotated, 3 inner steps, protocol paper")
 
