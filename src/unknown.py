@@ -25,7 +25,7 @@ class Limits:
     Attributes
     ----------
     threshold : float
-        The familiarity that 95 of 100 images of the learned classes reach.
+        The familiarity that 98 of 100 images of the learned classes reach.
     temperature : float
         What logits are divided by for probabilities to be as often right as they say (Guo et al., 2017).
     """
