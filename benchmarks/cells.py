@@ -14,30 +14,21 @@ FOUR_TASKS = {"preset": "pooling-20way-4tasks", "epoch": 6000} | VALIDATION
 SUPPORT = FOUR_TASKS | {"statistics": "support"}   # what predict.py asks for
 FOUR_TASKS_AT_FIVE_WAYS = {"n_way": 5, "update_lr": 0.4}
 # With features of one length further steps for one shot change nothing. For five shots an eighth of the rate, in eight
-# steps, is best (docs/accuracy-journal.md); a quarter, in five, was what the shuffled split's network was judged by
+# steps, is best (docs/accuracy-journal.md); at 5 ways an image has four times the weight, so a quarter of 20's rate
 ONE_STEP = {"update_step_test": 1}
-EIGHTHS, QUARTERS = (8, 8), (4, 5)   # parts of the rate, and steps
 
 
-def judged_at(n_way: int, k_spt: int, parts: int, steps: int) -> dict:
-    """The inner loop by which a network trained at 20 ways, with an inner rate of 0.8, is judged.
-
-    At 5 ways an image has four times the weight, so a quarter of the rate. Five shots take smaller steps.
-    """
+def judged_at(n_way: int, k_spt: int) -> dict:
+    """The inner loop by which a network trained at 20 ways, with an inner rate of 0.8, is judged."""
     at_ways = {"n_way": n_way, "k_spt": k_spt, "update_lr": 0.8 * n_way / 20}
-    several = {"update_lr": at_ways["update_lr"] / parts, "update_step_test": steps}
-    return at_ways | (ONE_STEP if k_spt == 1 else several)
+    return at_ways | (ONE_STEP if k_spt == 1 else {"update_lr": at_ways["update_lr"] / 8, "update_step_test": 8})
 
 
-def four_tasks(parts: int, steps: int) -> tuple:
-    """The four tasks of the papers: name, title, MAML's figure, and the inner loop."""
-    return (("5way-1shot", "5-way 1-shot", "98.7 %", judged_at(5, 1, parts, steps)),
-            ("5way-5shot", "5-way 5-shot", "99.9 %", judged_at(5, 5, parts, steps)),
-            ("20way-1shot", "20-way 1-shot", "95.8 %", ONE_STEP),
-            ("20way-5shot", "20-way 5-shot", "98.9 %", judged_at(20, 5, parts, steps)))
-
-
-FOUR = four_tasks(*EIGHTHS)
+# The four tasks of the papers: name, title, MAML's figure, and the inner loop
+FOUR = (("5way-1shot", "5-way 1-shot", "98.7 %", judged_at(5, 1)),
+        ("5way-5shot", "5-way 5-shot", "99.9 %", judged_at(5, 5)),
+        ("20way-1shot", "20-way 1-shot", "95.8 %", ONE_STEP),
+        ("20way-5shot", "20-way 5-shot", "98.9 %", judged_at(20, 5)))
 
 
 # First an ordinary classifier of the characters and their turns, then MAML from its body
@@ -135,7 +126,7 @@ CELLS = {cell.name: cell for cell in (
     Cell("shuffled-second", "shuffled split, features of one length", SECOND, pretrained="shuffled-first"),
     Cell("shuffled-third", "shuffled split, inner steps of the head", THIRD, pretrained="shuffled-second"),
     *(Cell(f"{name}-shuffled", f"{title}, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-           pretrained="shuffled-third", judged=judged, views=True) for name, title, _, judged in four_tasks(*QUARTERS)),
+           pretrained="shuffled-third", judged=judged, views=True) for name, title, _, judged in FOUR),
     Cell("background-classifier", "Lake's challenge, its classifier", BACKGROUND | CLASSIFIER),
     Cell("background-first", "Lake's challenge, at first", BACKGROUND | CHALLENGE, pretrained="background-classifier"),
     Cell("background-second", "Lake's challenge, then longer", BACKGROUND | LONGER, pretrained="background-first"),
