@@ -20,9 +20,8 @@ class OnFeatures(nn.Cell):
 
     def __init__(self, learner: Learner, first: int):
         super().__init__()
-        layers, self.learner = learner.chain.layers, learner
-        self.last = Chain(layers[first:])
-        self.held = len(Chain(layers[:first]).kinds)   # weights before the first adapted layer
+        self.learner, self.last = learner, Chain(learner.chain.layers[first:])
+        self.held = len(learner.chain.kinds) - len(self.last.kinds)   # weights before the first adapted layer
 
     def gradient(self, weights: tuple, x: Prepared, labels: Tensor, scale: float) -> tuple[Tensor, tuple, tuple]:
         """As `Learner.gradient`, of what `LastLayers` returns; in place of the gradients before `first`, anything."""
