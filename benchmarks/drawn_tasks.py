@@ -19,11 +19,12 @@ from mindspore_maml.devices import device
 from mindspore_maml.meta import Meta, changing
 from mindspore_maml.Omniglot import ARCHIVES, FOLDERS, find, search
 from mindspore_maml.OmniglotIter import OMNIGLOT_TRAIN_CLASSES, to_values
+from mindspore_maml.training.checkpoint import published
 from mindspore_maml.training.evaluation import mean_and_interval
 from mindspore_maml.training.from_options import load_trained
 
 ROOT = Path(__file__).resolve().parent.parent
-CKPT = ROOT / "checkpoints" / "drawings"   # that of the package
+CKPT = published()   # that of the package
 VALIDATION, TEST = slice(1036, OMNIGLOT_TRAIN_CLASSES), slice(OMNIGLOT_TRAIN_CLASSES, None)   # of sorted characters
 AT_ONCE, IMAGES = 16, 2500   # tasks judged at a time, and images of them all, at most
 SIDE = 28      # pixels of the networks judged

@@ -32,7 +32,7 @@ FIRST_BATCHES = 3          # whose accuracies are kept one by one, for a short e
 # In the papers' protocol, on their shuffled split, in the order of `FOUR`, which has MAML's own: Antoniou et al., 2019,
 # table 1, and Park and Oliva, 2019, table 1, both averages of five networks
 PAPERS: dict[str, Sequence[str]] = {"MAML++": ("99.47 %", "99.93 %", "97.65 %", "99.33 %"),
-          "Meta-Curvature": ("99.97 %", "99.89 %", "99.12 %", "99.65 %")}
+                                     "Meta-Curvature": ("99.97 %", "99.89 %", "99.12 %", "99.65 %")}
 
 
 def newest(folder: str | Path) -> tuple[Any, int]:

@@ -1,4 +1,4 @@
-"""The records of a training: as lines to grep for, and as metrics.jsonl keeps them."""
+"""The records of a training: as lines to grep for, as metrics.jsonl keeps them, and which run a folder holds."""
 import contextlib
 import json
 import os
