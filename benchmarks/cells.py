@@ -84,6 +84,9 @@ class Cell:
         The cell whose training is this one's too, where it has none of its own.
     pretrained : str
         The cell whose published network, or else run, its training takes the body of the network from; empty: none.
+    averaged : bool
+        Whether the mean of the weights of `pretrained` and its training's is published (Izmailov et al., 2018, average
+        the ends of cycles of the learning rate so).
     judged : dict
         Options that the published network has in place of those it was trained with.
     views : bool
@@ -97,6 +100,7 @@ class Cell:
     published: str = ""
     training: str = ""
     pretrained: str = ""
+    averaged: bool = False
     judged: dict = field(default_factory=dict)
     views: bool = False
 
@@ -121,20 +125,20 @@ CELLS = {cell.name: cell for cell in (
     Cell("sorted-first", "sorted split, at first", SORTED, pretrained="background-first"),
     Cell("sorted-second", "sorted split, then longer", LONGER_SORTED, pretrained="sorted-first"),
     *(Cell(name, title, LONGEST_SORTED, published=FINN.format(figure), training="sorted", pretrained="sorted-second",
-           judged=judged, views=True) for name, title, figure, judged in FOUR),
+           averaged=True, judged=judged, views=True) for name, title, figure, judged in FOUR),
     Cell("shuffled-classifier", "shuffled split, its classifier", PAPERS_SPLIT | CLASSIFIER),
     Cell("shuffled-first", "shuffled split, features of any length", PAPERS_SPLIT | THEN_MAML | {"epoch": 12000},
          pretrained="shuffled-classifier"),
     Cell("shuffled-second", "shuffled split, features of one length", SECOND, pretrained="shuffled-first"),
     Cell("shuffled-third", "shuffled split, inner steps of the head", THIRD, pretrained="shuffled-second"),
     *(Cell(f"{name}-shuffled", f"{title}, shuffled split", SHUFFLED, (PAPER,), training="shuffled",
-           pretrained="shuffled-third", judged=judged, views=True) for name, title, _, judged in FOUR),
+           pretrained="shuffled-third", averaged=True, judged=judged, views=True) for name, title, _, judged in FOUR),
     Cell("background-classifier", "Lake's challenge, its classifier", BACKGROUND | CLASSIFIER),
     Cell("background-first", "Lake's challenge, at first", BACKGROUND | CHALLENGE, pretrained="background-classifier"),
     Cell("background-second", "Lake's challenge, then longer", BACKGROUND | LONGER, pretrained="background-first"),
     Cell("background", "20-way 1-shot, Lake's challenge", BACKGROUND | LONGEST, (DRAWERS,),
          pretrained="background-second", judged=ONE_STEP),
-    Cell("drawings", "own drawings, 20-way 1-shot", DRAWINGS, (STRICT,), pretrained="20way-1shot"),
+    Cell("drawings", "own drawings, 20-way 1-shot", DRAWINGS, (STRICT,), pretrained="sorted-second"),
     Cell("5way-1shot-seed1", SEED.format(1), FOUR_TASKS, judged=FOUR_TASKS_AT_FIVE_WAYS),
     Cell("5way-1shot-seed2", SEED.format(2), FOUR_TASKS | {"seed": 2}, judged=FOUR_TASKS_AT_FIVE_WAYS),
     Cell("5way-1shot-seed3", SEED.format(3), FOUR_TASKS | {"seed": 3}, judged=FOUR_TASKS_AT_FIVE_WAYS),

@@ -237,6 +237,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
     other_task = {"n_way", "k_spt"} & cell.judged.keys()
     trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if other_task else ""
     start = f", from the body that the run {cell.pretrained} trained" if cell.pretrained else ""
+    averaged = " (the weights are the mean of both's)" if cell.averaged else ""
     train = cell.setting("n_train_classes") or \
         (OMNIGLOT.background_characters if cell.setting("split") == "background" else OMNIGLOT_TRAIN_CLASSES)
     return "\n".join([
@@ -248,7 +249,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
         f"{held_out}, {OMNIGLOT_CLASSES - train} to test.", "",
         "Accuracy on test characters, with the 95 % interval over tasks:", "", *judged, "",
         f"Trained: `python -m benchmarks results run {cell.name} --data_path D`, {trained_for(path)} epochs of "
-        f"{cell.setting('task_num')} tasks{start}; this is epoch {epoch}, after {minutes(path.parent, epoch):.0f} "
-        f"minutes.",
+        f"{cell.setting('task_num')} tasks{start}{averaged}; this is epoch {epoch}, after "
+        f"{minutes(path.parent, epoch):.0f} minutes.",
         f"Repeat: `python eval.py --data_path D --ckpt checkpoints/{cell.name} {flags}`",
         "Licence: Apache 2.0, as the project; Omniglot is under the MIT licence.", ""])

@@ -88,6 +88,8 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
         raise InputError(f"publish {cell.name}: {done} of {cell.flags['epoch']} epochs are done; expected a finished "
                          f"run")
     loaded = checkpoint.load(best if best.exists() else last)
+    if cell.averaged:
+        loaded = _averaged(loaded, checkpoint.load(network_of(cell.pretrained, options)))
     if "n_way" in cell.judged:
         loaded = with_ways(loaded, loaded.options["network"],
                            weight_shapes(Options(**loaded.options | cell.judged)))
@@ -101,6 +103,13 @@ def publish(cell: Cell, options: argparse.Namespace) -> None:
         _put(loaded, weights, published.CHECKPOINTS / cell.name)
     if (published.UNFINISHED / cell.run).exists():
         shutil.rmtree(published.UNFINISHED / cell.run)
+
+
+def _averaged(loaded, earlier):
+    """A checkpoint with the mean of its network's weights and an earlier one's of the same network."""
+    means = {name: (tensor + earlier.tensors[name]) / 2 for name, tensor in loaded.tensors.items()
+             if name.startswith(checkpoint.WEIGHT_PREFIX)}
+    return replace(loaded, tensors=loaded.tensors | means)
 
 
 def _with_the_same_weights(cell, loaded, weights):

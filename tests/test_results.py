@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,15 @@ def test_a_run_is_kept_goes_on_elsewhere_and_is_published(cell, data_path, tmp_p
     assert (judged["strict"]["k_qry"], judged["paper"]["k_qry"], judged["strict"]["tasks"]) == (15, 1, 64)
     assert published.percent(judged["strict"]) in published.results_table([cell])
     assert published.percent(judged["paper"]) in published.model_card(cell, path, judged)
+
+    mean = replace(cell, name="mean", training="small", pretrained="small", averaged=True)
+    (elsewhere / "small" / "maml-best.ckpt").unlink()
+    monkeypatch.setattr(results, "CELLS", {"small": cell, "mean": mean})
+    arguments(monkeypatch, "publish", "mean", "--runs", elsewhere)
+    results.main()
+    ours, earlier, last = (checkpoint.load(network).tensors["net.0.weight"] for network in (
+        published.newest(published.CHECKPOINTS / "mean")[0], path, elsewhere / "small" / "maml-6_1.ckpt"))
+    assert ours == pytest.approx((earlier + last) / 2, abs=1e-7)
 
 
 def test_metrics_are_thinned_but_for_passes(tmp_path, monkeypatch):
