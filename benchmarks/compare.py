@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.runs import FOLDER, HERE, machine
+from benchmarks.common import FOLDER, HERE, machine
 from mindspore_maml.cli.atomic_files import refuse_unwritable, write_json
 from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.cli.errors import InputError

@@ -16,9 +16,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from benchmarks.judging import judge_checkpoints
-from benchmarks.pages import write_sections, write_text
-from benchmarks.runs import FOLDER, ROOT, machine, run_to_end
+from benchmarks.common import FOLDER, ROOT, machine, run_to_end, write_sections, write_text
+from benchmarks.progress import judge_checkpoints
 from mindspore_maml.cli.atomic_files import make_folder, replacing, write_json
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.presets import as_yaml, read_preset

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.common import write_sections
 from benchmarks.drawn_tasks import CKPT, ROOT, accuracy, draw, fitted, in_processes, trained
-from benchmarks.pages import write_sections
 from mindspore_maml.cli.program import run_program
 
 EACH, TASKS, QUERY = 60, 96, 5   # digits of each kind that are read; tasks, and questions a class

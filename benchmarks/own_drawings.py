@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.common import write_sections
 from benchmarks.drawn_tasks import (
     CKPT,
     ROOT,
@@ -23,7 +24,6 @@ from benchmarks.drawn_tasks import (
     in_processes,
     trained,
 )
-from benchmarks.pages import write_sections
 from benchmarks.photographs import BLACK, WHITE, Scene, any_scene, photograph
 from mindspore_maml.cli.program import run_program
 from mindspore_maml.data.images import read_picture

@@ -10,6 +10,7 @@ import argparse
 import json
 import statistics
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from benchmarks.cells import CELLS
-from benchmarks.judging import judge_checkpoints
-from benchmarks.pages import write_sections
+from benchmarks.common import FOLDER, ROOT, machine, run_to_end, write_sections
 from benchmarks.published import WORDS, percent
-from benchmarks.runs import FOLDER, ROOT, machine, run_to_end
 from mindspore_maml.cli.atomic_files import replacing, write_json
+from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.errors import InputError
+from mindspore_maml.cli.options import EVAL
 from mindspore_maml.cli.program import run_program
-from mindspore_maml.training import checkpoint
+from mindspore_maml.devices import device
+from mindspore_maml.training import checkpoint, protocols
+from mindspore_maml.training.evaluation import evaluate_batches, mean_and_interval
+from mindspore_maml.training.from_options import load_split, load_trained, make_episodes, weight_shapes
+from mindspore_maml.training.head import with_ways
 from mindspore_maml.training.protocols import PAPER, STRICT
 from mindspore_maml.training.run_log import read_metrics
 
@@ -57,6 +62,42 @@ def judge(name: str, protocol: str, options: argparse.Namespace, results: dict) 
         known[str(epoch)] = found
         write_json(RESULTS, results)
         print(f"{name}, {protocol}, epoch {epoch}: {percent(found)}", flush=True)
+
+
+def judge_checkpoints(paths: Mapping[int, Path], flags: dict, batches: int,
+                      held_out: int = 0) -> Iterator[tuple[int, dict]]:
+    """The accuracy of every checkpoint, on test characters, or on the last `held_out` of those to train on.
+
+    Parameters
+    ----------
+    paths : dict
+        The checkpoints, by epoch.
+    flags : dict
+        Of eval.py.
+    batches : int
+        How many batches of tasks each is judged by.
+    held_out : int
+        0: test characters.
+
+    Yields
+    ------
+    epoch : int
+    results : dict
+        `mean` and `interval_95`.
+    """
+    meta = None
+    for epoch, path in paths.items():
+        if meta is None:   # it compiles for the first, and takes the weights of the others
+            options = parse(EVAL, "", as_arguments(flags | {"ckpt": path}))
+            device.set_up_for(options)
+            meta, _, options = load_trained(options)
+            learned, test, options = load_split(protocols.applied(options))
+            episodes = make_episodes(learned[-held_out:] if held_out else test, options, batches)
+        loaded = checkpoint.load(path)
+        with_ways(loaded, loaded.options["network"], weight_shapes(options)).put_into(meta)
+        accuracies = evaluate_batches(meta, episodes, options.update_step_test)[1][:, -1]
+        mean, interval = mean_and_interval(accuracies)
+        yield epoch, {"mean": mean, "interval_95": interval}
 
 
 def step_ms(program: str, data_path: str) -> float:

@@ -1,5 +1,6 @@
 """The published networks: where they lie, what they are judged by, the tables of results, and their model cards."""
 import hashlib
+import itertools
 import json
 import statistics
 import tempfile
@@ -10,8 +11,7 @@ from typing import Any
 import yaml
 
 from benchmarks.cells import CELLS, FOUR, OWN, Cell
-from benchmarks.pages import write_sections, write_text
-from benchmarks.runs import ROOT, run_to_end
+from benchmarks.common import ROOT, run_to_end, write_sections, write_text
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.data.alphabets import OMNIGLOT
@@ -27,7 +27,14 @@ RESULTS, METRICS, CONFIG, CARD = "results.json", "metrics.jsonl", "config.yaml",
 WORDS = {STRICT: "strict", PAPER: "papers' protocol"}
 TEST_BATCHES = 63          # of 32 tasks: 2,016
 VIEWS: dict[str, Any] = {"views": 8, "view_strength": 0.7}   # by alphabets held out of training (docs/accuracy.md)
+ONE_VIEW: dict[str, Any] = {"views": 1}
 VIEW_BATCHES = {5: 32, 20: 12}   # by ways; each task takes as many times as long
+LAKE = "background"        # the network for Lake's challenge, judged by the 20 runs and by new tasks like theirs
+LAKE_RESULTS = "lake.json"
+LEFT_OUT = ("ckpt", "batches", "answers", "by_alphabet", "by_character", "confused")   # megabytes of single answers
+NEW_TASKS: dict[str, Any] = {"protocol": "drawers", "task_num": 8, "workers": 1}
+LAKE_BATCHES = {1: 125, VIEWS["views"]: 25}   # by the number of views, which take as many times as long
+OTHERS = (("people", "4.5 %", "Lake et al., Science 350, 2015, 1332"), ("BPL", "3.3 %", "the same"))
 FIRST_BATCHES = 3          # whose accuracies are kept one by one, for a short evaluation to repeat
 # In the papers' protocol, on their shuffled split, in the order of `FOUR`, which has MAML's own: Antoniou et al., 2019,
 # table 1, and Park and Oliva, 2019, table 1, both averages of five networks
@@ -43,8 +50,11 @@ def newest(folder: str | Path) -> tuple[Any, int]:
     return (found[max(found)], max(found)) if found else (None, 0)
 
 
-def write_tables(data_path: str, views: bool) -> None:
-    """Evaluate every published network that was not yet, by several views too or not, and write cards and tables."""
+def write_tables(data_path: str, views: bool, lake_runs: str = "") -> None:
+    """Evaluate every published network that was not yet, by several views too or not, and write cards and tables.
+
+    The network for Lake's challenge looks at the runs only where their file or folder is named.
+    """
     for cell in CELLS.values():
         path, _ = newest(CHECKPOINTS / cell.name)
         if path:
@@ -52,6 +62,8 @@ def write_tables(data_path: str, views: bool) -> None:
             write_text(CHECKPOINTS / cell.name / CARD, model_card(cell, path, results))
     write_pages({"results": results_table(CELLS.values()), "main results": main_table(), "seeds": over_seeds(),
                  "unfinished runs": ledger()})
+    if lake_runs:
+        write_pages({"lake": lake_table(lake_results(newest(CHECKPOINTS / LAKE)[0], data_path, lake_runs))})
 
 
 def write_pages(sections: dict[str, str]) -> None:
@@ -135,7 +147,7 @@ def results_table(cells: Iterable[Cell]) -> str:
              "| minutes |", "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for cell in cells:
         path, _ = newest(CHECKPOINTS / cell.name)
-        if path and cell.protocols != (DRAWERS,):   # its table is that of benchmarks/lake.py
+        if path and cell.protocols != (DRAWERS,):   # its table is `lake_table`
             results = _results(CHECKPOINTS / cell.name / RESULTS)
             figures = [percent(results[name]) if name in results else "" for name in ("strict", "paper", OWN)]
             epochs, tasks, took = cost(cell)
@@ -218,6 +230,37 @@ def minutes(folder: Path, epoch: int) -> float:
     return epoch * sum(record["milliseconds"] for record in records) / max(1, len(records)) / 60_000
 
 
+def lake_results(path: Path, data_path: str, runs: str) -> dict:
+    """The results of eval.py on Lake's runs and on new tasks, by number of views and statistics, measured once."""
+    asked: dict[str, dict] = {}
+    for kind, views, which in itertools.product(("runs", "drawers"), (ONE_VIEW, VIEWS), ("support", "query")):
+        tasks = {"runs": runs} if kind == "runs" else NEW_TASKS | {"test_batches": LAKE_BATCHES[views["views"]]}
+        asked[f"{kind}, {which}, {views['views']}"] = tasks | views | {
+            "statistics": which, "ckpt": path, "data_path": data_path}
+    return judged_once(path.parent / LAKE_RESULTS, path, asked, lambda results: {
+        name: value for name, value in results.items() if name not in LEFT_OUT})
+
+
+def lake_table(known: dict) -> str:
+    """A row for people and BPL, and for the network by each kind of statistics."""
+    several = VIEWS["views"]
+    many, fewer = (NEW_TASKS["task_num"] * batches for batches in LAKE_BATCHES.values())
+    lines = [f"| who | the 20 runs, 1 view | {several} views | {many} new tasks, 1 view | {fewer}, {several} views |",
+             "| --- | --- | --- | --- | --- |",
+             *(f"| {who} ({source}) | {figure} | | | |" for who, figure, source in OTHERS)]
+    for which in ("support", "query"):
+        figures = [error(known[f"{kind}, {which}, {views}"]) for kind in ("runs", "drawers") for views in (1, several)]
+        lines.append(f"| [this network](checkpoints/{LAKE}/{CARD}), statistics of the {which} images | "
+                     f"{' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def error(results: dict) -> str:
+    """`3.2 ± 1.1 %`, of a result on the runs or on new tasks."""
+    value = results["error"] if "error" in results else 1 - results["mean"]
+    return f"{100 * value:.1f} ± {100 * results['interval_95']:.1f} %"
+
+
 def percent(results: dict) -> str:
     """`97.2 ± 0.3 %`, rounded so that the interval shows."""
     digits = 2 if results["interval_95"] < 0.001 else 1
@@ -237,7 +280,7 @@ def model_card(cell: Cell, path: Path, results: dict) -> str:
     other_task = {"n_way", "k_spt"} & cell.judged.keys()
     trained = f", trained at {cell.setting('n_way')} ways and {cell.setting('k_spt')} shot" if other_task else ""
     start = f", from the body that the run {cell.pretrained} trained" if cell.pretrained else ""
-    averaged = " (the weights are the mean of both's)" if cell.averaged else ""
+    averaged = " (its weights are the mean of that run's and this one's)" if cell.averaged else ""
     train = cell.setting("n_train_classes") or \
         (OMNIGLOT.background_characters if cell.setting("split") == "background" else OMNIGLOT_TRAIN_CLASSES)
     return "\n".join([

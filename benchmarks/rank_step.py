@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from benchmarks.measure import EXTRA
+from benchmarks.meta_step import EXTRA
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.options import BENCH, Option

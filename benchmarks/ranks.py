@@ -22,9 +22,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.pages import write_sections
+from benchmarks.common import FOLDER, ROOT, machine, write_sections
 from benchmarks.rank_step import OPTIONS
-from benchmarks.runs import FOLDER, ROOT, machine
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.errors import InputError

@@ -4,6 +4,7 @@
     python -m benchmarks results keep CELL       the newest checkpoint of an unfinished run, into checkpoints/unfinished
     python -m benchmarks results publish CELL    the best network of a finished run, into checkpoints/
     python -m benchmarks results table --data_path D     evaluate what is in checkpoints/, and write all tables
+    python -m benchmarks results table --data_path D --lake all_runs.zip      Lake's runs too, which are looked at once
 
 Runs are in --runs (results/). A run may be stopped at any moment; where there is none of its own, it goes on from what
 `keep` left, on another machine too. The cells are in benchmarks/cells.py.
@@ -22,7 +23,7 @@ import yaml
 
 from benchmarks import published
 from benchmarks.cells import CELLS, Cell
-from benchmarks.pages import write_text
+from benchmarks.common import write_text
 from benchmarks.published import CONFIG, METRICS, ROOT
 from mindspore_maml.cli.atomic_files import make_folder
 from mindspore_maml.cli.command_line import as_arguments
@@ -182,6 +183,7 @@ def main() -> None:
     parser.add_argument("--data_path", default="", help="folder with Omniglot; for run and table")
     parser.add_argument("--runs", type=Path, default=ROOT / "results", help="folder of the runs (default results/)")
     parser.add_argument("--views", action="store_true", help="with table: measure by several views of an image too")
+    parser.add_argument("--lake", default="", help="with table: Lake's runs, all_runs.zip or a folder of them")
     options, more = parser.parse_known_args()
     if more and options.action != "run":
         raise InputError(f"{more[0]}: unknown; expected no more flags for {options.action}")
@@ -190,7 +192,7 @@ def main() -> None:
     if options.action in ("run", "table") and not options.data_path:
         raise InputError(f"{options.action}: --data_path is missing; expected a folder with Omniglot in it")
     if options.action == "table":
-        published.write_tables(options.data_path, options.views)
+        published.write_tables(options.data_path, options.views, options.lake)
     elif options.action == "run":
         run_cell(CELLS[options.cell], options, more)
     else:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch.func import grad, vmap
 
-from benchmarks.measure import measure, peak_memory, random_batch, read_options, result
+from benchmarks.meta_step import measure, peak_memory, random_batch, read_options, result
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.errors import InputError
 from mindspore_maml.cli.program import run_program

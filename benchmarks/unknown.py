@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.special import softmax
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.common import write_sections
 from benchmarks.drawn_tasks import (
     CKPT,
     ROOT,
@@ -22,7 +23,6 @@ from benchmarks.drawn_tasks import (
     fitted,
     in_processes,
 )
-from benchmarks.pages import write_sections
 from benchmarks.photographs import any_scene, photograph
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.errors import InputError

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Check whether a device is fit for training: check_device.sh gpu|ascend|cpu [DEVICE_ID] [flags of benchmarks check_device].
+# Check whether a device is fit for training: check_device.sh gpu|ascend|cpu [DEVICE_ID] [flags].
 # One page; its last line is "fit for training", or says what failed first, and then the exit status is not 0.
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
 . "$(dirname -- "${BASH_SOURCE[0]}")/cuda.sh"
@@ -21,4 +21,4 @@ python=$(interpreter)
 expect_packages "$python"
 [[ $python != */* ]] || python=$(CDPATH='' cd -- "$(dirname -- "$python")" && pwd)/$(basename -- "$python")
 cd -- "$project" || exit
-exec "$python" -u -m benchmarks.check_device --device_target "$target" --device_id "$id" "$@"
+exec "$python" -u -m tests.device_check.check_device --device_target "$target" --device_id "$id" "$@"

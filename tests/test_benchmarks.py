@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import compare, page, runs
+from benchmarks import common, compare, page
 from benchmarks.ranks import Model, fitted, many_table, measured_table, medians, stops_paying
 from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.cli.errors import InputError
@@ -54,10 +54,10 @@ def test_flags_become_arguments():
 
 
 def test_a_program_that_fails_is_named_with_its_flags(monkeypatch):
-    monkeypatch.setattr(runs, "subprocess", SimpleNamespace(
+    monkeypatch.setattr(common, "subprocess", SimpleNamespace(
         DEVNULL=None, run=lambda command, **_: subprocess.CompletedProcess(command, 2)))
     with pytest.raises(InputError, match="omniglot_train.py --task_num 32: it ended with 2; expected 0"):
-        runs.run_to_end("omniglot_train.py", {"task_num": 32})
+        common.run_to_end("omniglot_train.py", {"task_num": 32})
 
 
 MODEL = Model(fixed=0.01, of_task=0.02, draw=0.0005, latency=1e-4, bandwidth=1e8, gradient=400_000)

@@ -6,8 +6,7 @@ import pytest
 
 from benchmarks import controlled
 from benchmarks.controlled import CHANGES, Change
-from benchmarks.runs import as_arguments
-from mindspore_maml.cli.command_line import parse
+from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.options import TRAIN
 from mindspore_maml.cli.presets import as_yaml, read_preset
 from mindspore_maml.layers.network import Network

@@ -3,11 +3,10 @@ import re
 
 import numpy as np
 import pytest
+from device_check import check_device
+from device_check.operations import CASES
 from test_devices_gpu import needs_no_driver
 from test_launchers import bash
-
-from benchmarks import check_device
-from benchmarks.operations import CASES
 
 
 def check(*arguments, folder, **environment):
@@ -87,9 +86,10 @@ def test_a_training_that_leaves_the_cpus_is_named(changed, words, monkeypatch, t
     ("import os; os.kill(os.getpid(), 11)", "killed by SIGSEGV: without a word"),
     ("raise SystemExit('no memory')", "exit status 1: no memory")])
 def test_a_program_that_dies_is_named_with_its_last_words(program, words, monkeypatch, tmp_path, capfd):
-    (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "benchmarks" / "dies.py").write_text(program)
+    folder = tmp_path / "tests" / "device_check"
+    folder.mkdir(parents=True)
+    (folder / "dies.py").write_text(program)
     monkeypatch.setattr(check_device, "ROOT", tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    with pytest.raises(check_device.UnfitError, match=f"benchmarks/dies.py, {words}"):
+    with pytest.raises(check_device.UnfitError, match=f"tests/device_check/dies.py, {words}"):
         check_device._run("dies", [])

@@ -4,11 +4,11 @@ import re
 
 import mindspore as ms
 import pytest
+from device_check.operations import CASES, error_of, graph_of
 from graphs import operations
 from mindspore import nn, ops
 
-from benchmarks.measure import random_batch
-from benchmarks.operations import CASES, error_of, graph_of
+from benchmarks.meta_step import random_batch
 from mindspore_maml.algorithms import ALGORITHMS
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.options import TRAIN

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import pages, published, results
+from benchmarks import common, published, results
 from benchmarks.cells import CELLS, OWN, Cell
 from mindspore_maml.cli.command_line import as_arguments, parse
 from mindspore_maml.cli.errors import InputError
@@ -167,10 +167,10 @@ def test_metrics_are_thinned_but_for_passes(tmp_path, monkeypatch):
 
 def test_a_section_is_written_between_its_markers_and_nowhere_else():
     page = "before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n"
-    written = pages.with_section(page, "results", r"a \1 table")
+    written = common.with_section(page, "results", r"a \1 table")
     assert written == "before\n<!-- results -->\n\na \\1 table\n\n<!-- end of results -->\nafter\n"
-    assert pages.with_section(written, "results", r"a \1 table") == written
-    assert pages.with_section("no markers", "results", "a table") == "no markers"
+    assert common.with_section(written, "results", r"a \1 table") == written
+    assert common.with_section("no markers", "results", "a table") == "no markers"
 
 
 def test_seeds_have_a_mean_and_a_spread(tmp_path, monkeypatch):

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))   # who has this file has the whole checkout
+sys.path.append(str(Path(__file__).resolve().parent.parent))   # where the tests have their helpers
 
 from gradients import INNER, batch_of, in_double, length, meta_gradient, relative_error, weights_of  # noqa: E402
 from networks import NETWORKS, network  # noqa: E402
 from reference import directional_derivative, first_order_gradient  # noqa: E402
 
-from benchmarks.check_device import OF_NETWORKS  # noqa: E402
 from mindspore_maml.cli.atomic_files import write_json  # noqa: E402
 from mindspore_maml.cli.command_line import parse  # noqa: E402
 from mindspore_maml.cli.options import BY_NAME  # noqa: E402
 from mindspore_maml.cli.program import run_program  # noqa: E402
 from mindspore_maml.devices import device  # noqa: E402
+from tests.device_check.check_device import OF_NETWORKS  # noqa: E402
 
 
 def first_order_error(name: str) -> float:

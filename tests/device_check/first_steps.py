@@ -7,7 +7,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from benchmarks.measure import peak_memory
+from benchmarks.meta_step import peak_memory
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.options import REQUIRED, TRAIN, Option
 from mindspore_maml.cli.program import run_program

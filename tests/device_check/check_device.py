@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.runs import machine
+from benchmarks.common import ROOT, machine
 from mindspore_maml.cli.command_line import parse
 from mindspore_maml.cli.errors import one_line
 from mindspore_maml.cli.options import BY_NAME, TRAIN, Option
@@ -24,7 +24,6 @@ from mindspore_maml.cli.program import run_program
 from mindspore_maml.data.glyphs import draw_glyphs
 from mindspore_maml.devices import missing
 
-ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1e-3        # relative, of gradients and steps: a wrong result differs by far more
 ONE_LIMIT = 1e-4    # of one operation: float32 differs by far less, and numbers of fewer bits by more
 ALPHABETS = {"n_background": 3, "n_evaluation": 1}   # of glyphs to train on
@@ -138,14 +137,14 @@ def _where(options):
 
 def _run(module, flags):
     """What a program of this folder prints last; raises `UnfitError` with its own last words where it fails."""
-    done = subprocess.run([sys.executable, "-m", f"benchmarks.{module}", *map(str, flags)], cwd=ROOT,
+    done = subprocess.run([sys.executable, "-m", f"tests.device_check.{module}", *map(str, flags)], cwd=ROOT,
                           env={"GLOG_v": "3", **os.environ}, capture_output=True, text=True, check=False)
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()
         how = f"killed by {signal.Signals(-done.returncode).name}" if done.returncode < 0 \
             else f"exit status {done.returncode}"
         print(f"\n{done.stderr}", file=sys.stderr, flush=True)
-        raise UnfitError(f"benchmarks/{module}.py, {how}: {one_line(words[-1]) if words else 'without a word'}")
+        raise UnfitError(f"tests/device_check/{module}.py, {how}: {one_line(words[-1]) if words else 'without a word'}")
     return done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
 
 

@@ -1,11 +1,17 @@
-"""Runs of a benchmark's program, each in a process of its own and in turn, and what they ran on."""
+"""What benchmarks share: programs run in processes of their own, the machine, and tables written into pages.
+
+A page has its table between `<!-- name -->` and `<!-- end of name -->`.
+"""
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from mindspore_maml.cli.atomic_files import replacing
 from mindspore_maml.cli.command_line import as_arguments
 from mindspore_maml.cli.errors import InputError
 
@@ -36,3 +42,23 @@ def machine(*packages: str) -> dict:
                   if line.startswith("model name")), platform.machine())
     return {"processor": model, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in packages}}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put `text` in a file, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_sections(page: Path, sections: Mapping[str, str]) -> None:
+    """Put each text in place of the section of that name, if the page has one."""
+    text = page.read_text(encoding="utf-8")
+    for section, content in sections.items():
+        text = with_section(text, section, content)
+    write_text(page, text)
+
+
+def with_section(text: str, section: str, content: str) -> str:
+    """`text` with `content` between the marks of a section, where it has them."""
+    return re.sub(f"(<!-- {section} -->\n).*?(<!-- end of {section} -->)",
+                  lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text, flags=re.DOTALL)
