@@ -86,6 +86,19 @@ def test_a_narrow_drawing_cut_to_its_ink_is_the_one_on_a_sheet():
     assert likeness(cut, whole) > 0.95
 
 
+@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (235, 20)])
+@pytest.mark.parametrize("line", [
+    [(380, 110), (160, 110), (160, 390), (380, 390)], [(380, 200), (380, 110), (160, 110), (160, 290), (380, 290)]])
+def test_strokes_along_the_edges_of_what_is_cut_are_no_frame(line, ink, paper):
+    sheet = Image.new("L", (500, 500), paper)
+    ImageDraw.Draw(sheet).line(line, fill=ink, width=10)
+    whole = fit_drawing(sheet, SMALL)
+    cut = sheet.crop(sheet.point(lambda level: 255 * (level != paper)).getbbox())
+    assert likeness(fit_drawing(cut, SMALL), whole) > 0.95
+    ImageDraw.Draw(sheet).rectangle((0, 0, 499, 499), outline=ink, width=5)   # that is one
+    assert likeness(fit_drawing(sheet, SMALL), whole) > 0.95
+
+
 def test_what_a_thick_pen_filled_stays_a_blot():
     rows, columns = np.mgrid[:105, :105] - 52
     filled = ((rows / 30) ** 2 + ((columns - 30) / 12) ** 2 < 1) | ((np.abs(rows) < 4) & (np.abs(columns) < 40))

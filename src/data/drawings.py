@@ -17,6 +17,8 @@ TINY = 40        # pixels of the longer side of what nobody photographs
 EVEN = 0.25      # of all pixels, and
 MOSTLY = 0.6     # of those within eight levels of it, have the level of even paper; and so have
 EVEN_EDGE, CLEAR_EDGE = 0.4, 0.8   # of the pixels at the picture's edge; where less than the second have it, no blot is
+DRAWN_EDGE = 0.05   # of those, at least, where a drawing is cut to its ink, which is as strong there as elsewhere; and
+RIM = 0.04       # of the longer side: how deep a stroke at the edge is strongest
 SHADOW = 0.28    # of the longer side deep: that would be a shadow
 FLOOR = 64.0     # of 255, added before logarithms: what is as dark is not told from black
 SMOOTH = 0.7     # pixels: against noise
@@ -108,12 +110,28 @@ def _even_paper(grey):
     even = (grey >= level - 1) & (grey <= level + 1)
     near = np.count_nonzero((grey >= level - 8) & (grey <= level + 8))
     at_edge = _edge(even).mean()
-    if np.count_nonzero(even) < max(EVEN * even.size, MOSTLY * near) or at_edge < EVEN_EDGE:
+    if np.count_nonzero(even) < max(EVEN * even.size, MOSTLY * near) or at_edge < DRAWN_EDGE:
+        return None
+    if at_edge < EVEN_EDGE and not _is_drawn_to_the_edge(np.abs(grey.astype(np.int16) - level)):
         return None
     if max(even.shape) > TINY and at_edge < CLEAR_EDGE:
         reach = 2 * ndimage.distance_transform_edt(~even[::2, ::2]).max()            # from the paper into what is not
         return even if reach < SHADOW * max(even.shape) else None
     return even
+
+
+def _is_drawn_to_the_edge(away):
+    """Whether what differs from paper so much [height, width] at the picture's edge is as strong as the ink within.
+
+    Where there is none within, what is at the edge is the drawing.
+    """
+    rim = max(1, round(RIM * max(away.shape)))
+    within = away[rim:-rim, rim:-rim]
+    ink = np.percentile(within, 99) if within.size else 0
+    edge = np.concatenate([side.max(axis=axis) for side, axis in (
+        (away[:rim], 0), (away[-rim:], 0), (away[:, :rim], 1), (away[:, -rim:], 1))])
+    strokes = np.median(edge[edge > edge.max() / 2])
+    return ink < strokes / 4 or abs(strokes - ink) < ink / 8
 
 
 def _strong(away):
