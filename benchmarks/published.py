@@ -14,6 +14,7 @@ from benchmarks.cells import CELLS, FOUR, OWN, Cell
 from benchmarks.common import ROOT, run_to_end, write_sections, write_text
 from mindspore_maml.cli.atomic_files import write_json
 from mindspore_maml.cli.command_line import as_arguments
+from mindspore_maml.cli.errors import InputError
 from mindspore_maml.data.alphabets import OMNIGLOT
 from mindspore_maml.OmniglotIter import OMNIGLOT_CLASSES, OMNIGLOT_TRAIN_CLASSES
 from mindspore_maml.training import checkpoint
@@ -63,7 +64,10 @@ def write_tables(data_path: str, views: bool, lake_runs: str = "") -> None:
     write_pages({"results": results_table(CELLS.values()), "main results": main_table(), "seeds": over_seeds(),
                  "unfinished runs": ledger()})
     if lake_runs:
-        write_pages({"lake": lake_table(lake_results(newest(CHECKPOINTS / LAKE)[0], data_path, lake_runs))})
+        path, _ = newest(CHECKPOINTS / LAKE)
+        if not path:
+            raise InputError(f"{CHECKPOINTS / LAKE}: no published network; expected one of `results publish {LAKE}`")
+        write_pages({"lake": lake_table(lake_results(path, data_path, lake_runs))})
 
 
 def write_pages(sections: dict[str, str]) -> None:
