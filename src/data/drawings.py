@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-# Omniglot's training drawings, of which 3,000 were measured (benchmarks/own_drawings.py measure)
+# Omniglot's training drawings, of which 3,000 were measured
 SIDE = 105       # pixels a side
 PEN = 5.5        # pixels: the width of a stroke
 BOX = 70.0       # pixels: the longer side of the box around the ink
@@ -107,12 +107,12 @@ def _ink_on_even_paper(picture):
 def _even_paper(grey):
     """Where paper of one level lies [height, width], or None: a frame, a table or a shadow is not taken for ink."""
     level = int(np.bincount(grey.ravel()).argmax())
-    even = (grey >= level - 1) & (grey <= level + 1)
-    near = np.count_nonzero((grey >= level - 8) & (grey <= level + 8))
+    away = np.abs(grey.astype(np.int16) - level)
+    even, near = away <= 1, np.count_nonzero(away <= 8)
     at_edge = _edge(even).mean()
     if np.count_nonzero(even) < max(EVEN * even.size, MOSTLY * near) or at_edge < DRAWN_EDGE:
         return None
-    if at_edge < EVEN_EDGE and not _is_drawn_to_the_edge(np.abs(grey.astype(np.int16) - level)):
+    if at_edge < EVEN_EDGE and not _is_drawn_to_the_edge(away):
         return None
     if max(even.shape) > TINY and at_edge < CLEAR_EDGE:
         reach = 2 * ndimage.distance_transform_edt(~even[::2, ::2]).max()            # from the paper into what is not
