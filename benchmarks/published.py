@@ -56,6 +56,11 @@ def write_tables(data_path: str, views: bool, lake_runs: str = "") -> None:
 
     The network for Lake's challenge looks at the runs only where their file or folder is named.
     """
+    if lake_runs:
+        path, _ = newest(CHECKPOINTS / LAKE)
+        if not path:
+            raise InputError(f"{CHECKPOINTS / LAKE}: no published network; expected one of `results publish {LAKE}`")
+        write_pages({"lake": lake_table(lake_results(path, data_path, lake_runs))})
     for cell in CELLS.values():
         path, _ = newest(CHECKPOINTS / cell.name)
         if path:
@@ -63,11 +68,6 @@ def write_tables(data_path: str, views: bool, lake_runs: str = "") -> None:
             write_text(CHECKPOINTS / cell.name / CARD, model_card(cell, path, results))
     write_pages({"results": results_table(CELLS.values()), "main results": main_table(), "seeds": over_seeds(),
                  "unfinished runs": ledger()})
-    if lake_runs:
-        path, _ = newest(CHECKPOINTS / LAKE)
-        if not path:
-            raise InputError(f"{CHECKPOINTS / LAKE}: no published network; expected one of `results publish {LAKE}`")
-        write_pages({"lake": lake_table(lake_results(path, data_path, lake_runs))})
 
 
 def write_pages(sections: dict[str, str]) -> None:
